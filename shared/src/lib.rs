@@ -1,0 +1,30 @@
+//! What the functions share. Reading order: `job` (what a job is), `queue` (how it moves), `settle` (how it ends),
+//! then one owner for each technology.
+
+// Pure: import nothing of the rest but each other.
+pub mod envelope;
+pub mod event;
+pub mod job;
+pub mod plan;
+pub mod stage;
+pub mod submission;
+pub mod track;
+
+// One owner for each technology.
+pub mod audio;
+pub mod callback;
+pub mod caller;
+pub mod config;
+pub mod doorbell;
+pub mod http;
+pub mod keyring;
+pub mod models;
+pub mod problem;
+pub mod queue;
+pub mod store;
+pub mod telemetry;
+
+// What several functions do with them.
+pub mod clients;
+pub mod settle;
+pub mod view;

@@ -1,0 +1,89 @@
+//! A finished track: what was stored and what was heard in it.
+
+use serde::{Deserialize, Serialize};
+
+/// The containers that a decoder recognised; the name is also the file's extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    Wav,
+    Flac,
+    Mp3,
+    Ogg,
+}
+
+impl Format {
+    /// The file's extension, without a dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Wav => "wav",
+            Self::Flac => "flac",
+            Self::Mp3 => "mp3",
+            Self::Ogg => "ogg",
+        }
+    }
+
+    /// Registered media type.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Wav => "audio/wav",
+            Self::Flac => "audio/flac",
+            Self::Mp3 => "audio/mpeg",
+            Self::Ogg => "audio/ogg",
+        }
+    }
+}
+
+/// Something a listener might mind, and not worth a new render.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// Stable, `snake_case`: `clipping`, `too_quiet`, `too_loud`, `low_sample_rate`, `too_long`.
+    pub code: String,
+    /// One sentence with the measured figure.
+    pub message: String,
+}
+
+/// What was measured in the decoded samples.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Measurement {
+    pub format: Format,
+    /// Decoded frames over sample rate, in seconds.
+    pub duration_seconds: f64,
+    /// Hz.
+    pub sample_rate: u32,
+    pub channels: u32,
+    /// Highest absolute sample, in dBFS (0 is full scale).
+    pub peak_dbfs: f64,
+    /// Integrated loudness, ITU-R BS.1770 / EBU R 128.
+    pub loudness_lufs: f64,
+    /// 400 pairs of (lowest, highest) sample in −1…1, channels mixed, over equal spans of time.
+    pub waveform: Vec<[f32; 2]>,
+    pub warnings: Vec<Warning>,
+}
+
+/// A measured file at its place in the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Track {
+    #[serde(flatten)]
+    pub measured: Measurement,
+    /// Of the file's bytes, lower-case hex; also in the file's name.
+    pub sha256: String,
+    /// Size of the file.
+    pub bytes: u64,
+    /// The seed that the audio was made from.
+    pub seed: u32,
+    /// The model and its version, as the service told them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+impl Track {
+    /// The last part of the object path.
+    pub fn object_name(&self) -> String {
+        format!("track-{}.{}", self.sha256, self.measured.format.extension())
+    }
+}
