@@ -245,7 +245,8 @@ pub struct Usage {
 }
 
 /// The small, changing part of a job, as Redis holds it; the rest is in the envelope.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct JobRecord {
     pub id: JobId,
     pub tenant: TenantId,

@@ -14,6 +14,8 @@ use redis::{
 use tokio::sync::Mutex;
 use url::Url;
 
+use crate::queue::QueueError;
+
 /// An answer later than this is no answer.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// TCP, TLS and handshake together. With one retry a caller hears of a dead Redis in under 2 s.
@@ -85,7 +87,7 @@ impl Redis {
     }
 
     /// Runs one command.
-    pub async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+    pub async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, QueueError> {
         self.retry_once(async |mut connection| command.query_async(&mut connection).await)
             .await
     }
@@ -94,13 +96,13 @@ impl Redis {
     pub async fn invoke<T: FromRedisValue>(
         &self,
         script: &ScriptInvocation<'_>,
-    ) -> Result<T, RedisError> {
+    ) -> Result<T, QueueError> {
         self.retry_once(async |mut connection| script.invoke_async(&mut connection).await)
             .await
     }
 
     /// Runs some commands in one round trip.
-    pub async fn pipe<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, RedisError> {
+    pub async fn pipe<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueueError> {
         self.retry_once(async |mut connection| pipeline.query_async(&mut connection).await)
             .await
     }
@@ -109,8 +111,8 @@ impl Redis {
     async fn retry_once<T>(
         &self,
         send: impl AsyncFn(Connection) -> Result<T, RedisError>,
-    ) -> Result<T, RedisError> {
-        let (connection, number) = self.connection().await?;
+    ) -> Result<T, QueueError> {
+        let (connection, number) = self.connection().await.map_err(QueueError::OutOfReach)?;
         match send(connection).await {
             Err(error) if is_worth_a_new_connection(&error) => {
                 self.drop_connection(number).await;
@@ -119,9 +121,9 @@ impl Redis {
                 if second.as_ref().is_err_and(is_worth_a_new_connection) {
                     self.drop_connection(number).await;
                 }
-                second
+                Ok(second?)
             }
-            answer => answer,
+            answer => Ok(answer?),
         }
     }
 
