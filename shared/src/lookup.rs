@@ -1,15 +1,21 @@
 //! Finding a job wherever it is, and putting back one that Redis has forgotten.
 
+use std::time::Duration;
+
 use chrono::Utc;
 
 use crate::clients::Clients;
 use crate::envelope::{Envelope, Manifest, OpenMarker};
 use crate::job::{JobId, JobStatus};
+use crate::problem::Problem;
 use crate::queue::{Enqueued, NewJob, QueueError, Restored, Snapshot};
 use crate::settle;
 use crate::stage::Stage;
 use crate::store::StoreError;
 use crate::view::Known;
+
+/// When a caller should come back after we could not ask.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
 
 /// Redis or the store could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +24,20 @@ pub enum Unreachable {
     Queue(#[from] QueueError),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<Unreachable> for Problem {
+    /// 503: both heal without us.
+    fn from(cause: Unreachable) -> Self {
+        let (code, detail) = match &cause {
+            Unreachable::Queue(QueueError::Record(_)) => {
+                return Self::internal().with_source(cause);
+            }
+            Unreachable::Queue(_) => ("queue_unavailable", "the queue cannot be reached; try again"),
+            Unreachable::Store(_) => ("store_unavailable", "the store cannot be reached; try again"),
+        };
+        Self::unavailable(code, detail, TRY_AGAIN).with_source(cause)
+    }
 }
 
 /// What the store proves of a job.

@@ -1,11 +1,18 @@
 //! A job as its owner sees it: one JSON, whether it is read from Redis or from its manifest.
 
+use axum::Json;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::callback::sign_link;
+use crate::clients::Clients;
 use crate::envelope::{Envelope, Manifest};
 use crate::job::{JobError, JobId, JobRecord, JobStatus, Progress, Usage, sha256_hex};
+use crate::keyring::now;
 use crate::plan::Plan;
 use crate::stage::Stage;
 use crate::track::Track;
@@ -90,6 +97,20 @@ impl From<Manifest> for Known {
     fn from(m: Manifest) -> Self {
         Self { job: m.job, request: m.request, plan: m.plan, track: m.track, error: m.error, ahead: None }
     }
+}
+
+/// How long the link to a track works, in seconds.
+const LINK_LIFE: u64 = 3600;
+
+/// As its owner sees it, with a fresh link to its track.
+pub fn shown(clients: &Clients, known: Known) -> JobView {
+    JobView::new(known, |path| Some(sign_link(&clients.config.keys, path, now() + LINK_LIFE)))
+}
+
+/// 202 with the job, and where to follow it.
+pub fn accepted(clients: &Clients, known: Known) -> Response {
+    let location = job_path(known.job.id);
+    (StatusCode::ACCEPTED, [(LOCATION, location)], Json(shown(clients, known))).into_response()
 }
 
 /// Path of a job in the API.
