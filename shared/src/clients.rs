@@ -8,7 +8,7 @@ use axum::extract::FromRef;
 use crate::config::Config;
 use crate::doorbell::Doorbell;
 use crate::keyring::KeyRing;
-use crate::models::{Generator, OrchestratorApi, Planner};
+use crate::models::{Fetcher, Generator, OrchestratorApi, Planner};
 use crate::queue::{Policy, Queue, Redis};
 use crate::store::Store;
 
@@ -22,6 +22,8 @@ pub struct Clients {
     pub http: reqwest::Client,
     pub planner: Option<Planner>,
     pub generator: Option<Generator>,
+    /// Of audio that a model left at an address.
+    pub fetcher: Fetcher,
     /// The API that keeps its own job table, where there is one.
     pub api: Option<OrchestratorApi>,
 }
@@ -48,18 +50,36 @@ impl Clients {
     /// From a given configuration.
     pub fn new(config: Config) -> Result<Self, CannotStart> {
         let redis = Redis::open(config.redis_url.url().as_str())?;
-        let policy = Policy::new(config.slots, config.tenant_cap, config.max_queued, config.retention);
+        let policy = Policy::new(
+            config.slots,
+            config.tenant_cap,
+            config.max_queued,
+            config.retention,
+        );
         let queue = Queue::new(redis.clone(), &config.partition, policy);
         let doorbell = match &config.queue_url {
             Some(url) => Doorbell::sqs(url.as_str(), config.partition.as_str()),
             None => Doorbell::stream(redis, config.partition.as_str()),
         };
         let http = crate::models::http_client()?;
-        let api = config.api.as_ref().map(|api| OrchestratorApi::new(http.clone(), api.url.clone(), api.token.clone()));
+        let api = config.api.as_ref().map(|api| {
+            OrchestratorApi::new(
+                http.clone(),
+                api.url.url().clone(),
+                api.token.expose().to_owned(),
+            )
+        });
         Ok(Self {
             store: Store::open(config.artifacts_url.url())?,
-            planner: config.jen1_url.clone().map(|url| Planner::jen1(http.clone(), url)),
-            generator: config.muscgen_url.clone().map(|url| Generator::muscgen(http.clone(), url)),
+            planner: config
+                .jen1_url
+                .as_ref()
+                .map(|at| Planner::jen1(http.clone(), at.url().clone())),
+            generator: config
+                .muscgen_url
+                .as_ref()
+                .map(|at| Generator::muscgen(http.clone(), at.url().clone())),
+            fetcher: Fetcher::new(trusted(&config), config.dev_mode)?,
             queue,
             doorbell,
             http,
@@ -72,6 +92,18 @@ impl Clients {
     pub fn render_deadline(&self) -> Duration {
         self.config.render_deadline
     }
+}
+
+/// The hosts of the configured models, and those that the operator names.
+fn trusted(config: &Config) -> Vec<String> {
+    let models = [&config.jen1_url, &config.muscgen_url]
+        .into_iter()
+        .flatten();
+    let hosts = models.filter_map(|at| {
+        let (host, port) = (at.url().host_str()?, at.url().port_or_known_default()?);
+        Some(format!("{host}:{port}"))
+    });
+    hosts.chain(config.model_hosts.iter().cloned()).collect()
 }
 
 impl FromRef<Clients> for KeyRing {

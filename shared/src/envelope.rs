@@ -45,7 +45,11 @@ pub struct OpenMarker {
 impl OpenMarker {
     /// Both clocks start at `from`.
     pub fn starting(generation: u32, from: DateTime<Utc>) -> Self {
-        Self { generation, start_by: from + START_BY, finish_by: from + FINISH_BY }
+        Self {
+            generation,
+            start_by: from + START_BY,
+            finish_by: from + FINISH_BY,
+        }
     }
 }
 

@@ -33,8 +33,14 @@ impl From<Unreachable> for Problem {
             Unreachable::Queue(QueueError::Record(_)) => {
                 return Self::internal().with_source(cause);
             }
-            Unreachable::Queue(_) => ("queue_unavailable", "the queue cannot be reached; try again"),
-            Unreachable::Store(_) => ("store_unavailable", "the store cannot be reached; try again"),
+            Unreachable::Queue(_) => (
+                "queue_unavailable",
+                "the queue cannot be reached; try again",
+            ),
+            Unreachable::Store(_) => (
+                "store_unavailable",
+                "the store cannot be reached; try again",
+            ),
         };
         Self::unavailable(code, detail, TRY_AGAIN).with_source(cause)
     }
@@ -68,7 +74,9 @@ pub async fn find(clients: &Clients, id: JobId) -> Result<Option<Known>, Unreach
 
 /// A snapshot with what lies in the store beside it; `None` if its envelope was deleted meanwhile.
 pub async fn known(clients: &Clients, snapshot: Snapshot) -> Result<Option<Known>, Unreachable> {
-    let Some(request) = envelope(clients, &snapshot).await? else { return Ok(None) };
+    let Some(request) = envelope(clients, &snapshot).await? else {
+        return Ok(None);
+    };
     let plan = match snapshot.job.stage {
         Stage::Plan => None,
         Stage::Audio | Stage::Finish => clients.store.plan(snapshot.job.id).await?,
@@ -80,7 +88,12 @@ pub async fn known(clients: &Clients, snapshot: Snapshot) -> Result<Option<Known
 
 /// As [`known`], from Redis alone: for lists.
 pub fn without_plan(snapshot: Snapshot, request: Envelope) -> Result<Known, QueueError> {
-    let Snapshot { job, outcome, position, .. } = snapshot;
+    let Snapshot {
+        job,
+        outcome,
+        position,
+        ..
+    } = snapshot;
     let malformed = |e: serde_json::Error| QueueError::Record(e.to_string());
     let (mut track, mut error) = (None, None);
     if let Some(text) = outcome {
@@ -90,13 +103,25 @@ pub fn without_plan(snapshot: Snapshot, request: Envelope) -> Result<Known, Queu
             error = Some(serde_json::from_str(&text).map_err(malformed)?);
         }
     }
-    Ok(Known { job, request, plan: None, track, error, ahead: position })
+    Ok(Known {
+        job,
+        request,
+        plan: None,
+        track,
+        error,
+        ahead: position,
+    })
 }
 
 /// The job's envelope, from Redis where it is there.
-pub async fn envelope(clients: &Clients, snapshot: &Snapshot) -> Result<Option<Envelope>, Unreachable> {
+pub async fn envelope(
+    clients: &Clients,
+    snapshot: &Snapshot,
+) -> Result<Option<Envelope>, Unreachable> {
     match &snapshot.request {
-        Some(text) => Ok(Some(serde_json::from_str(text).map_err(|e| QueueError::Record(e.to_string()))?)),
+        Some(text) => Ok(Some(
+            serde_json::from_str(text).map_err(|e| QueueError::Record(e.to_string()))?,
+        )),
         None => Ok(clients.store.request(snapshot.job.id).await?),
     }
 }
@@ -109,7 +134,9 @@ pub async fn ensure(clients: &Clients, id: JobId) -> Result<Ensured, Unreachable
     }
     let marker: Option<OpenMarker> = store.open_marker(id).await?;
     if let Some(manifest) = store.manifest::<Manifest>(id).await? {
-        let retried = marker.as_ref().is_some_and(|m| manifest.is_superseded_by(m));
+        let retried = marker
+            .as_ref()
+            .is_some_and(|m| manifest.is_superseded_by(m));
         if !retried {
             if marker.is_some() {
                 store.remove_open(id).await?;
@@ -131,9 +158,21 @@ pub async fn ensure(clients: &Clients, id: JobId) -> Result<Ensured, Unreachable
             marker
         }
     };
-    let stage = if store.plan(id).await?.is_some() { Stage::Audio } else { Stage::Plan };
+    let stage = if store.plan(id).await?.is_some() {
+        Stage::Audio
+    } else {
+        Stage::Plan
+    };
     let job = new_job(&request, &marker)?;
-    let answer = queue.restore(&job, Restored { stage, generation: marker.generation }).await?;
+    let answer = queue
+        .restore(
+            &job,
+            Restored {
+                stage,
+                generation: marker.generation,
+            },
+        )
+        .await?;
     if answer.outcome == Enqueued::Enqueued {
         tracing::info!(job_id = %id, request_id = request.request_id, "a forgotten job was put back");
     }
@@ -162,7 +201,11 @@ pub fn new_job(request: &Envelope, marker: &OpenMarker) -> Result<NewJob, QueueE
 
 /// Whether a marker is that of a job which Redis says is over: its settling or its retry broke off.
 pub async fn tidy(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
-    let over = clients.queue.read(id).await?.is_some_and(|s| s.job.status.is_terminal());
+    let over = clients
+        .queue
+        .read(id)
+        .await?
+        .is_some_and(|s| s.job.status.is_terminal());
     if over {
         settle::settle(clients, id).await?;
         clients.store.remove_open(id).await?;

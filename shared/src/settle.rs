@@ -27,7 +27,13 @@ pub async fn pay(clients: &Clients, debt: Debt, job: Option<JobId>) {
             tracing::warn!(job_id = %id, error = %error, "settling is left to the sweep");
         }
     }
-    let bells = [(debt.ring, Duration::ZERO), (u32::from(debt.ring_later.is_some()), debt.ring_later.unwrap_or_default())];
+    let bells = [
+        (debt.ring, Duration::ZERO),
+        (
+            u32::from(debt.ring_later.is_some()),
+            debt.ring_later.unwrap_or_default(),
+        ),
+    ];
     for (count, delay) in bells.into_iter().filter(|(count, _)| *count > 0) {
         if let Err(error) = clients.doorbell.ring(job, count, delay).await {
             tracing::warn!(error = %error, delay_ms = millis(delay), "a bell did not ring; the sweep will");
@@ -37,7 +43,9 @@ pub async fn pay(clients: &Clients, debt: Debt, job: Option<JobId>) {
 
 /// Writes the manifest, removes the marker, tells the model and the API, and lets Redis forget. May be repeated.
 pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
-    let Some(snapshot) = clients.queue.read(id).await? else { return Ok(()) };
+    let Some(snapshot) = clients.queue.read(id).await? else {
+        return Ok(());
+    };
     if !snapshot.job.status.is_terminal() {
         return Ok(());
     }
@@ -60,7 +68,10 @@ pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
         clients.store.remove_open(id).await?;
     }
     if let Err(error) = tell(clients, &known).await {
-        let settled = clients.queue.settle_later(id, generation, TELL_AGAIN).await?;
+        let settled = clients
+            .queue
+            .settle_later(id, generation, TELL_AGAIN)
+            .await?;
         tracing::warn!(job_id = %id, request_id = known.job.request_id, error = %error, "a service was not told of the job's end");
         if !matches!(settled, Settled::Ok { tries } if tries >= TELL_TRIES) {
             return Ok(());
@@ -77,23 +88,48 @@ pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
 async fn tell(clients: &Clients, known: &Known) -> Result<(), ModelError> {
     let job = &known.job;
     let out = outgoing(known, job.stage);
-    let given_up = matches!(job.status, JobStatus::Cancelled | JobStatus::Expired) && job.started_at.is_some();
+    let given_up =
+        matches!(job.status, JobStatus::Cancelled | JobStatus::Expired) && job.started_at.is_some();
     if let (true, Stage::Audio, Some(generator)) = (given_up, job.stage, &clients.generator) {
-        generator.cancel(job.render_key(Stage::Audio).as_str(), &out).await?;
+        generator
+            .cancel(job.render_key(Stage::Audio).as_str(), &out)
+            .await?;
     }
-    let Some(api) = &clients.api else { return Ok(()) };
-    let report = |kind| Report { job: job.id, user: &known.request.user_id, kind };
+    let Some(api) = &clients.api else {
+        return Ok(());
+    };
+    let report = |kind| Report {
+        job: job.id,
+        user: &known.request.user_id,
+        kind,
+    };
     match (&known.track, &known.error) {
         (Some(track), _) => {
             let result = serde_json::json!({"plan": known.plan, "track": track});
             let artifact_url = artifact_url(clients, job.id);
-            api.post(&report(ReportKind::Completed { artifact_url: &artifact_url, result: &result }), &out).await
+            api.post(
+                &report(ReportKind::Completed {
+                    artifact_url: &artifact_url,
+                    result: &result,
+                }),
+                &out,
+            )
+            .await
         }
         (None, Some(error)) if job.status == JobStatus::Failed => {
             let error = format!("{}: {}", error.code, error.message);
-            api.post(&report(ReportKind::Failed { error: &error }), &out).await
+            api.post(&report(ReportKind::Failed { error: &error }), &out)
+                .await
         }
-        _ => api.post(&report(ReportKind::Failed { error: job.status.as_str() }), &out).await,
+        _ => {
+            api.post(
+                &report(ReportKind::Failed {
+                    error: job.status.as_str(),
+                }),
+                &out,
+            )
+            .await
+        }
     }
 }
 
@@ -102,11 +138,19 @@ pub fn outgoing(known: &Known, stage: Stage) -> Outgoing {
     Outgoing {
         request_id: known.job.request_id.clone(),
         traceparent: Some(known.request.traceparent.clone()),
-        idempotency_key: known.job.render_key(stage).as_str().to_owned(),
+        idempotency_key: Some(known.job.render_key(stage).as_str().to_owned()),
     }
 }
 
 fn artifact_url(clients: &Clients, id: JobId) -> String {
-    let path = sign_link(&clients.config.keys, &audio_path(id), now() + LINK_LIFE.as_secs());
-    clients.config.public_url.as_ref().map_or(path.clone(), |base| base.at(&path))
+    let path = sign_link(
+        &clients.config.keys,
+        &audio_path(id),
+        now() + LINK_LIFE.as_secs(),
+    );
+    clients
+        .config
+        .public_url
+        .as_ref()
+        .map_or(path.clone(), |base| base.at(&path))
 }

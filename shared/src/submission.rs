@@ -82,7 +82,10 @@ impl Submission {
                 detail: "The body must be a JSON object.".to_owned(),
             }]);
         };
-        let mut fields = Fields { body, errors: Vec::new() };
+        let mut fields = Fields {
+            body,
+            errors: Vec::new(),
+        };
         let narrative = fields.narrative();
         let model = fields.model(models);
         let duration = fields.duration(model.as_deref().and_then(|m| models.max_seconds(m)));
@@ -106,8 +109,17 @@ impl Submission {
 }
 
 impl Fields {
-    fn refuse(&mut self, pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) {
-        self.errors.push(FieldError { pointer: pointer.into(), code, detail: detail.into() });
+    fn refuse(
+        &mut self,
+        pointer: impl Into<String>,
+        code: &'static str,
+        detail: impl Into<String>,
+    ) {
+        self.errors.push(FieldError {
+            pointer: pointer.into(),
+            code,
+            detail: detail.into(),
+        });
     }
 
     /// `null` counts as absent.
@@ -122,10 +134,18 @@ impl Fields {
                 self.refuse("/narrative", "too_short", "The narrative is empty.");
             }
             Some(Value::String(text)) if text.chars().count() > NARRATIVE_MAX => {
-                self.refuse("/narrative", "too_long", format!("The narrative has over {NARRATIVE_MAX} characters."));
+                self.refuse(
+                    "/narrative",
+                    "too_long",
+                    format!("The narrative has over {NARRATIVE_MAX} characters."),
+                );
             }
             Some(Value::String(text)) => return Some(Narrative(text)),
-            Some(_) => self.refuse("/narrative", "wrong_type", "The narrative must be a string."),
+            Some(_) => self.refuse(
+                "/narrative",
+                "wrong_type",
+                "The narrative must be a string.",
+            ),
         }
         None
     }
@@ -135,7 +155,11 @@ impl Fields {
             None => return Some(models.default_model().to_owned()),
             Some(Value::String(name)) if models.max_seconds(&name).is_some() => return Some(name),
             Some(Value::String(_)) => {
-                self.refuse("/model", "unknown_model", "No such model; GET /compose lists them.");
+                self.refuse(
+                    "/model",
+                    "unknown_model",
+                    "No such model; GET /compose lists them.",
+                );
             }
             Some(_) => self.refuse("/model", "wrong_type", "The model must be a string."),
         }
@@ -148,15 +172,27 @@ impl Fields {
             None => return DURATION_DEFAULT.min(most),
             Some(Value::Number(number)) => number.as_f64().unwrap_or(f64::NAN),
             Some(_) => {
-                self.refuse("/duration", "wrong_type", "The duration must be a number of seconds.");
+                self.refuse(
+                    "/duration",
+                    "wrong_type",
+                    "The duration must be a number of seconds.",
+                );
                 return DURATION_DEFAULT;
             }
         };
         if seconds.fract() != 0.0 || !(1.0..=f64::from(most)).contains(&seconds) {
-            self.refuse("/duration", "out_of_range", format!("The duration must be a whole number from 1 to {most} seconds."));
+            self.refuse(
+                "/duration",
+                "out_of_range",
+                format!("The duration must be a whole number from 1 to {most} seconds."),
+            );
             return DURATION_DEFAULT;
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and within 1..=300")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "whole and within 1..=300"
+        )]
         {
             seconds as u32
         }
@@ -170,9 +206,17 @@ impl Fields {
                 if size <= OPTIONS_MAX {
                     return options;
                 }
-                self.refuse("/options", "too_large", format!("The options exceed {OPTIONS_MAX} bytes of JSON."));
+                self.refuse(
+                    "/options",
+                    "too_large",
+                    format!("The options exceed {OPTIONS_MAX} bytes of JSON."),
+                );
             }
-            Some(_) => self.refuse("/options", "wrong_type", "The options must be a JSON object."),
+            Some(_) => self.refuse(
+                "/options",
+                "wrong_type",
+                "The options must be a JSON object.",
+            ),
         }
         Map::new()
     }
@@ -181,8 +225,16 @@ impl Fields {
         let value = self.take("seed")?;
         let seed = value.as_u64().and_then(|n| u32::try_from(n).ok());
         if seed.is_none() {
-            let code = if value.is_number() { "out_of_range" } else { "wrong_type" };
-            self.refuse("/seed", code, "The seed must be a whole number from 0 to 4294967295.");
+            let code = if value.is_number() {
+                "out_of_range"
+            } else {
+                "wrong_type"
+            };
+            self.refuse(
+                "/seed",
+                code,
+                "The seed must be a whole number from 0 to 4294967295.",
+            );
         }
         seed
     }
@@ -208,17 +260,28 @@ impl Fields {
                         tags.push(tag);
                     }
                 }
-                _ => self.refuse(format!("/tags/{index}"), "malformed", "A tag is 1 to 64 letters, digits, '_', '.' or '-'."),
+                _ => self.refuse(
+                    format!("/tags/{index}"),
+                    "malformed",
+                    "A tag is 1 to 64 letters, digits, '_', '.' or '-'.",
+                ),
             }
         }
         tags
     }
 
     fn leftovers(&mut self) {
-        for name in std::mem::take(&mut self.body).into_iter().map(|(name, _)| name) {
+        for name in std::mem::take(&mut self.body)
+            .into_iter()
+            .map(|(name, _)| name)
+        {
             let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
             if UNSUPPORTED.contains(&name.as_str()) {
-                self.refuse(pointer, "unsupported_field", "This version does not support the field yet.");
+                self.refuse(
+                    pointer,
+                    "unsupported_field",
+                    "This version does not support the field yet.",
+                );
             } else {
                 self.refuse(pointer, "unknown_field", "There is no such field.");
             }
@@ -228,7 +291,10 @@ impl Fields {
 
 /// Safe inside a Redis key and a query.
 pub fn is_tag(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
 #[cfg(test)]
@@ -257,7 +323,11 @@ mod tests {
     }
 
     fn refused(body: Value) -> Vec<(String, &'static str)> {
-        parse(body).unwrap_err().into_iter().map(|e| (e.pointer, e.code)).collect()
+        parse(body)
+            .unwrap_err()
+            .into_iter()
+            .map(|e| (e.pointer, e.code))
+            .collect()
     }
 
     fn one(pointer: &str, code: &'static str) -> Vec<(String, &'static str)> {
@@ -267,37 +337,71 @@ mod tests {
     #[test]
     fn a_narrative_is_enough() {
         let ok = parse(json!({"narrative": "rain"})).unwrap();
-        assert_eq!((ok.duration, ok.model.as_str(), ok.seed_fixed), (30, "jen1", false));
+        assert_eq!(
+            (ok.duration, ok.model.as_str(), ok.seed_fixed),
+            (30, "jen1", false)
+        );
     }
 
     #[test]
     fn the_longest_narrative_counts_characters_not_bytes() {
         assert!(parse(json!({"narrative": "é".repeat(4000)})).is_ok());
-        assert_eq!(refused(json!({"narrative": "é".repeat(4001)})), one("/narrative", "too_long"));
+        assert_eq!(
+            refused(json!({"narrative": "é".repeat(4001)})),
+            one("/narrative", "too_long")
+        );
     }
 
     #[test]
     fn a_missing_empty_or_foreign_narrative_is_refused() {
         assert_eq!(refused(json!({})), one("/narrative", "required"));
-        assert_eq!(refused(json!({"narrative": " \n"})), one("/narrative", "too_short"));
-        assert_eq!(refused(json!({"narrative": 3})), one("/narrative", "wrong_type"));
+        assert_eq!(
+            refused(json!({"narrative": " \n"})),
+            one("/narrative", "too_short")
+        );
+        assert_eq!(
+            refused(json!({"narrative": 3})),
+            one("/narrative", "wrong_type")
+        );
         assert_eq!(refused(json!(["narrative"])), one("", "wrong_type"));
     }
 
     #[test]
     fn a_duration_outside_the_limits_is_refused() {
         for duration in [json!(0), json!(301), json!(-1), json!(1.5), json!(1e300)] {
-            assert_eq!(refused(json!({"narrative": "x", "duration": duration})), one("/duration", "out_of_range"));
+            assert_eq!(
+                refused(json!({"narrative": "x", "duration": duration})),
+                one("/duration", "out_of_range")
+            );
         }
-        assert_eq!(refused(json!({"narrative": "x", "duration": "ten"})), one("/duration", "wrong_type"));
-        assert_eq!(parse(json!({"narrative": "x", "duration": 10.0})).unwrap().duration, 10);
+        assert_eq!(
+            refused(json!({"narrative": "x", "duration": "ten"})),
+            one("/duration", "wrong_type")
+        );
+        assert_eq!(
+            parse(json!({"narrative": "x", "duration": 10.0}))
+                .unwrap()
+                .duration,
+            10
+        );
     }
 
     #[test]
     fn a_model_limits_the_duration() {
-        assert_eq!(refused(json!({"narrative": "x", "model": "short", "duration": 21})), one("/duration", "out_of_range"));
-        assert_eq!(parse(json!({"narrative": "x", "model": "short"})).unwrap().duration, 20);
-        assert_eq!(refused(json!({"narrative": "x", "model": "gone"})), one("/model", "unknown_model"));
+        assert_eq!(
+            refused(json!({"narrative": "x", "model": "short", "duration": 21})),
+            one("/duration", "out_of_range")
+        );
+        assert_eq!(
+            parse(json!({"narrative": "x", "model": "short"}))
+                .unwrap()
+                .duration,
+            20
+        );
+        assert_eq!(
+            refused(json!({"narrative": "x", "model": "gone"})),
+            one("/model", "unknown_model")
+        );
     }
 
     #[test]
@@ -312,15 +416,32 @@ mod tests {
     fn a_given_seed_is_kept_and_a_bad_one_refused() {
         let ok = parse(json!({"narrative": "x", "seed": 7})).unwrap();
         assert_eq!((ok.seed, ok.seed_fixed), (7, true));
-        assert_eq!(refused(json!({"narrative": "x", "seed": -7})), one("/seed", "out_of_range"));
-        assert_eq!(refused(json!({"narrative": "x", "seed": "7"})), one("/seed", "wrong_type"));
+        assert_eq!(
+            refused(json!({"narrative": "x", "seed": -7})),
+            one("/seed", "out_of_range")
+        );
+        assert_eq!(
+            refused(json!({"narrative": "x", "seed": "7"})),
+            one("/seed", "wrong_type")
+        );
     }
 
     #[test]
     fn tags_are_few_and_plain() {
-        assert_eq!(parse(json!({"narrative": "x", "tags": ["a", "b-1", "a"]})).unwrap().tags, ["a", "b-1"]);
-        assert_eq!(refused(json!({"narrative": "x", "tags": vec!["a"; 11]})), one("/tags", "too_many"));
-        assert_eq!(refused(json!({"narrative": "x", "tags": ["ok", "a:b"]})), one("/tags/1", "malformed"));
+        assert_eq!(
+            parse(json!({"narrative": "x", "tags": ["a", "b-1", "a"]}))
+                .unwrap()
+                .tags,
+            ["a", "b-1"]
+        );
+        assert_eq!(
+            refused(json!({"narrative": "x", "tags": vec!["a"; 11]})),
+            one("/tags", "too_many")
+        );
+        assert_eq!(
+            refused(json!({"narrative": "x", "tags": ["ok", "a:b"]})),
+            one("/tags/1", "malformed")
+        );
     }
 
     #[test]
@@ -336,6 +457,9 @@ mod tests {
             ("/startBy", "unsupported_field"),
             ("/webhook", "unsupported_field"),
         ];
-        assert_eq!(errors, expected.map(|(pointer, code)| (pointer.to_owned(), code)));
+        assert_eq!(
+            errors,
+            expected.map(|(pointer, code)| (pointer.to_owned(), code))
+        );
     }
 }

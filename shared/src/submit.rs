@@ -51,17 +51,27 @@ impl Context {
                 let malformed = || {
                     let detail = "Idempotency-Key must be 1 to 255 printable ASCII characters";
                     let field = FieldError::new("/Idempotency-Key", "malformed", detail);
-                    Problem::bad_request("malformed_idempotency_key", detail).with_errors(vec![field])
+                    Problem::bad_request("malformed_idempotency_key", detail)
+                        .with_errors(vec![field])
                 };
                 Some(text.ok_or_else(malformed)?.to_owned())
             }
         };
-        Ok(Self { request_id: id.0, traceparent: traceparent(headers), idempotency_key: key })
+        Ok(Self {
+            request_id: id.0,
+            traceparent: traceparent(headers),
+            idempotency_key: key,
+        })
     }
 }
 
 /// The job as it stands after its submission, new or repeated.
-pub async fn submit(clients: &Clients, caller: Caller, context: Context, body: Value) -> Result<Known, Problem> {
+pub async fn submit(
+    clients: &Clients,
+    caller: Caller,
+    context: Context,
+    body: Value,
+) -> Result<Known, Problem> {
     let digest = sha256_hex(body.to_string().as_bytes());
     let submission = parse(clients, body)?;
     let key = context.idempotency_key.as_deref();
@@ -79,7 +89,11 @@ pub async fn submit(clients: &Clients, caller: Caller, context: Context, body: V
         digest,
         submission,
     };
-    let stored = clients.store.put_request_if_absent(id, &request).await.map_err(Unreachable::from)?;
+    let stored = clients
+        .store
+        .put_request_if_absent(id, &request)
+        .await
+        .map_err(Unreachable::from)?;
     if stored == Put::Existed {
         return repeated(clients, &request).await;
     }
@@ -88,7 +102,9 @@ pub async fn submit(clients: &Clients, caller: Caller, context: Context, body: V
 
 fn parse(clients: &Clients, body: Value) -> Result<Submission, Problem> {
     Submission::parse(body, &clients.config.models).map_err(|errors| {
-        let fields = errors.into_iter().map(|e| FieldError::new(e.pointer, e.code, e.detail));
+        let fields = errors
+            .into_iter()
+            .map(|e| FieldError::new(e.pointer, e.code, e.detail));
         Problem::validation(fields.collect())
     })
 }
@@ -96,7 +112,11 @@ fn parse(clients: &Clients, body: Value) -> Result<Submission, Problem> {
 async fn accept(clients: &Clients, request: Envelope) -> Result<Known, Problem> {
     let id = request.id;
     let marker = OpenMarker::starting(0, request.created_at);
-    clients.store.put_open(id, &marker).await.map_err(Unreachable::from)?;
+    clients
+        .store
+        .put_open(id, &marker)
+        .await
+        .map_err(Unreachable::from)?;
     let job = lookup::new_job(&request, &marker).map_err(Unreachable::from)?;
     let answer = match clients.queue.enqueue(&job).await {
         Ok(answer) => answer,
@@ -109,7 +129,11 @@ async fn accept(clients: &Clients, request: Envelope) -> Result<Known, Problem> 
     };
     if answer.outcome == Enqueued::Full {
         forget(clients, id).await;
-        return Err(Problem::too_many("line_full", "too many of your jobs are waiting", LINE_FULL));
+        return Err(Problem::too_many(
+            "line_full",
+            "too many of your jobs are waiting",
+            LINE_FULL,
+        ));
     }
     settle::pay(clients, answer.debt, Some(id)).await;
     tracing::info!(job_id = %id, duration_seconds = request.submission.duration, model = request.submission.model, "job accepted");
@@ -128,8 +152,15 @@ async fn repeated(clients: &Clients, request: &Envelope) -> Result<Known, Proble
 }
 
 async fn found(clients: &Clients, id: JobId) -> Result<Known, Problem> {
-    let vanished = || Unreachable::from(QueueError::Record("the job vanished as it was submitted".to_owned()));
-    Ok(lookup::find(clients, id).await.map_err(|e| Problem::from(e).with_job(id))?.ok_or_else(vanished)?)
+    let vanished = || {
+        Unreachable::from(QueueError::Record(
+            "the job vanished as it was submitted".to_owned(),
+        ))
+    };
+    Ok(lookup::find(clients, id)
+        .await
+        .map_err(|e| Problem::from(e).with_job(id))?
+        .ok_or_else(vanished)?)
 }
 
 /// Nothing was accepted, so nothing is kept. What cannot be removed is removed by the sweep, after it asked Redis.

@@ -95,7 +95,14 @@ pub struct Known {
 
 impl From<Manifest> for Known {
     fn from(m: Manifest) -> Self {
-        Self { job: m.job, request: m.request, plan: m.plan, track: m.track, error: m.error, ahead: None }
+        Self {
+            job: m.job,
+            request: m.request,
+            plan: m.plan,
+            track: m.track,
+            error: m.error,
+            ahead: None,
+        }
     }
 }
 
@@ -104,13 +111,20 @@ const LINK_LIFE: u64 = 3600;
 
 /// As its owner sees it, with a fresh link to its track.
 pub fn shown(clients: &Clients, known: Known) -> JobView {
-    JobView::new(known, |path| Some(sign_link(&clients.config.keys, path, now() + LINK_LIFE)))
+    JobView::new(known, |path| {
+        Some(sign_link(&clients.config.keys, path, now() + LINK_LIFE))
+    })
 }
 
 /// 202 with the job, and where to follow it.
 pub fn accepted(clients: &Clients, known: Known) -> Response {
     let location = job_path(known.job.id);
-    (StatusCode::ACCEPTED, [(LOCATION, location)], Json(shown(clients, known))).into_response()
+    (
+        StatusCode::ACCEPTED,
+        [(LOCATION, location)],
+        Json(shown(clients, known)),
+    )
+        .into_response()
 }
 
 /// Path of a job in the API.
@@ -126,7 +140,14 @@ pub fn audio_path(id: JobId) -> String {
 impl JobView {
     /// `sign` makes a link out of the audio's path; it is asked only for a job that has a track.
     pub fn new(known: Known, sign: impl FnOnce(&str) -> Option<String>) -> Self {
-        let Known { job, request, plan, track, error, ahead } = known;
+        let Known {
+            job,
+            request,
+            plan,
+            track,
+            error,
+            ahead,
+        } = known;
         let audio = track.is_some().then(|| audio_path(job.id));
         let url = audio.as_deref().and_then(sign);
         Self {
@@ -144,7 +165,9 @@ impl JobView {
             start_by: job.start_by,
             finish_by: job.finish_by,
             progress: job.progress,
-            position: ahead.filter(|_| job.status == JobStatus::Queued).map(|n| n + 1),
+            position: ahead
+                .filter(|_| job.status == JobStatus::Queued)
+                .map(|n| n + 1),
             attempt: job.attempt,
             max_attempts: job.max_attempts,
             plan,
@@ -156,7 +179,11 @@ impl JobView {
             updated_at: job.updated_at,
             started_at: job.started_at,
             completed_at: job.completed_at,
-            links: Links { this: job_path(job.id), events: format!("/jobs/{}/events", job.id), audio },
+            links: Links {
+                this: job_path(job.id),
+                events: format!("/jobs/{}/events", job.id),
+                audio,
+            },
             usage: job.usage,
         }
     }

@@ -23,13 +23,23 @@ pub enum Until {
 }
 
 /// Returns when the job has moved, has gone, or the time is over; at once when too many wait already.
-pub async fn wait(clients: &Clients, id: JobId, until: Until, length: Duration) -> Result<(), QueueError> {
+pub async fn wait(
+    clients: &Clients,
+    id: JobId,
+    until: Until,
+    length: Duration,
+) -> Result<(), QueueError> {
     let end = Instant::now() + length.min(WAIT_MAX);
     if has_moved(clients, id, until).await? || length.is_zero() {
         return Ok(());
     }
     let waiter = Uuid::new_v4();
-    if clients.queue.wait(waiter, length, clients.config.waiters_max).await? == Waiting::Full {
+    if clients
+        .queue
+        .wait(waiter, length, clients.config.waiters_max)
+        .await?
+        == Waiting::Full
+    {
         return Ok(());
     }
     let outcome = look(clients, id, until, end).await;
@@ -55,6 +65,8 @@ async fn look(clients: &Clients, id: JobId, until: Until, end: Instant) -> Resul
 async fn has_moved(clients: &Clients, id: JobId, until: Until) -> Result<bool, QueueError> {
     Ok(match clients.queue.glance(id).await? {
         None => true,
-        Some((status, seq)) => status.is_terminal() || matches!(until, Until::After(after) if seq > after),
+        Some((status, seq)) => {
+            status.is_terminal() || matches!(until, Until::After(after) if seq > after)
+        }
     })
 }

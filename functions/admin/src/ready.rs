@@ -45,7 +45,10 @@ impl Ready {
 
     fn of(dependencies: BTreeMap<&'static str, Dependency>) -> Self {
         let down = dependencies.values().any(|d| d.needed && !d.up);
-        Self { status: if down { "unavailable" } else { "ready" }, dependencies: Some(dependencies) }
+        Self {
+            status: if down { "unavailable" } else { "ready" },
+            dependencies: Some(dependencies),
+        }
     }
 }
 
@@ -63,7 +66,11 @@ impl Checked {
 
 async fn check(clients: &Clients) -> BTreeMap<&'static str, Dependency> {
     let id = Uuid::now_v7().to_string();
-    let out = &Outgoing { request_id: id.clone(), traceparent: None, idempotency_key: id };
+    let out = &Outgoing {
+        request_id: id,
+        traceparent: None,
+        idempotency_key: None,
+    };
     let jen1 = async {
         let planner = clients.planner.as_ref()?;
         Some(timed("jen1", false, planner.health(out)).await)
@@ -75,7 +82,10 @@ async fn check(clients: &Clients) -> BTreeMap<&'static str, Dependency> {
     let redis = timed("redis", true, clients.queue.ping());
     let store = timed("store", true, clients.store.ready());
     let (redis, store, jen1, muscgen) = tokio::join!(redis, store, jen1, muscgen);
-    [Some(redis), Some(store), jen1, muscgen].into_iter().flatten().collect()
+    [Some(redis), Some(store), jen1, muscgen]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 async fn timed<E: Error>(
@@ -89,5 +99,12 @@ async fn timed<E: Error>(
         tracing::warn!(dependency = name, error = %error, "a dependency is down");
     }
     let up = matches!(answer, Ok(Ok(())));
-    (name, Dependency { up, needed, latency_ms: millis(from.elapsed()) })
+    (
+        name,
+        Dependency {
+            up,
+            needed,
+            latency_ms: millis(from.elapsed()),
+        },
+    )
 }

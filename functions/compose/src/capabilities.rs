@@ -8,7 +8,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared::clients::Clients;
 use shared::models::{ModelError, Outgoing, ollama_health};
-use shared::submission::{Catalogue, DURATION_DEFAULT, DURATION_MAX, NARRATIVE_MAX, OPTIONS_MAX, TAGS_MAX};
+use shared::submission::{
+    Catalogue, DURATION_DEFAULT, DURATION_MAX, NARRATIVE_MAX, OPTIONS_MAX, TAGS_MAX,
+};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -46,7 +48,14 @@ pub(crate) struct Capabilities {
 impl Capabilities {
     pub(crate) async fn of(clients: &Clients, probed: &Probed) -> Self {
         let models = &clients.config.models;
-        let offered = models.iter().filter_map(|(name, _)| Some((name.to_owned(), Model { max_seconds: models.max_seconds(name)? })));
+        let offered = models.iter().filter_map(|(name, _)| {
+            Some((
+                name.to_owned(),
+                Model {
+                    max_seconds: models.max_seconds(name)?,
+                },
+            ))
+        });
         Self {
             models: offered.collect(),
             limits: BTreeMap::from([
@@ -65,7 +74,10 @@ impl Probed {
     async fn services(&self, clients: &Clients) -> BTreeMap<&'static str, Service> {
         let mut last = self.0.lock().await;
         if let Some((at, services)) = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
-            tracing::debug!(age_ms = shared::queue::millis(at.elapsed()), "the last probe is good enough");
+            tracing::debug!(
+                age_ms = shared::queue::millis(at.elapsed()),
+                "the last probe is good enough"
+            );
             return services.clone();
         }
         let services = probe(clients).await;
@@ -76,15 +88,32 @@ impl Probed {
 
 async fn probe(clients: &Clients) -> BTreeMap<&'static str, Service> {
     let id = Uuid::now_v7().to_string();
-    let out = Outgoing { request_id: id.clone(), traceparent: None, idempotency_key: id };
+    let out = Outgoing {
+        request_id: id,
+        traceparent: None,
+        idempotency_key: None,
+    };
     let jen1 = async { Some(clients.planner.as_ref()?.health(&out).await) };
     let muscgen = async { Some(clients.generator.as_ref()?.health(&out).await) };
-    let ollama = async { Some(ollama_health(&clients.http, clients.config.ollama_url.as_ref()?.url(), &out).await) };
+    let ollama = async {
+        Some(
+            ollama_health(
+                &clients.http,
+                clients.config.ollama_url.as_ref()?.url(),
+                &out,
+            )
+            .await,
+        )
+    };
     let (jen1, muscgen, ollama) = tokio::join!(jen1, muscgen, ollama);
     let service = |answer: Option<Result<(), ModelError>>| Service {
         configured: answer.is_some(),
         available: matches!(answer, Some(Ok(()))),
         checked_at: Utc::now(),
     };
-    BTreeMap::from([("jen1", service(jen1)), ("muscgen", service(muscgen)), ("ollama", service(ollama))])
+    BTreeMap::from([
+        ("jen1", service(jen1)),
+        ("muscgen", service(muscgen)),
+        ("ollama", service(ollama)),
+    ])
 }

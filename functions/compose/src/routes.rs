@@ -36,8 +36,13 @@ impl axum::extract::FromRef<Compose> for shared::keyring::KeyRing {
 
 /// Every route of this function.
 pub(crate) fn router(clients: Clients) -> Router {
-    let state = Compose { clients, probed: Probed::default() };
-    Router::new().route("/compose", get(capabilities).post(compose)).with_state(state)
+    let state = Compose {
+        clients,
+        probed: Probed::default(),
+    };
+    Router::new()
+        .route("/compose", get(capabilities).post(compose))
+        .with_state(state)
 }
 
 async fn capabilities(State(Compose { clients, probed }): State<Compose>) -> Json<Capabilities> {
@@ -58,8 +63,13 @@ async fn compose(
     if !known.job.status.is_terminal() && !length.is_zero() {
         let job = known.job.id;
         let with_job = |problem: Problem| problem.with_job(job);
-        wait::wait(&clients, job, Until::End, length).await.map_err(|e| with_job(Unreachable::from(e).into()))?;
-        if let Some(now) = lookup::find(&clients, job).await.map_err(|e| with_job(e.into()))? {
+        wait::wait(&clients, job, Until::End, length)
+            .await
+            .map_err(|e| with_job(Unreachable::from(e).into()))?;
+        if let Some(now) = lookup::find(&clients, job)
+            .await
+            .map_err(|e| with_job(e.into()))?
+        {
             known = now;
         }
     }

@@ -36,21 +36,43 @@ pub(crate) async fn report(
             if speaker.stage != Stage::Plan {
                 return Err(Problem::conflict("not_planning", "the job has its plan"));
             }
-            clients.store.put_plan_if_absent(job, &plan).await.map_err(Unreachable::from)?;
+            clients
+                .store
+                .put_plan_if_absent(job, &plan)
+                .await
+                .map_err(Unreachable::from)?;
             delivered(&clients, &speaker).await?;
         }
-        Says::Failed { code, message, retryable } => {
-            let error = JobError { code, message, stage: speaker.stage, retryable };
+        Says::Failed {
+            code,
+            message,
+            retryable,
+        } => {
+            let error = JobError {
+                code,
+                message,
+                stage: speaker.stage,
+                retryable,
+            };
             failed(&clients, &speaker, &error).await?;
         }
     }
     Ok(Json(json!({"ok": true})))
 }
 
-async fn alive(clients: &Clients, speaker: &Speaker, progress: Option<Progress>) -> Result<(), Problem> {
+async fn alive(
+    clients: &Clients,
+    speaker: &Speaker,
+    progress: Option<Progress>,
+) -> Result<(), Problem> {
     let (id, fence) = (speaker.known.job.id, speaker.fence.as_ref());
     let deadline = clients.render_deadline();
-    match clients.queue.progress(id, fence, progress.as_ref(), deadline).await.map_err(Unreachable::from)? {
+    match clients
+        .queue
+        .progress(id, fence, progress.as_ref(), deadline)
+        .await
+        .map_err(Unreachable::from)?
+    {
         Heartbeat::Ok => Ok(()),
         Heartbeat::Stale | Heartbeat::Unknown => Err(stale()),
         Heartbeat::Ended => Err(ended()),
@@ -59,23 +81,44 @@ async fn alive(clients: &Clients, speaker: &Speaker, progress: Option<Progress>)
 
 async fn audio(clients: &Clients, speaker: &Speaker, source: &Source) -> Result<(), Problem> {
     if speaker.stage != Stage::Audio {
-        return Err(Problem::conflict("not_rendering", "the job waits for a plan, not for audio"));
+        return Err(Problem::conflict(
+            "not_rendering",
+            "the job waits for a plan, not for audio",
+        ));
     }
     let (id, store) = (speaker.known.job.id, &clients.store);
     if speaker.known.job.status.is_terminal() {
-        return if speaker.known.job.status == JobStatus::Completed { Ok(()) } else { Err(ended()) };
+        return if speaker.known.job.status == JobStatus::Completed {
+            Ok(())
+        } else {
+            Err(ended())
+        };
     }
     if source.audio_url.is_none() {
-        let uploaded = store.upload_size(id, &speaker.render).await.map_err(Unreachable::from)?;
-        uploaded.ok_or_else(|| Problem::conflict("not_uploaded", "no audio was uploaded under this token"))?;
+        let uploaded = store
+            .upload_size(id, &speaker.render)
+            .await
+            .map_err(Unreachable::from)?;
+        uploaded.ok_or_else(|| {
+            Problem::conflict("not_uploaded", "no audio was uploaded under this token")
+        })?;
     }
-    store.put_source(id, &speaker.render, source).await.map_err(Unreachable::from)?;
+    store
+        .put_source(id, &speaker.render, source)
+        .await
+        .map_err(Unreachable::from)?;
     delivered(clients, speaker).await
 }
 
 async fn delivered(clients: &Clients, speaker: &Speaker) -> Result<(), Problem> {
     let id = speaker.known.job.id;
-    let report = async || clients.queue.report(id, speaker.stage, speaker.claimed()).await.map_err(Unreachable::from);
+    let report = async || {
+        clients
+            .queue
+            .report(id, speaker.stage, speaker.claimed())
+            .await
+            .map_err(Unreachable::from)
+    };
     let mut answer = report().await?;
     if answer.outcome == Reported::Unknown && speaker.restored(clients).await? {
         answer = report().await?;
@@ -83,7 +126,10 @@ async fn delivered(clients: &Clients, speaker: &Speaker) -> Result<(), Problem> 
     settle::pay(clients, answer.debt, Some(id)).await;
     match answer.outcome {
         Reported::Ok | Reported::Repeat => Ok(()),
-        Reported::WrongRender => Err(Problem::conflict("wrong_render", "the job asks for another render now")),
+        Reported::WrongRender => Err(Problem::conflict(
+            "wrong_render",
+            "the job asks for another render now",
+        )),
         Reported::NotParked => Err(Problem::conflict("not_parked", "no model holds the job")),
         Reported::Ended | Reported::Unknown => Err(ended()),
     }
@@ -93,7 +139,11 @@ async fn failed(clients: &Clients, speaker: &Speaker, error: &JobError) -> Resul
     let id = speaker.known.job.id;
     let delay: Duration = backoff(speaker.attempt);
     let (fence, change, spent) = (speaker.fence.as_ref(), Next::default(), Spent::default());
-    let answer = clients.queue.fail(id, fence, error, delay, change, spent).await.map_err(Unreachable::from)?;
+    let answer = clients
+        .queue
+        .fail(id, fence, error, delay, change, spent)
+        .await
+        .map_err(Unreachable::from)?;
     settle::pay(clients, answer.debt, Some(id)).await;
     match answer.outcome {
         Failed::Queued | Failed::Failed => Ok(()),

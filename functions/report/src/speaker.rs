@@ -22,7 +22,11 @@ pub(crate) struct Speaker {
 
 impl Speaker {
     /// 403 for a callback token of another job, 404 for an unknown job. A job that Redis has forgotten is put back first.
-    pub(crate) async fn new(clients: &Clients, reporter: Reporter, id: JobId) -> Result<Self, Problem> {
+    pub(crate) async fn new(
+        clients: &Clients,
+        reporter: Reporter,
+        id: JobId,
+    ) -> Result<Self, Problem> {
         if let Reporter::Callback(claims) = &reporter
             && claims.job != id
         {
@@ -32,12 +36,22 @@ impl Speaker {
         let known = lookup::find(clients, id).await?.ok_or_else(unknown)?;
         let attempt = known.job.attempt;
         Ok(match reporter {
-            Reporter::Callback(claims) => {
-                Self { stage: claims.stage, render: claims.render, fence: Some(claims.fence), attempt, known }
-            }
+            Reporter::Callback(claims) => Self {
+                stage: claims.stage,
+                render: claims.render,
+                fence: Some(claims.fence),
+                attempt,
+                known,
+            },
             Reporter::Role(_) => {
                 let stage = known.job.stage.min(Stage::Audio);
-                Self { stage, render: known.job.render_key(stage), fence: None, attempt, known }
+                Self {
+                    stage,
+                    render: known.job.render_key(stage),
+                    fence: None,
+                    attempt,
+                    known,
+                }
             }
         })
     }

@@ -23,16 +23,26 @@ pub(crate) async fn upload(
     let speaker = Speaker::new(&clients, reporter, id).await?;
     let job = &speaker.known.job;
     if body.is_empty() {
-        return Err(Problem::bad_request("empty_body", "the body must be the audio"));
+        return Err(Problem::bad_request(
+            "empty_body",
+            "the body must be the audio",
+        ));
     }
     if job.status.is_terminal() {
         return Err(Problem::conflict("job_ended", "the job has ended"));
     }
     if speaker.stage != Stage::Audio || (speaker.fence.is_none() && !job.parked) {
-        return Err(Problem::conflict("not_rendering", "no model renders this job"));
+        return Err(Problem::conflict(
+            "not_rendering",
+            "no model renders this job",
+        ));
     }
     let bytes = body.len();
-    clients.store.put_upload(id, &speaker.render, body).await.map_err(Unreachable::from)?;
+    clients
+        .store
+        .put_upload(id, &speaker.render, body)
+        .await
+        .map_err(Unreachable::from)?;
     tracing::info!(job_id = %id, job_request_id = job.request_id, bytes, "audio uploaded");
     Ok(Json(json!({"ok": true, "bytes": bytes})))
 }

@@ -12,5 +12,8 @@ use shared::telemetry;
 async fn main() -> Result<(), Error> {
     telemetry::init("sweep");
     let clients = Clients::from_env()?;
-    lambda_runtime::run(service_fn(async |_: LambdaEvent<Value>| round::go(&clients).await)).await
+    lambda_runtime::run(service_fn(async |_: LambdaEvent<Value>| {
+        round::go(&clients).await
+    }))
+    .await
 }

@@ -37,8 +37,13 @@ pub(crate) async fn go(clients: &Clients) -> Result<Report, Error> {
     report.reconciled = reconcile::go(clients, epoch, from + ROUND).await?;
     report.rung = ring(clients, bells).await?;
     tracing::info!(
-        duration_ms = millis(from.elapsed()), steps = report.steps, expired = report.expired, settled = report.settled,
-        rung = report.rung, reconciled = report.reconciled, "round over"
+        duration_ms = millis(from.elapsed()),
+        steps = report.steps,
+        expired = report.expired,
+        settled = report.settled,
+        rung = report.rung,
+        reconciled = report.reconciled,
+        "round over"
     );
     Ok(report)
 }
@@ -48,7 +53,15 @@ async fn expire(clients: &Clients, report: &mut Report, from: Instant) -> Result
         let answer = clients.queue.expire().await?;
         report.expired += answer.outcome;
         report.settled += answer.debt.ended.len();
-        settle::pay(clients, Debt { ring: 0, ..answer.debt }, None).await;
+        settle::pay(
+            clients,
+            Debt {
+                ring: 0,
+                ..answer.debt
+            },
+            None,
+        )
+        .await;
         if answer.outcome == 0 {
             break;
         }
@@ -57,14 +70,26 @@ async fn expire(clients: &Clients, report: &mut Report, from: Instant) -> Result
 }
 
 /// Rescue and promote until nothing more is due, once round all tenants, and settle what is left.
-async fn step(clients: &Clients, report: &mut Report, from: Instant) -> Result<(bool, u32), Unreachable> {
+async fn step(
+    clients: &Clients,
+    report: &mut Report,
+    from: Instant,
+) -> Result<(bool, u32), Unreachable> {
     let mut after = String::new();
     loop {
         let answer = clients.queue.sweep(&after).await?;
         let found = answer.outcome;
         report.steps += 1;
         report.settled += answer.debt.ended.len() + found.unsettled.len();
-        settle::pay(clients, Debt { ring: 0, ..answer.debt }, None).await;
+        settle::pay(
+            clients,
+            Debt {
+                ring: 0,
+                ..answer.debt
+            },
+            None,
+        )
+        .await;
         for id in &found.unsettled {
             if let Err(error) = settle::settle(clients, *id).await {
                 tracing::warn!(job_id = %id, error = %error, "not settled; the next round tries again");

@@ -17,16 +17,44 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
         return Ok(Step::Done);
     }
     let Some(generator) = &clients.generator else {
-        return Ok(Step::failed(Stage::Audio, "muscgen_not_configured", "No generator is configured.", false));
+        return Ok(Step::failed(
+            Stage::Audio,
+            "muscgen_not_configured",
+            "No generator is configured.",
+            false,
+        ));
     };
     let Some(plan) = clients.store.plan(id).await? else {
-        let step = Step::failed(Stage::Audio, "plan_lost", "The song plan is no longer stored.", true);
-        let Step::Failed { error, .. } = step else { return Ok(step) };
-        return Ok(Step::Failed { error, change: Next { stage: Some(Stage::Plan), seed: None } });
+        let step = Step::failed(
+            Stage::Audio,
+            "plan_lost",
+            "The song plan is no longer stored.",
+            true,
+        );
+        let Step::Failed { error, .. } = step else {
+            return Ok(step);
+        };
+        return Ok(Step::Failed {
+            error,
+            change: Next {
+                stage: Some(Stage::Plan),
+                seed: None,
+            },
+        });
     };
-    let (out, callback) = (work.outgoing(Stage::Audio), offer::callback(work, Stage::Audio));
-    let upload = callback.as_ref().and_then(|callback| offer::upload(work, callback));
-    let Work { request, meter, job, .. } = work;
+    let (out, callback) = (
+        work.outgoing(Stage::Audio),
+        offer::callback(work, Stage::Audio),
+    );
+    let upload = callback
+        .as_ref()
+        .and_then(|callback| offer::upload(work, callback));
+    let Work {
+        request,
+        meter,
+        job,
+        ..
+    } = work;
     let submission = &request.submission;
     let prompt = plan.prompt(submission.narrative.as_str());
     let ask = RenderRequest {
@@ -42,12 +70,35 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
         upload,
     };
     tracing::info!(seed = job.seed, "asking muscgen for audio");
-    let source = match meter.wait(generator.generate(&ask, &out, budget(Stage::Audio))).await {
-        Ok(RenderAnswer::Audio { bytes, model, version, seed }) => {
+    let source = match meter
+        .wait(generator.generate(&ask, &out, budget(Stage::Audio)))
+        .await
+    {
+        Ok(RenderAnswer::Audio {
+            bytes,
+            model,
+            version,
+            seed,
+        }) => {
             clients.store.put_upload(id, &render, bytes).await?;
-            Source { audio_url: None, model, version, seed }
+            Source {
+                audio_url: None,
+                model,
+                version,
+                seed,
+            }
         }
-        Ok(RenderAnswer::Url { url, model, version, seed }) => Source { audio_url: Some(url), model, version, seed },
+        Ok(RenderAnswer::Url {
+            url,
+            model,
+            version,
+            seed,
+        }) => Source {
+            audio_url: Some(url),
+            model,
+            version,
+            seed,
+        },
         Ok(RenderAnswer::Accepted { .. }) => return Ok(Step::Parked),
         Err(error) => return Ok(Step::of_fault(Stage::Audio, &error)),
     };

@@ -9,7 +9,10 @@ use shared::lookup::{self, Unreachable};
 use crate::shift::{self, TimeLeft};
 
 /// Each record is judged on its own: one that fails is delivered again, the others are not.
-pub(crate) async fn receive(clients: &Clients, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
+pub(crate) async fn receive(
+    clients: &Clients,
+    event: LambdaEvent<SqsEvent>,
+) -> Result<SqsBatchResponse, Error> {
     let time = TimeLeft::until(event.context.deadline());
     let mut response = SqsBatchResponse::default();
     for record in event.payload.records {
@@ -26,7 +29,10 @@ async fn serve(clients: &Clients, record: &SqsMessage, time: TimeLeft) -> Result
     let bell = match Bell::decode(record.body.as_deref().unwrap_or_default()) {
         Ok(bell) if bell.partition == clients.config.partition => bell,
         Ok(bell) => {
-            tracing::error!(partition = bell.partition, "a bell of another partition; dropped");
+            tracing::error!(
+                partition = bell.partition,
+                "a bell of another partition; dropped"
+            );
             return Ok(());
         }
         Err(error) => {

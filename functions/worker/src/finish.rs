@@ -17,13 +17,23 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
     let (clients, id) = (work.clients, work.job.id);
     let render = work.job.render_key(Stage::Audio);
     let Some(source) = clients.store.source::<Source>(id, &render).await? else {
-        return Ok(render_again(work, "audio_missing", "The delivered audio is no longer stored.".to_owned(), None));
+        return Ok(render_again(
+            work,
+            "audio_missing",
+            "The delivered audio is no longer stored.".to_owned(),
+            None,
+        ));
     };
     let bytes = match fetched(work, &render, &source).await? {
         Ok(Some(bytes)) => bytes,
         Ok(None) => {
             clients.store.remove_upload(id, &render).await?;
-            return Ok(render_again(work, "audio_missing", "The delivered audio is no longer stored.".to_owned(), None));
+            return Ok(render_again(
+                work,
+                "audio_missing",
+                "The delivered audio is no longer stored.".to_owned(),
+                None,
+            ));
         }
         Err(error) => return Ok(Step::of_fault(Stage::Finish, &error)),
     };
@@ -39,13 +49,21 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
                 model: source.model,
                 version: source.version,
             };
-            clients.store.put_track(id, &track.object_name(), bytes).await?;
+            clients
+                .store
+                .put_track(id, &track.object_name(), bytes)
+                .await?;
             Ok(Step::Complete(Box::new(track)))
         }
         Err(refusal) => {
             clients.store.remove_upload(id, &render).await?;
             let another = (!work.job.seed_fixed).then(|| fastrand::u32(..));
-            Ok(render_again(work, refusal.code(), refusal.to_string(), another))
+            Ok(render_again(
+                work,
+                refusal.code(),
+                refusal.to_string(),
+                another,
+            ))
         }
     }
 }
@@ -53,16 +71,24 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
 /// Decoding is pure computation: it must not hold up the heartbeat.
 async fn examined(bytes: Bytes, seconds: f64) -> Result<shared::track::Measurement, Refusal> {
     let examine = tokio::task::spawn_blocking(move || audio::examine(bytes, seconds));
-    examine.await.unwrap_or_else(|_| Err(Refusal::Undecodable("the decoder broke down".into())))
+    examine
+        .await
+        .unwrap_or_else(|_| Err(Refusal::Undecodable("the decoder broke down".into())))
 }
 
 /// From the store, or once from where the model said it can be fetched.
-async fn fetched(work: &mut Work<'_>, render: &RenderKey, source: &Source) -> Result<Result<Option<Bytes>, ModelError>, shared::lookup::Unreachable> {
+async fn fetched(
+    work: &mut Work<'_>,
+    render: &RenderKey,
+    source: &Source,
+) -> Result<Result<Option<Bytes>, ModelError>, shared::lookup::Unreachable> {
     let (clients, id) = (work.clients, work.job.id);
     if let Some(bytes) = clients.store.upload(id, render).await? {
         return Ok(Ok(Some(bytes)));
     }
-    let Some(url) = &source.audio_url else { return Ok(Ok(None)) };
+    let Some(url) = &source.audio_url else {
+        return Ok(Ok(None));
+    };
     let out = work.outgoing(Stage::Audio);
     match work.meter.wait(clients.fetcher.fetch(url, &out)).await {
         Ok(bytes) => {
@@ -75,6 +101,17 @@ async fn fetched(work: &mut Work<'_>, render: &RenderKey, source: &Source) -> Re
 
 fn render_again(work: &Work<'_>, code: &str, message: String, seed: Option<u32>) -> Step {
     tracing::warn!(code, message, seed = work.job.seed, "the audio was refused");
-    let error = JobError { code: code.to_owned(), message, stage: Stage::Finish, retryable: true };
-    Step::Failed { error, change: Next { stage: Some(Stage::Audio), seed } }
+    let error = JobError {
+        code: code.to_owned(),
+        message,
+        stage: Stage::Finish,
+        retryable: true,
+    };
+    Step::Failed {
+        error,
+        change: Next {
+            stage: Some(Stage::Audio),
+            seed,
+        },
+    }
 }

@@ -19,5 +19,8 @@ use shared::telemetry;
 async fn main() -> Result<(), Error> {
     telemetry::init("worker");
     let clients = Clients::from_env()?;
-    lambda_runtime::run(service_fn(|event: LambdaEvent<_>| batch::receive(&clients, event))).await
+    lambda_runtime::run(service_fn(|event: LambdaEvent<_>| {
+        batch::receive(&clients, event)
+    }))
+    .await
 }

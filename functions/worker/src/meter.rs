@@ -16,7 +16,11 @@ pub(crate) struct Meter {
 impl Meter {
     pub(crate) fn start() -> Self {
         let now = Instant::now();
-        Self { stage_from: now, billed_from: now, waited: Duration::ZERO }
+        Self {
+            stage_from: now,
+            billed_from: now,
+            waited: Duration::ZERO,
+        }
     }
 
     /// Awaits a model; the wait is not billed to the job.
@@ -32,13 +36,20 @@ impl Meter {
         let now = Instant::now();
         let wall = millis(now - self.stage_from);
         let billed = (now - self.billed_from).saturating_sub(self.waited);
-        let mut spent = Spent { billed_ms: millis(billed), ..Spent::default() };
+        let mut spent = Spent {
+            billed_ms: millis(billed),
+            ..Spent::default()
+        };
         match stage {
             Stage::Plan => spent.plan_ms = wall,
             Stage::Audio => spent.audio_ms = wall,
             Stage::Finish => spent.finish_ms = wall,
         }
-        *self = Self { stage_from: now, billed_from: now, waited: Duration::ZERO };
+        *self = Self {
+            stage_from: now,
+            billed_from: now,
+            waited: Duration::ZERO,
+        };
         spent
     }
 }

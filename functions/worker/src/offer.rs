@@ -32,7 +32,12 @@ pub(crate) fn callback(work: &Work<'_>, stage: Stage) -> Option<Callback> {
             return None;
         }
     };
-    Some(Callback { url: base.at("/jobs/report"), token, expires_at, every_seconds: EVERY_SECONDS })
+    Some(Callback {
+        url: base.at("/jobs/report"),
+        token,
+        expires_at,
+        every_seconds: EVERY_SECONDS,
+    })
 }
 
 /// Where the audio may be put, with the callback's token.
@@ -41,6 +46,9 @@ pub(crate) fn upload(work: &Work<'_>, callback: &Callback) -> Option<Upload> {
     Some(Upload {
         url: base.at(&audio_path(work.job.id)),
         method: "PUT".to_owned(),
-        headers: BTreeMap::from([("Authorization".to_owned(), format!("Bearer {}", callback.token))]),
+        headers: BTreeMap::from([(
+            "Authorization".to_owned(),
+            format!("Bearer {}", callback.token),
+        )]),
     })
 }

@@ -14,10 +14,23 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
         return Ok(Step::Done);
     }
     let Some(planner) = &clients.planner else {
-        return Ok(Step::failed(Stage::Plan, "jen1_not_configured", "No planner is configured.", false));
+        return Ok(Step::failed(
+            Stage::Plan,
+            "jen1_not_configured",
+            "No planner is configured.",
+            false,
+        ));
     };
-    let (out, callback) = (work.outgoing(Stage::Plan), offer::callback(work, Stage::Plan));
-    let Work { request, meter, job, .. } = work;
+    let (out, callback) = (
+        work.outgoing(Stage::Plan),
+        offer::callback(work, Stage::Plan),
+    );
+    let Work {
+        request,
+        meter,
+        job,
+        ..
+    } = work;
     let ask = PlanRequest {
         job: job.id,
         narrative: request.submission.narrative.as_str(),
@@ -26,7 +39,10 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
         callback,
     };
     tracing::info!("asking jen1 for a plan");
-    match meter.wait(planner.plan(&ask, &out, budget(Stage::Plan))).await {
+    match meter
+        .wait(planner.plan(&ask, &out, budget(Stage::Plan)))
+        .await
+    {
         Ok(PlanAnswer::Plan(plan)) => {
             clients.store.put_plan_if_absent(job.id, &plan).await?;
             Ok(Step::Done)

@@ -41,7 +41,7 @@ impl Work<'_> {
         Outgoing {
             request_id: self.job.request_id.clone(),
             traceparent: Some(self.request.traceparent.clone()),
-            idempotency_key: self.job.render_key(stage).as_str().to_owned(),
+            idempotency_key: Some(self.job.render_key(stage).as_str().to_owned()),
         }
     }
 }
@@ -60,7 +60,9 @@ pub(crate) async fn run(
     );
     async move {
         let request = match request {
-            Some(text) => Some(serde_json::from_str(&text).map_err(|e| QueueError::Record(e.to_string()))?),
+            Some(text) => {
+                Some(serde_json::from_str(&text).map_err(|e| QueueError::Record(e.to_string()))?)
+            }
             None => clients.store.request(job.id).await?,
         };
         let Some(request) = request else {
@@ -68,7 +70,17 @@ pub(crate) async fn run(
             return Ok(clients.queue.cancel(job.id, "deleted").await?.debt);
         };
         tracing::info!("job acquired");
-        stages(Work { clients, job, request, holder, meter }, time).await
+        stages(
+            Work {
+                clients,
+                job,
+                request,
+                holder,
+                meter,
+            },
+            time,
+        )
+        .await
     }
     .instrument(span)
     .await
@@ -82,13 +94,19 @@ async fn stages(mut work: Work<'_>, time: TimeLeft) -> Result<Debt, Unreachable>
         let stage = work.job.stage;
         tracing::Span::current().record("stage", stage.as_str());
         let step = if time.left() < budget(stage) + MARGIN {
-            Step::GiveBack { delay: Duration::ZERO, reason: "the worker's time is short".to_owned() }
+            Step::GiveBack {
+                delay: Duration::ZERO,
+                reason: "the worker's time is short".to_owned(),
+            }
         } else {
             match under_heartbeat(&mut work).await {
                 Some(Ok(step)) => step,
                 Some(Err(error)) => {
                     tracing::error!(error = %error, "the stage's own means failed");
-                    Step::GiveBack { delay: OWN_FAULT.mul_f64(0.5 + fastrand::f64()), reason: "our store did not answer".to_owned() }
+                    Step::GiveBack {
+                        delay: OWN_FAULT.mul_f64(0.5 + fastrand::f64()),
+                        reason: "our store did not answer".to_owned(),
+                    }
                 }
                 None => {
                     tracing::warn!("the job is in other hands or has ended; this run stops");
@@ -161,10 +179,18 @@ async fn heartbeat(clients: &Clients, holder: &Holder) {
 /// Tells the API that a stage begins. A failure is logged and changes nothing.
 fn announcement<'a>(work: &Work<'a>) -> impl Future<Output = ()> + use<'a> {
     let (job, stage, status) = (work.job.id, work.job.stage, work.job.status);
-    let (user, out, api) = (work.request.user_id.clone(), work.outgoing(stage), work.clients.api.as_ref());
+    let (user, out, api) = (
+        work.request.user_id.clone(),
+        work.outgoing(stage),
+        work.clients.api.as_ref(),
+    );
     async move {
         let Some(api) = api else { return };
-        let report = Report { job, user: &user, kind: ReportKind::Status { status, stage } };
+        let report = Report {
+            job,
+            user: &user,
+            kind: ReportKind::Status { status, stage },
+        };
         match tokio::time::timeout(ANNOUNCE, api.post(&report, &out)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(error = %error, "the API was not told of the stage"),
@@ -188,7 +214,9 @@ async fn transition(work: &mut Work<'_>, step: Step) -> Result<Option<Debt>, Unr
             answer.debt
         }
         Step::Parked => {
-            let answer = queue.park(holder, stage, work.clients.render_deadline(), spent).await?;
+            let answer = queue
+                .park(holder, stage, work.clients.render_deadline(), spent)
+                .await?;
             match answer.outcome {
                 Parked::Ok => tracing::info!("parked: the model service reports when it is done"),
                 Parked::MovedOn => tracing::info!("the model's report came before the park"),
@@ -211,7 +239,16 @@ async fn transition(work: &mut Work<'_>, step: Step) -> Result<Option<Debt>, Unr
         }
         Step::Failed { error, change } => {
             let delay = backoff(work.job.attempt);
-            let answer = queue.fail(work.job.id, Some(&holder.fence), &error, delay, change, spent).await?;
+            let answer = queue
+                .fail(
+                    work.job.id,
+                    Some(&holder.fence),
+                    &error,
+                    delay,
+                    change,
+                    spent,
+                )
+                .await?;
             tracing::warn!(
                 outcome = ?answer.outcome, code = error.code, retryable = error.retryable,
                 delay_ms = millis(delay), "attempt failed"

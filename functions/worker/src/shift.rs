@@ -25,9 +25,15 @@ pub(crate) struct TimeLeft {
 
 impl TimeLeft {
     pub(crate) fn until(deadline: SystemTime) -> Self {
-        let told = deadline.duration_since(SystemTime::now()).ok().filter(|left| !left.is_zero());
+        let told = deadline
+            .duration_since(SystemTime::now())
+            .ok()
+            .filter(|left| !left.is_zero());
         let from = Instant::now();
-        Self { from, end: from + told.unwrap_or(UNTOLD) }
+        Self {
+            from,
+            end: from + told.unwrap_or(UNTOLD),
+        }
     }
 
     pub(crate) fn left(self) -> Duration {
@@ -56,7 +62,15 @@ pub(crate) async fn work(clients: &Clients, time: TimeLeft) -> Result<(), Unreac
             Acquired::Empty | Acquired::Saturated | Acquired::Held => return Ok(()),
         }
     }
-    settle::pay(clients, Debt { ring: 1, ..Debt::default() }, None).await;
+    settle::pay(
+        clients,
+        Debt {
+            ring: 1,
+            ..Debt::default()
+        },
+        None,
+    )
+    .await;
     Ok(())
 }
 

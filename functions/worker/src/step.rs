@@ -28,15 +28,26 @@ pub(crate) type Stepped = Result<Step, Unreachable>;
 
 impl Step {
     pub(crate) fn failed(stage: Stage, code: &str, message: &str, retryable: bool) -> Self {
-        let error = JobError { code: code.to_owned(), message: message.to_owned(), stage, retryable };
-        Self::Failed { error, change: Next::default() }
+        let error = JobError {
+            code: code.to_owned(),
+            message: message.to_owned(),
+            stage,
+            retryable,
+        };
+        Self::Failed {
+            error,
+            change: Next::default(),
+        }
     }
 
     /// A busy service costs no attempt; every other fault does.
     pub(crate) fn of_fault(stage: Stage, error: &ModelError) -> Self {
         tracing::warn!(error = %error, code = error.code(), "the model service did not deliver");
         match error.fault {
-            Fault::Busy { retry_after } => Self::GiveBack { delay: retry_after, reason: error.code() },
+            Fault::Busy { retry_after } => Self::GiveBack {
+                delay: retry_after,
+                reason: error.code(),
+            },
             _ => Self::failed(stage, &error.code(), &error.message(), error.is_retryable()),
         }
     }

@@ -14,10 +14,9 @@ mod stream;
 
 use std::time::Duration;
 
-pub use bell::{BadBell, Bell};
-pub use stream::{RunPipeline, over};
-
 use crate::job::JobId;
+use crate::queue::{QueueError, Redis};
+pub use bell::{BadBell, Bell};
 
 /// Most bells in one call, and in one SQS batch.
 pub const MAX_RINGS: u32 = 10;
@@ -39,8 +38,8 @@ pub enum RingError {
         code: String,
     },
     /// Redis could not be asked.
-    #[error("redis: {0}")]
-    Redis(#[from] redis::RedisError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
 }
 
 /// Rings for one partition; clones share one client.
@@ -65,11 +64,11 @@ impl Doorbell {
         }
     }
 
-    /// Rings the Redis stream `{partition}:bell`; see [`over`] for a `run` over a plain connection.
-    pub fn stream(run: RunPipeline, partition: impl Into<String>) -> Self {
+    /// Rings the Redis stream `{partition}:bell`.
+    pub fn stream(redis: Redis, partition: impl Into<String>) -> Self {
         let partition = partition.into();
         Self {
-            wire: Wire::Stream(stream::Stream::new(run, &partition)),
+            wire: Wire::Stream(stream::Stream::new(redis, &partition)),
             partition,
         }
     }

@@ -1,44 +1,26 @@
 //! Bells through a Redis stream, for machines without SQS.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use redis::aio::ConnectionLike;
-use redis::{Pipeline, RedisResult, Value};
-
 use super::{Bell, RingError};
+use crate::queue::{Keys, Redis, millis};
 
 const MOST_ENTRIES: usize = 10_000;
 
-/// Sends a pipeline over a connection that somebody else keeps alive. It may send twice: a bell too many does no harm.
-pub type RunPipeline =
-    Arc<dyn Fn(Pipeline) -> BoxFuture<'static, RedisResult<Vec<Value>>> + Send + Sync>;
-
-/// A [`RunPipeline`] over a connection that is shared by cloning.
-pub fn over<C>(connection: C) -> RunPipeline
-where
-    C: ConnectionLike + Clone + Send + Sync + 'static,
-{
-    Arc::new(move |pipeline| {
-        let mut connection = connection.clone();
-        Box::pin(async move { pipeline.query_async(&mut connection).await })
-    })
-}
-
 #[derive(Clone)]
 pub(super) struct Stream {
-    run: RunPipeline,
+    redis: Redis,
     now: String,
     later: String,
 }
 
 impl Stream {
-    pub(super) fn new(run: RunPipeline, partition: &str) -> Self {
+    pub(super) fn new(redis: Redis, partition: &str) -> Self {
+        let keys = Keys::new(partition);
         Self {
-            run,
-            now: format!("{{{partition}}}:bell"),
-            later: format!("{{{partition}}}:bell_later"),
+            redis,
+            now: keys.bell(),
+            later: keys.bell_later(),
         }
     }
 
@@ -69,31 +51,18 @@ impl Stream {
                 .arg("body")
                 .arg(&body);
         }
-        (self.run)(pipeline).await?;
-        Ok(())
+        Ok(self.redis.pipe(&pipeline).await?)
     }
 
     async fn ring_later(&self, bell: &Bell, count: u32, delay: Duration) -> Result<(), RingError> {
-        let due = self.redis_ms().await? + delay.as_millis();
-        let due = u64::try_from(due).unwrap_or(u64::MAX);
-        let mut pipeline = redis::pipe();
-        let zadd = pipeline.cmd("ZADD").arg(&self.later);
+        let (seconds, micros): (u64, u64) = self.redis.run(&redis::cmd("TIME")).await?;
+        let due = seconds * 1000 + micros / 1000 + millis(delay);
+        let mut zadd = redis::cmd("ZADD");
+        zadd.arg(&self.later);
         for _ in 0..count {
             zadd.arg(due).arg(bell.encode_apart());
         }
-        (self.run)(pipeline).await?;
-        Ok(())
-    }
-
-    /// Milliseconds by the clock that readers compare with.
-    async fn redis_ms(&self) -> Result<u128, RingError> {
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("TIME");
-        let answer = (self.run)(pipeline).await?;
-        let time = answer.into_iter().next_back().unwrap_or(Value::Nil);
-        let (seconds, micros): (u128, u128) =
-            redis::from_redis_value(time).map_err(redis::RedisError::from)?;
-        Ok(seconds * 1000 + micros / 1000)
+        Ok(self.redis.run(&zadd).await?)
     }
 }
 
@@ -110,12 +79,13 @@ mod tests {
     use crate::job::JobId;
 
     /// A Redis of this test's own; it dies with the test.
-    struct Redis {
+    struct Server {
         server: Child,
         connection: MultiplexedConnection,
+        url: String,
     }
 
-    impl Redis {
+    impl Server {
         async fn start() -> Self {
             let port = {
                 let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -132,17 +102,22 @@ mod tests {
                 .map_while(Result::ok)
                 .find(|line| line.contains("Ready to accept connections"))
                 .expect("redis-server did not start");
-            let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
+            let url = format!("redis://127.0.0.1:{port}");
+            let client = redis::Client::open(url.as_str()).unwrap();
             let connection = client.get_multiplexed_async_connection().await.unwrap();
-            Self { server, connection }
+            Self {
+                server,
+                connection,
+                url,
+            }
         }
 
         fn doorbell(&self) -> Doorbell {
-            Doorbell::stream(over(self.connection.clone()), "tutti")
+            Doorbell::stream(Redis::open(&self.url).unwrap(), "tutti")
         }
     }
 
-    impl Drop for Redis {
+    impl Drop for Server {
         fn drop(&mut self) {
             let _ = self.server.kill();
             let _ = self.server.wait();
@@ -151,7 +126,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_ring_is_an_entry_of_the_stream() {
-        let redis = Redis::start().await;
+        let redis = Server::start().await;
         let job = JobId::mint();
         redis
             .doorbell()
@@ -185,7 +160,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_delayed_bell_waits_in_the_zset_under_the_time_it_is_due() {
-        let redis = Redis::start().await;
+        let redis = Server::start().await;
         let mut connection = redis.connection.clone();
         let mut now = async || -> (f64, f64) {
             redis::cmd("TIME")
@@ -231,10 +206,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_ring_without_redis_is_an_error() {
-        let redis = Redis::start().await;
+        let redis = Server::start().await;
         let doorbell = redis.doorbell();
         drop(redis);
         let refused = doorbell.ring(None, 1, Duration::ZERO).await;
-        assert!(matches!(refused, Err(RingError::Redis(_))));
+        assert!(matches!(refused, Err(RingError::Queue(_))));
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 pub enum Service {
     Jen1,
     Muscgen,
+    Ollama,
     /// Whoever serves a model's `audioUrl`.
     AudioUrl,
     /// The API that keeps its own job table.
@@ -20,6 +21,7 @@ impl Service {
         match self {
             Self::Jen1 => "jen1",
             Self::Muscgen => "muscgen",
+            Self::Ollama => "ollama",
             Self::AudioUrl => "audio_url",
             Self::Api => "api",
         }
@@ -107,6 +109,7 @@ impl ModelError {
         let service = match self.service {
             Service::Jen1 => "jen1",
             Service::Muscgen => "muscgen",
+            Service::Ollama => "Ollama",
             Service::AudioUrl => "the server that holds the audio",
             Service::Api => "the API",
         };

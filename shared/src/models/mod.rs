@@ -23,7 +23,7 @@ pub use error::{Fault, ModelError, Service};
 pub use fetcher::Fetcher;
 pub use generator::{Generator, RenderRequest};
 pub use offer::{Callback, Upload};
-pub use planner::{PlanAnswer, PlanRequest, Planner};
+pub use planner::{PlanAnswer, PlanRequest, Planner, ollama_health};
 pub use render::RenderAnswer;
 
 /// Largest audio that is taken from anybody: 64 MiB.

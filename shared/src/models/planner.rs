@@ -107,6 +107,14 @@ impl Planner {
     }
 }
 
+/// Whether an Ollama below `base` answers `GET /api/tags` within 2 s.
+pub async fn ollama_health(client: &Client, base: &Url, out: &Outgoing) -> Result<(), ModelError> {
+    let service = Service::Ollama;
+    let url = endpoint(service, base, &["api", "tags"])?;
+    within(service, PROBE, send(service, client.get(url), out)).await?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use axum::Router;

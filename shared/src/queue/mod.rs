@@ -89,7 +89,10 @@ impl QueueError {
     pub fn changed_nothing(&self) -> bool {
         match self {
             Self::OutOfReach(_) => true,
-            Self::Redis(error) => matches!(error.code(), Some("OOM" | "READONLY" | "LOADING" | "NOAUTH" | "NOPERM")),
+            Self::Redis(error) => matches!(
+                error.code(),
+                Some("OOM" | "READONLY" | "LOADING" | "NOAUTH" | "NOPERM")
+            ),
             Self::Record(_) => false,
         }
     }
@@ -209,7 +212,10 @@ mod tests {
         for attempt in 1..=10 {
             let full = Duration::from_secs(2 << (attempt - 1));
             let delays: Vec<_> = (0..50).map(|_| backoff(attempt)).collect();
-            assert!(delays.iter().all(|d| *d >= full / 2 && *d < full), "attempt {attempt}");
+            assert!(
+                delays.iter().all(|d| *d >= full / 2 && *d < full),
+                "attempt {attempt}"
+            );
             assert!(delays.iter().any(|d| *d != delays[0]));
         }
         assert!(backoff(u32::MAX) < Duration::from_secs(1024));

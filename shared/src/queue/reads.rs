@@ -99,8 +99,12 @@ impl Queue {
         pipe.hmget(self.keys.job(id), &["status", "event_base"])
             .llen(self.keys.events(id));
         let (fields, logged): ((Option<String>, Option<u64>), u64) = self.redis.pipe(&pipe).await?;
-        let Some(status) = fields.0 else { return Ok(None) };
-        let status = status.parse().map_err(|_| QueueError::Record(format!("status {status:?}")))?;
+        let Some(status) = fields.0 else {
+            return Ok(None);
+        };
+        let status = status
+            .parse()
+            .map_err(|_| QueueError::Record(format!("status {status:?}")))?;
         Ok(Some((status, fields.1.unwrap_or(0) + logged)))
     }
 

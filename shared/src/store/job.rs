@@ -103,6 +103,12 @@ impl Store {
         self.job_path(id, &format!("upload-{}.json", key.object_name()))
     }
 
+    /// The delivery is of no use: the audio and what is said of it go.
+    pub async fn remove_upload(&self, id: JobId, key: &RenderKey) -> Result<(), StoreError> {
+        self.remove(&self.source_path(id, key)).await?;
+        self.remove(&self.upload_path(id, key)).await
+    }
+
     /// Stores checked audio under its [`crate::track::Track::object_name`]. The name holds the hash, so a repeat changes nothing.
     pub async fn put_track(&self, id: JobId, name: &str, audio: Bytes) -> Result<(), StoreError> {
         let attributes = self.place.attributes(name);

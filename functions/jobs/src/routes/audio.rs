@@ -47,12 +47,19 @@ pub(crate) async fn audio(
     let live = !known.job.status.is_terminal();
     let Some(track) = known.track else {
         return Err(match live {
-            true => Problem::conflict("not_finished", "the track is not finished yet").retryable(true),
+            true => {
+                Problem::conflict("not_finished", "the track is not finished yet").retryable(true)
+            }
             false => Problem::not_found("no_track", "the job ended without a track"),
         });
     };
     let name = track.object_name();
-    if let Some(url) = clients.store.track_url(id, &name, LINK_LIFE).await.map_err(Unreachable::from)? {
+    if let Some(url) = clients
+        .store
+        .track_url(id, &name, LINK_LIFE)
+        .await
+        .map_err(Unreachable::from)?
+    {
         let location = HeaderValue::from_str(url.as_str()).map_err(|_| Problem::internal())?;
         return Ok((StatusCode::FOUND, [(LOCATION, location)]).into_response());
     }
@@ -64,7 +71,12 @@ async fn linked(clients: &Clients, id: JobId, exp: u64, sig: &str) -> Result<Kno
     lookup::find(clients, id).await?.ok_or_else(unknown_job)
 }
 
-async fn bytes(clients: &Clients, id: JobId, track: &Track, range: Option<&HeaderValue>) -> Result<Response, Problem> {
+async fn bytes(
+    clients: &Clients,
+    id: JobId,
+    track: &Track,
+    range: Option<&HeaderValue>,
+) -> Result<Response, Problem> {
     let name = track.object_name();
     let store = &clients.store;
     let mut response = match wanted(range, track.bytes)? {
@@ -73,9 +85,17 @@ async fn bytes(clients: &Clients, id: JobId, track: &Track, range: Option<&Heade
             whole.ok_or_else(gone)?.into_response()
         }
         Some((first, last)) => {
-            let part: Option<Bytes> = store.track_range(id, &name, first..last + 1).await.map_err(Unreachable::from)?;
+            let part: Option<Bytes> = store
+                .track_range(id, &name, first..last + 1)
+                .await
+                .map_err(Unreachable::from)?;
             let span = format!("bytes {first}-{last}/{}", track.bytes);
-            (StatusCode::PARTIAL_CONTENT, [(CONTENT_RANGE, span)], part.ok_or_else(gone)?).into_response()
+            (
+                StatusCode::PARTIAL_CONTENT,
+                [(CONTENT_RANGE, span)],
+                part.ok_or_else(gone)?,
+            )
+                .into_response()
         }
     };
     let format = track.measured.format;
@@ -98,14 +118,23 @@ fn gone() -> Problem {
 /// First and last byte of a single range; `None` for the whole. A header that is no valid range is ignored, as the RFC asks;
 /// several ranges are answered with the whole.
 fn wanted(header: Option<&HeaderValue>, length: u64) -> Result<Option<(u64, u64)>, Problem> {
-    let Some(text) = header.and_then(|value| value.to_str().ok()) else { return Ok(None) };
-    let Ok(ranges) = http_range_header::parse_range_header(text) else { return Ok(None) };
+    let Some(text) = header.and_then(|value| value.to_str().ok()) else {
+        return Ok(None);
+    };
+    let Ok(ranges) = http_range_header::parse_range_header(text) else {
+        return Ok(None);
+    };
     match ranges.validate(length).as_deref() {
         Ok([only]) => Ok(Some((*only.start(), *only.end()))),
         Ok(_) => Ok(None),
         Err(_) => {
-            let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", "no such range of bytes");
-            let span = HeaderValue::from_str(&format!("bytes */{length}")).map_err(|_| Problem::internal())?;
+            let problem = Problem::new(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "range_not_satisfiable",
+                "no such range of bytes",
+            );
+            let span = HeaderValue::from_str(&format!("bytes */{length}"))
+                .map_err(|_| Problem::internal())?;
             Err(problem.with_header(CONTENT_RANGE, span))
         }
     }

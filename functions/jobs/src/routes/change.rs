@@ -26,7 +26,11 @@ pub(crate) async fn cancel(
 ) -> Result<Json<JobView>, Problem> {
     let known = owned(&clients, &caller, id).await?;
     let reason = format!("cancelled by {}", caller.role);
-    let answer = clients.queue.cancel(id, &reason).await.map_err(Unreachable::from)?;
+    let answer = clients
+        .queue
+        .cancel(id, &reason)
+        .await
+        .map_err(Unreachable::from)?;
     settle::pay(&clients, answer.debt, None).await;
     let status = match answer.outcome {
         Cancelled::Ok => JobStatus::Cancelled,
@@ -34,9 +38,15 @@ pub(crate) async fn cancel(
         Cancelled::Unknown => known.job.status,
     };
     if status != JobStatus::Cancelled {
-        return Err(Problem::conflict("already_ended", format!("the job is {status} and cannot be cancelled")));
+        return Err(Problem::conflict(
+            "already_ended",
+            format!("the job is {status} and cannot be cancelled"),
+        ));
     }
-    Ok(Json(view::shown(&clients, owned(&clients, &caller, id).await?)))
+    Ok(Json(view::shown(
+        &clients,
+        owned(&clients, &caller, id).await?,
+    )))
 }
 
 /// Starts a failed, cancelled or expired job afresh at the stage that it had reached. 202.
@@ -47,17 +57,35 @@ pub(crate) async fn retry(
 ) -> Result<Response, Problem> {
     let known = owned(&clients, &caller, id).await?;
     match known.job.status {
-        JobStatus::Completed => return Err(Problem::conflict("already_completed", "a completed job is not run again")),
+        JobStatus::Completed => {
+            return Err(Problem::conflict(
+                "already_completed",
+                "a completed job is not run again",
+            ));
+        }
         status if !status.is_terminal() => return Err(live()),
         _ => {}
     }
     // What the old run still owes is done first: settling would remove the marker of the new one.
     settle::settle(&clients, id).await?;
     let marker = OpenMarker::starting(known.job.generation + 1, Utc::now());
-    clients.store.put_open(id, &marker).await.map_err(Unreachable::from)?;
+    clients
+        .store
+        .put_open(id, &marker)
+        .await
+        .map_err(Unreachable::from)?;
     let reason = format!("retried by {}", caller.role);
     let queue = &clients.queue;
-    let answer = queue.retry(id, marker.generation, marker.start_by, marker.finish_by, &reason).await.map_err(Unreachable::from)?;
+    let answer = queue
+        .retry(
+            id,
+            marker.generation,
+            marker.start_by,
+            marker.finish_by,
+            &reason,
+        )
+        .await
+        .map_err(Unreachable::from)?;
     settle::pay(&clients, answer.debt, Some(id)).await;
     match answer.outcome {
         Retried::Ok => {}
@@ -67,7 +95,10 @@ pub(crate) async fn retry(
         }
         Retried::Completed | Retried::Live => return Err(live()),
     }
-    Ok(view::accepted(&clients, owned(&clients, &caller, id).await?))
+    Ok(view::accepted(
+        &clients,
+        owned(&clients, &caller, id).await?,
+    ))
 }
 
 /// Removes an ended job and its files. 204; a live one: 409.
@@ -81,9 +112,18 @@ pub(crate) async fn delete(
         return Err(live());
     }
     settle::settle(&clients, id).await?;
-    clients.store.remove_job(id).await.map_err(Unreachable::from)?;
+    clients
+        .store
+        .remove_job(id)
+        .await
+        .map_err(Unreachable::from)?;
     let tags = &known.request.submission.tags;
-    match clients.queue.delete(id, &known.job.user, tags).await.map_err(Unreachable::from)? {
+    match clients
+        .queue
+        .delete(id, &known.job.user, tags)
+        .await
+        .map_err(Unreachable::from)?
+    {
         Deleted::Ok => Ok(StatusCode::NO_CONTENT),
         Deleted::Live => Err(unknown_job()),
     }

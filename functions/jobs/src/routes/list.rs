@@ -45,15 +45,26 @@ pub(crate) async fn list(
     let limit = filter.limit()?;
     let owner = filter.owner(&caller)?;
     let index = filter.index()?;
-    let bind = format!("{}\n{owner}\n{:?}\n{:?}", caller.sub, filter.status, filter.tag);
+    let bind = format!(
+        "{}\n{owner}\n{:?}\n{:?}",
+        caller.sub, filter.status, filter.tag
+    );
     let mut from = filter.position(&clients, &bind)?;
     let mut items = Vec::new();
     let mut more = true;
     for _ in 0..PAGES {
-        let page = clients.queue.list(&owner, index.as_deref(), from, limit).await.map_err(lookup::Unreachable::from)?;
+        let page = clients
+            .queue
+            .list(&owner, index.as_deref(), from, limit)
+            .await
+            .map_err(lookup::Unreachable::from)?;
         more = page.len() == limit;
         let ids: Vec<_> = page.iter().map(|position| position.id).collect();
-        let found = clients.queue.read_all(&ids).await.map_err(lookup::Unreachable::from)?;
+        let found = clients
+            .queue
+            .read_all(&ids)
+            .await
+            .map_err(lookup::Unreachable::from)?;
         for position in page {
             if items.len() == limit {
                 more = true;
@@ -61,7 +72,9 @@ pub(crate) async fn list(
             }
             from = Some(position);
             let snapshot = found.iter().find(|s| s.job.id == position.id);
-            if let Some(snapshot) = snapshot.filter(|s| filter.status.is_none_or(|status| s.job.status == status)) {
+            if let Some(snapshot) =
+                snapshot.filter(|s| filter.status.is_none_or(|status| s.job.status == status))
+            {
                 items.extend(shown(&clients, snapshot.clone()).await?);
             }
         }
@@ -77,29 +90,37 @@ pub(crate) async fn list(
 }
 
 async fn shown(clients: &Clients, snapshot: Snapshot) -> Result<Option<JobView>, Problem> {
-    let Some(request) = lookup::envelope(clients, &snapshot).await? else { return Ok(None) };
+    let Some(request) = lookup::envelope(clients, &snapshot).await? else {
+        return Ok(None);
+    };
     let known = lookup::without_plan(snapshot, request).map_err(lookup::Unreachable::from)?;
     Ok(Some(view::shown(clients, known)))
 }
 
 fn wrong(name: &str, code: &'static str, detail: &str) -> Problem {
     let field = FieldError::new(format!("/{name}"), code, detail);
-    Problem::bad_request("invalid_query", format!("the parameter {name}: {detail}")).with_errors(vec![field])
+    Problem::bad_request("invalid_query", format!("the parameter {name}: {detail}"))
+        .with_errors(vec![field])
 }
 
 impl Filter {
     fn limit(&self) -> Result<usize, Problem> {
         let limit = self.limit.unwrap_or(LIMIT_DEFAULT);
         let fits = (1..=LIMIT_MAX).contains(&limit);
-        fits.then_some(limit).ok_or_else(|| wrong("limit", "out_of_range", "must be from 1 to 100"))
+        fits.then_some(limit)
+            .ok_or_else(|| wrong("limit", "out_of_range", "must be from 1 to 100"))
     }
 
     fn owner(&self, caller: &Caller) -> Result<Owner, Problem> {
         match (&self.user, caller.role) {
             (None, Role::Admin) => Ok(Owner::Everybody),
             (None, _) => Ok(Owner::User(caller.user.clone())),
-            (Some(user), _) if caller.may_see(&UserId::new(user)) => Ok(Owner::User(UserId::new(user))),
-            (Some(_), _) => Err(Problem::forbidden("only an admin may list another user's jobs")),
+            (Some(user), _) if caller.may_see(&UserId::new(user)) => {
+                Ok(Owner::User(UserId::new(user)))
+            }
+            (Some(_), _) => Err(Problem::forbidden(
+                "only an admin may list another user's jobs",
+            )),
         }
     }
 
@@ -107,16 +128,28 @@ impl Filter {
     fn index(&self) -> Result<Option<String>, Problem> {
         match (&self.tag, self.status) {
             (Some(tag), _) if is_tag(tag) => Ok(Some(format!("#{tag}"))),
-            (Some(_), _) => Err(wrong("tag", "malformed", "must be 1 to 64 letters, digits, '_', '.' or '-'")),
+            (Some(_), _) => Err(wrong(
+                "tag",
+                "malformed",
+                "must be 1 to 64 letters, digits, '_', '.' or '-'",
+            )),
             (None, status) => Ok(status.map(|status| status.as_str().to_owned())),
         }
     }
 
     fn position(&self, clients: &Clients, bind: &str) -> Result<Option<Position>, Problem> {
-        let Some(text) = &self.cursor else { return Ok(None) };
+        let Some(text) = &self.cursor else {
+            return Ok(None);
+        };
         let bytes = callback::open(&clients.config.keys, bind, text).ok();
         let position = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let malformed = || wrong("cursor", "invalid_cursor", "must come from the same list with the same filter");
+        let malformed = || {
+            wrong(
+                "cursor",
+                "invalid_cursor",
+                "must come from the same list with the same filter",
+            )
+        };
         position.map(Some).ok_or_else(malformed)
     }
 }

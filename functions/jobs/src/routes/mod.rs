@@ -30,7 +30,9 @@ pub(crate) fn router(clients: Clients) -> Router {
 /// The caller's own job; anybody else's is as unknown as one that never was.
 async fn owned(clients: &Clients, caller: &Caller, id: JobId) -> Result<Known, Problem> {
     let known = lookup::find(clients, id).await?;
-    known.filter(|known| caller.may_see(&known.job.user)).ok_or_else(unknown_job)
+    known
+        .filter(|known| caller.may_see(&known.job.user))
+        .ok_or_else(unknown_job)
 }
 
 fn unknown_job() -> Problem {

@@ -43,14 +43,22 @@ pub(crate) async fn job(
     if let Some(seconds) = follow.wait.filter(|seconds| *seconds > 0) {
         let until = Until::After(follow.after.unwrap_or(known.job.seq));
         let length = Duration::from_secs(seconds.into());
-        wait::wait(&clients, id, until, length).await.map_err(Unreachable::from)?;
+        wait::wait(&clients, id, until, length)
+            .await
+            .map_err(Unreachable::from)?;
         known = owned(&clients, &caller, id).await?;
     }
     let live = !known.job.status.is_terminal();
     let job = view::shown(&clients, known);
     let etag = job.etag();
-    let same = headers.get(IF_NONE_MATCH).is_some_and(|tag| tag.as_bytes() == etag.as_bytes());
-    let mut response = if same { StatusCode::NOT_MODIFIED.into_response() } else { Json(job).into_response() };
+    let same = headers
+        .get(IF_NONE_MATCH)
+        .is_some_and(|tag| tag.as_bytes() == etag.as_bytes());
+    let mut response = if same {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        Json(job).into_response()
+    };
     let mut set = |name, value: &str| {
         if let Ok(value) = value.parse() {
             response.headers_mut().insert(name, value);
@@ -79,7 +87,15 @@ pub(crate) async fn events(
 ) -> Result<Json<EventPage>, Problem> {
     let known = owned(&clients, &caller, id).await?;
     let after = after.unwrap_or(0);
-    let page = clients.queue.events(id, after).await.map_err(Unreachable::from)?;
-    let forgotten = || EventPage { events: Vec::new(), gap: after < known.job.seq, seq: known.job.seq };
+    let page = clients
+        .queue
+        .events(id, after)
+        .await
+        .map_err(Unreachable::from)?;
+    let forgotten = || EventPage {
+        events: Vec::new(),
+        gap: after < known.job.seq,
+        seq: known.job.seq,
+    };
     Ok(Json(page.unwrap_or_else(forgotten)))
 }
