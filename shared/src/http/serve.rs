@@ -4,53 +4,56 @@ use std::convert::Infallible;
 
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
-use axum::http::HeaderValue;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use http_body_util::Full;
 use lambda_http::tower::ServiceExt;
-use lambda_http::{Error, Request, run_concurrent};
+use lambda_http::{Error, Request, run_concurrent, run_with_streaming_response_concurrent};
 
 use super::RequestId;
 use crate::config;
 use crate::problem::Problem;
 
 /// Lambda takes answers of 6 MB, counted after base64, which adds a third.
-const MAX_ON_LAMBDA: usize = 4_500_000;
-/// The emulator takes any; a whole track comes through here when the object store is a folder.
-const MAX_LOCAL: usize = 64 * 1024 * 1024;
+const MAX_ANSWER: usize = 4_500_000;
 
 /// Answers invocations until Lambda stops the process, several at once where Lambda allows it.
 ///
-/// Bodies are read to their end first: the concurrent runtime needs them `Sync`, and axum's are not.
+/// On Lambda an answer is sent whole, at most 4.5 MB, since API Gateway takes no other. The emulator gets it as a
+/// stream of any length: it acknowledges an answer before it has read it, and a whole one of some megabytes then hangs.
 pub async fn serve(router: Router) -> Result<(), Error> {
-    let limit = if config::on_lambda() {
-        MAX_ON_LAMBDA
-    } else {
-        MAX_LOCAL
-    };
-    let app = ServiceExt::<Request>::then(
-        router,
-        move |answer: Result<Response, Infallible>| async move {
-            let Ok(response) = answer;
-            Ok::<_, Error>(buffered(response, limit).await)
-        },
-    );
+    if !config::on_lambda() {
+        return run_with_streaming_response_concurrent(router).await;
+    }
+    let app = ServiceExt::<Request>::then(router, async |answer: Result<Response, Infallible>| {
+        let Ok(response) = answer;
+        Ok::<_, Error>(buffered(response, MAX_ANSWER).await)
+    });
     run_concurrent(app).await
 }
 
+/// Reads the body to its end: the concurrent runtime needs it `Sync`, and axum's is not.
 async fn buffered(response: Response, limit: usize) -> lambda_http::Response<Full<Bytes>> {
     let (mut parts, body) = response.into_parts();
     let bytes = match to_bytes(body, limit).await {
         Ok(bytes) => bytes,
         Err(error) => {
-            tracing::error!(%error, limit, "an answer broke off or was too long for Lambda");
-            let id = parts.headers.remove(RequestId::HEADER);
-            let text = Problem::internal().body(id.as_ref().and_then(|id| id.to_str().ok()));
-            parts = Problem::internal().into_response().into_parts().0;
-            if let Some(id) = id {
-                parts.headers.insert(RequestId::HEADER, id);
-            }
+            let id = parts.headers.get(RequestId::HEADER);
+            let id_text = id.and_then(|id| id.to_str().ok());
+            tracing::error!(request_id = id_text, %error, limit, "an answer broke off or was too long for Lambda");
+            let text = Problem::internal().body(id_text);
+            let mut problem = Problem::internal().into_response().into_parts().0;
+            problem
+                .headers
+                .extend(id.map(|id| (HeaderName::from_static(RequestId::HEADER), id.clone())));
+            problem
+                .headers
+                .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            problem
+                .headers
+                .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            parts = problem;
             Bytes::from(text)
         }
     };
