@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Ready {
-    status: &'static str,
+    pub(crate) status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) dependencies: Option<BTreeMap<&'static str, Dependency>>,
 }

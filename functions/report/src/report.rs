@@ -111,17 +111,17 @@ async fn audio(clients: &Clients, speaker: &Speaker, source: &Source) -> Result<
 }
 
 async fn delivered(clients: &Clients, speaker: &Speaker) -> Result<(), Problem> {
-    let id = speaker.known.job.id;
-    let report = async || {
-        clients
-            .queue
-            .report(id, speaker.stage, speaker.claimed())
-            .await
-            .map_err(Unreachable::from)
-    };
-    let mut answer = report().await?;
+    let (id, stage) = (speaker.known.job.id, speaker.stage);
+    let (queue, claimed) = (&clients.queue, speaker.claimed());
+    let mut answer = queue
+        .report(id, stage, claimed)
+        .await
+        .map_err(Unreachable::from)?;
     if answer.outcome == Reported::Unknown && speaker.restored(clients).await? {
-        answer = report().await?;
+        answer = queue
+            .report(id, stage, claimed)
+            .await
+            .map_err(Unreachable::from)?;
     }
     settle::pay(clients, answer.debt, Some(id)).await;
     match answer.outcome {
