@@ -1,1 +1,223 @@
+//! The queue: Redis holds the order and the state, one script moves a job from one state to the next.
+//!
+//! Reading order: `keys`, `lua/prelude.lua`, then one transition after the other in `owner` (what a job's owner does),
+//! `worker`, `model` (what a model service reports), `care` (what the sweep does). `reads` changes nothing.
 
+mod care;
+mod connection;
+mod keys;
+mod model;
+mod owner;
+mod reads;
+mod record;
+mod scripts;
+mod worker;
+
+use std::time::Duration;
+
+use redis::Script;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+pub use self::care::{Settled, SweepStep};
+pub use self::connection::Redis;
+pub use self::keys::{Keys, Owner};
+pub use self::model::{Heartbeat, Reported};
+pub use self::owner::{Cancelled, Deleted, Enqueued, NewJob, Restored, Retried};
+pub use self::reads::{Counts, Position, Snapshot, Waiting};
+pub use self::scripts::SCRIPTS;
+pub use self::worker::{Acquired, Failed, Held, Holder, Next, Parked, Spent};
+
+use crate::job::JobId;
+
+/// How long a worker may be silent before its job is given to another.
+pub const LEASE: Duration = Duration::from_secs(30);
+/// How often a worker renews its lease.
+pub const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How often one audio may be taken for `finish` before the attempt has failed.
+pub const FINISH_TAKES: u32 = 3;
+/// The caller of a transition settles at once; the sweep leaves it that long.
+const SETTLE_GRACE: Duration = Duration::from_secs(5);
+
+/// The limits that every script is told: Lua is mechanism, these are the policy.
+#[derive(Debug, Clone, Serialize)]
+pub struct Policy {
+    /// Jobs in `plan` or `audio` at the same time, all tenants together.
+    pub slots: u32,
+    /// The same for one tenant that has no cap of its own.
+    pub cap: u32,
+    /// Waiting jobs of one tenant.
+    pub max_queued: u32,
+    /// Events kept of a job.
+    pub events: usize,
+    /// Milliseconds an ended and settled job stays in Redis.
+    pub retention_ms: u64,
+    /// Milliseconds before the sweep settles what its caller should have settled.
+    pub settle_ms: u64,
+}
+
+impl Policy {
+    /// With the built-in times.
+    pub fn new(slots: u32, cap: u32, max_queued: u32, retention: Duration) -> Self {
+        Self {
+            slots,
+            cap,
+            max_queued,
+            events: crate::event::KEPT,
+            retention_ms: millis(retention),
+            settle_ms: millis(SETTLE_GRACE),
+        }
+    }
+}
+
+/// Redis could not be asked, or its answer was not understood.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// No connection: Redis was never asked.
+    #[error("redis is out of reach: {0}")]
+    OutOfReach(#[source] redis::RedisError),
+    /// Asked, and answered too late, not at all, or with an error.
+    #[error("redis: {0}")]
+    Redis(#[from] redis::RedisError),
+    /// A script's answer or a stored record has another shape than this version knows.
+    #[error("unexpected record in redis: {0}")]
+    Record(String),
+}
+
+impl QueueError {
+    /// Redis certainly did not do what it was asked for.
+    pub fn changed_nothing(&self) -> bool {
+        match self {
+            Self::OutOfReach(_) => true,
+            Self::Redis(error) => matches!(
+                error.code(),
+                Some("OOM" | "READONLY" | "LOADING" | "NOAUTH" | "NOPERM")
+            ),
+            Self::Record(_) => false,
+        }
+    }
+}
+
+/// What a transition leaves to do for whoever ran it: first settle, then ring.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use = "bells that nobody rings are jobs that nobody comes for"]
+pub struct Debt {
+    /// Bells to ring now.
+    pub ring: u32,
+    /// One bell more, after this long.
+    pub ring_later: Option<Duration>,
+    /// Jobs that ended and are not settled yet.
+    pub ended: Vec<JobId>,
+}
+
+/// A transition's result together with its debt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer<T> {
+    pub outcome: T,
+    pub debt: Debt,
+}
+
+/// The queue of one partition.
+#[derive(Clone)]
+pub struct Queue {
+    redis: Redis,
+    keys: Keys,
+    policy: Policy,
+    policy_json: String,
+}
+
+#[derive(Deserialize)]
+struct Raw<T> {
+    #[serde(flatten)]
+    outcome: T,
+    #[serde(default)]
+    ring: u32,
+    #[serde(default)]
+    ended: Vec<JobId>,
+}
+
+impl Queue {
+    /// For one partition over one connection.
+    pub fn new(redis: Redis, partition: &str, policy: Policy) -> Self {
+        let policy_json = serde_json::to_string(&policy).unwrap_or_default();
+        Self {
+            redis,
+            keys: Keys::new(partition),
+            policy,
+            policy_json,
+        }
+    }
+
+    /// The limits in force.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The names of this partition's keys.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The connection that the queue uses.
+    pub fn redis(&self) -> &Redis {
+        &self.redis
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        script: &Script,
+        args: &impl Serialize,
+    ) -> Result<Answer<T>, QueueError> {
+        let raw: Raw<T> = self.call_plain(script, args).await?;
+        Ok(Answer {
+            outcome: raw.outcome,
+            debt: Debt {
+                ring: raw.ring,
+                ring_later: None,
+                ended: raw.ended,
+            },
+        })
+    }
+
+    async fn call_plain<T: DeserializeOwned>(
+        &self,
+        script: &Script,
+        args: &impl Serialize,
+    ) -> Result<T, QueueError> {
+        let args = serde_json::to_string(args).map_err(|e| QueueError::Record(e.to_string()))?;
+        let mut call = script.key(self.keys.tag());
+        call.arg(&self.policy_json).arg(args);
+        let text: String = self.redis.invoke(&call).await?;
+        serde_json::from_str(&text).map_err(|e| QueueError::Record(e.to_string()))
+    }
+}
+
+/// Whole milliseconds, as Redis counts.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How long the job rests after its `attempt`-th attempt failed: 2·2ⁿ s × U[0.5, 1) with n = attempt − 1, at most about 17 minutes.
+pub fn backoff(attempt: u32) -> Duration {
+    let doubled = 2_u64 << attempt.saturating_sub(1).min(9);
+    Duration::from_secs(doubled).mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_and_differ() {
+        for attempt in 1..=10 {
+            let full = Duration::from_secs(2 << (attempt - 1));
+            let delays: Vec<_> = (0..50).map(|_| backoff(attempt)).collect();
+            assert!(
+                delays.iter().all(|d| *d >= full / 2 && *d < full),
+                "attempt {attempt}"
+            );
+            assert!(delays.iter().any(|d| *d != delays[0]));
+        }
+        assert!(backoff(u32::MAX) < Duration::from_secs(1024));
+    }
+}

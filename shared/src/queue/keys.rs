@@ -1,0 +1,159 @@
+//! Every Redis key. Pattern: `{<partition>}:<name>[:<tenant or job>]`; the braces put a partition into one cluster slot.
+//! The scripts spell the same names through `key()` of `lua/prelude.lua`; nothing else spells one.
+
+use std::fmt;
+
+use crate::job::{JobId, TenantId, UserId};
+
+/// Whose list: one user's, or everybody's (for admins). `*` can be no user's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    User(UserId),
+    Everybody,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(user) => user.fmt(f),
+            Self::Everybody => f.write_str("*"),
+        }
+    }
+}
+
+/// Makes the keys of one partition.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    tag: String,
+}
+
+impl Keys {
+    /// For the partition of this name.
+    pub fn new(partition: &str) -> Self {
+        Self {
+            tag: format!("{{{partition}}}"),
+        }
+    }
+
+    /// `{p}`: what the scripts build their keys from, and what routes them in a cluster.
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    fn key(&self, rest: impl fmt::Display) -> String {
+        format!("{}:{rest}", self.tag)
+    }
+
+    /// zset: tenant → level·2⁴⁸ + virtual time; only tenants that may run a job now.
+    pub fn ready(&self) -> String {
+        self.key("ready")
+    }
+
+    /// zset: job → level·2⁴⁸ + sequence, one tenant's line.
+    pub fn line(&self, tenant: &TenantId) -> String {
+        self.key(format_args!("q:{tenant}"))
+    }
+
+    /// zset: the tenant's jobs in plan or audio → ms of acquire.
+    pub fn running(&self, tenant: &TenantId) -> String {
+        self.key(format_args!("run:{tenant}"))
+    }
+
+    /// zset: job → ms when it may be taken for `finish`.
+    pub fn finish(&self) -> String {
+        self.key("finish")
+    }
+
+    /// hash: cap, weight, paused, `v<level>`.
+    pub fn tenant(&self, tenant: &TenantId) -> String {
+        self.key(format_args!("tenant:{tenant}"))
+    }
+
+    /// zset: every tenant with work, score 0, for the sweep's cursor.
+    pub fn tenants(&self) -> String {
+        self.key("tenants")
+    }
+
+    /// hash: `v<level>`, order, fence, epoch, reconcile.
+    pub fn clock(&self) -> String {
+        self.key("clock")
+    }
+
+    /// zset: job → ms when its lease runs out.
+    pub fn lease(&self) -> String {
+        self.key("lease")
+    }
+
+    /// zset: job → ms when its retry is due.
+    pub fn delayed(&self) -> String {
+        self.key("delayed")
+    }
+
+    /// zset: job → ms when it expires unstarted.
+    pub fn start_by(&self) -> String {
+        self.key("start_by")
+    }
+
+    /// zset: job → ms when it expires in any case.
+    pub fn finish_by(&self) -> String {
+        self.key("finish_by")
+    }
+
+    /// string: present while acquire must answer `held`.
+    pub fn hold(&self) -> String {
+        self.key("hold")
+    }
+
+    /// zset: ended jobs not yet settled → ms of the next try.
+    pub fn outbox(&self) -> String {
+        self.key("outbox")
+    }
+
+    /// zset: jobs out of attempts → ms.
+    pub fn dead(&self) -> String {
+        self.key("dead")
+    }
+
+    /// hash: one job's small fields.
+    pub fn job(&self, id: JobId) -> String {
+        self.key(format_args!("job:{id}"))
+    }
+
+    /// list: one job's newest events, JSON.
+    pub fn events(&self, id: JobId) -> String {
+        self.key(format_args!("events:{id}"))
+    }
+
+    /// string: the envelope, JSON.
+    pub fn request(&self, id: JobId) -> String {
+        self.key(format_args!("request:{id}"))
+    }
+
+    /// string: the track or the last error, JSON.
+    pub fn outcome(&self, id: JobId) -> String {
+        self.key(format_args!("outcome:{id}"))
+    }
+
+    /// zset: an owner's jobs → ms of creation; all, of one status (`:<status>`) or of one tag (`:#<tag>`).
+    pub fn by_user(&self, owner: &Owner, filter: Option<&str>) -> String {
+        match filter {
+            None => self.key(format_args!("by_user:{owner}")),
+            Some(filter) => self.key(format_args!("by_user:{owner}:{filter}")),
+        }
+    }
+
+    /// zset: long-polling callers → ms when they give up.
+    pub fn waiters(&self) -> String {
+        self.key("waiters")
+    }
+
+    /// stream: the local doorbell.
+    pub fn bell(&self) -> String {
+        self.key("bell")
+    }
+
+    /// zset: bell → ms when it is to ring, for the local doorbell.
+    pub fn bell_later(&self) -> String {
+        self.key("bell_later")
+    }
+}

@@ -1,0 +1,14 @@
+#!lua flags=allow-oom
+-- The track is stored: the job is done.
+-- Args: id, fence, track (JSON text), usage
+-- Returns: outcome ok | stale
+local job = held(a.id, a.fence)
+if not job or job.stage ~= 'finish' then
+  job = load(a.id)
+  local same = job and job.status == 'completed' and redis.call('GET', key('outcome', a.id)) == a.track
+  return answer({outcome = same and 'ok' or 'stale'})
+end
+redis.call('SET', key('outcome', a.id), a.track)
+add_usage(a.id, a.usage)
+finish(a.id, job, 'completed')
+return answer({outcome = 'ok'})

@@ -1,0 +1,15 @@
+#!lua flags=allow-oom
+-- The attempt failed, as its worker or its model says.
+-- Args: id, fence? (none: a role token, while a model holds the job), error {code, message, stage, retryable}, delay_ms,
+--   change? {stage?, seed?} for the next attempt, usage
+-- Returns: outcome queued | failed | stale | ended | unknown
+local job = load(a.id)
+if not job then return answer({outcome = 'unknown'}) end
+if TERMINAL[job.status] then return answer({outcome = 'ended'}) end
+local speaks = job.status == 'processing' and (a.fence and job.fence == a.fence or not a.fence and job.parked)
+if not speaks then return answer({outcome = 'stale'}) end
+a.error.stage = a.error.stage or job.stage
+add_usage(a.id, a.usage)
+if job.parked then add_usage(a.id, {[job.stage .. '_ms'] = math.max(0, now - job.parked_ms)}) end
+fail_attempt(a.id, job, a.error, a.delay_ms, a.change)
+return answer({outcome = job.status})

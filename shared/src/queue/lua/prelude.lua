@@ -1,0 +1,166 @@
+-- Stands before every script: key names, the clock, and the moves that more than one transition makes.
+-- KEYS[1] is the partition's tag `{p}`; ARGV[1] the policy, ARGV[2] the arguments, both JSON. Answers are JSON.
+local policy, a = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local LEVEL = 2 ^ 48 -- scores are level * LEVEL + sequence: exact in a double for levels 0 to 31
+local RANK = {plan = 1, audio = 2, finish = 3}
+local TERMINAL = {completed = true, failed = true, cancelled = true, expired = true}
+local ended = {} -- jobs that this script ended, for the caller to settle
+
+local function key(...) return KEYS[1] .. ':' .. table.concat({...}, ':') end
+
+local function load(id)
+  local flat, job = redis.call('HGETALL', key('job', id)), {}
+  for i = 1, #flat, 2 do job[flat[i]] = flat[i + 1] end
+  if job.status then return job end
+end
+
+-- The job, if it is being processed under this fence.
+local function held(id, fence)
+  local job = load(id)
+  if job and job.status == 'processing' and job.fence == fence then return job end
+end
+
+local function add_usage(id, usage)
+  for name, ms in pairs(usage or {}) do redis.call('HINCRBY', key('job', id), name, ms) end
+end
+
+-- Appends to the event log; `extra` may carry progress, error and reason.
+local function log(id, job, kind, extra)
+  local event = extra or {}
+  event.event, event.at, event.status, event.stage = kind, now, job.status, job.stage
+  event.attempt = tonumber(job.attempt)
+  local over = redis.call('RPUSH', key('events', id), cjson.encode(event)) - policy.events
+  if over > 0 then
+    redis.call('LTRIM', key('events', id), -policy.events, -1)
+    redis.call('HINCRBY', key('job', id), 'event_base', over)
+  end
+  redis.call('HSET', key('job', id), 'updated_ms', now)
+end
+
+local function set_status(id, job, status)
+  for _, owner in ipairs({job.user, '*'}) do
+    redis.call('ZREM', key('by_user', owner, job.status), id)
+    redis.call('ZADD', key('by_user', owner, status), job.created_ms, id)
+  end
+  job.status = status
+  redis.call('HSET', key('job', id), 'status', status)
+end
+
+-- Takes the job out of every place where a live job can stand.
+local function lift(id, job)
+  for _, name in ipairs({'lease', 'delayed', 'finish'}) do redis.call('ZREM', key(name), id) end
+  redis.call('ZREM', key('run', job.tenant), id)
+  redis.call('ZREM', key('q', job.tenant), id)
+  redis.call('HDEL', key('job', id), 'fence', 'parked', 'delayed_ms', 'finish_takes', 'current', 'total', 'percentage', 'message')
+end
+
+-- Alone decides whether a tenant may run a job now: it waits, has room, and is not paused.
+local function refresh(tenant)
+  local head = redis.call('ZRANGE', key('q', tenant), 0, 0, 'WITHSCORES')
+  local own = redis.call('HMGET', key('tenant', tenant), 'cap', 'paused')
+  local room = redis.call('ZCARD', key('run', tenant)) < (tonumber(own[1]) or policy.cap)
+  if not head[1] or not room or own[2] == '1' then return redis.call('ZREM', key('ready'), tenant) end
+  local level = math.floor(tonumber(head[2]) / LEVEL)
+  local mine = tonumber(redis.call('HGET', key('tenant', tenant), 'v' .. level) or 0)
+  local all = tonumber(redis.call('HGET', key('clock'), 'v' .. level) or 0)
+  redis.call('ZADD', key('ready'), level * LEVEL + math.max(mine, all), tenant)
+end
+
+-- Into its tenant's line, at its old place.
+local function stand(id, job)
+  redis.call('HSET', key('job', id), 'queued_ms', now)
+  redis.call('ZADD', key('tenants'), 0, job.tenant)
+  redis.call('ZADD', key('q', job.tenant), job.level * LEVEL + job.order, id)
+end
+
+-- Back to `queued`, now or after a delay.
+local function requeue(id, job, delay_ms)
+  set_status(id, job, 'queued')
+  if (delay_ms or 0) > 0 then
+    redis.call('HSET', key('job', id), 'delayed_ms', now + delay_ms, 'queued_ms', now)
+    redis.call('ZADD', key('delayed'), now + delay_ms, id)
+  else
+    stand(id, job)
+  end
+end
+
+-- Terminal, and in the outbox until somebody has settled it.
+local function finish(id, job, status, extra)
+  lift(id, job)
+  redis.call('ZREM', key('start_by'), id)
+  redis.call('ZREM', key('finish_by'), id)
+  set_status(id, job, status)
+  redis.call('HSET', key('job', id), 'completed_ms', now)
+  redis.call('ZADD', key('outbox'), now + policy.settle_ms, id)
+  log(id, job, status == 'completed' and 'job:completed' or 'job:failed', extra)
+  ended[#ended + 1] = id
+  refresh(job.tenant)
+end
+
+-- Ends the attempt: another one follows after the delay, or the job has failed for good.
+local function fail_attempt(id, job, error, delay_ms, change)
+  lift(id, job)
+  redis.call('SET', key('outcome', id), cjson.encode(error))
+  if not error.retryable or tonumber(job.attempt) >= tonumber(job.max_attempts) then
+    if error.retryable then redis.call('ZADD', key('dead'), now, id) end
+    return finish(id, job, 'failed', {error = error})
+  end
+  for name, value in pairs(change or {}) do
+    job[name] = value
+    redis.call('HSET', key('job', id), name, value)
+  end
+  log(id, job, 'job:error', {error = error})
+  job.attempt = redis.call('HINCRBY', key('job', id), 'attempt', 1)
+  requeue(id, job, delay_ms)
+  refresh(job.tenant)
+end
+
+-- Holders whose lease ran out have lost their attempt; the next one starts at once, at the job's old place.
+local function reap(most)
+  local ids = redis.call('ZRANGEBYSCORE', key('lease'), '-inf', now, 'LIMIT', 0, most)
+  for _, id in ipairs(ids) do
+    local job = load(id)
+    if job then
+      local who = job.parked and 'model_silent' or 'worker_lost'
+      local said = job.parked and 'The model service did not report in time.' or 'The worker stopped responding.'
+      fail_attempt(id, job, {code = who, message = said, stage = job.stage, retryable = true}, 0)
+    else
+      redis.call('ZREM', key('lease'), id)
+    end
+  end
+  return #ids
+end
+
+-- Delayed retries that are due stand in line again.
+local function promote(most)
+  local ids = redis.call('ZRANGEBYSCORE', key('delayed'), '-inf', now, 'LIMIT', 0, most)
+  for _, id in ipairs(ids) do
+    redis.call('ZREM', key('delayed'), id)
+    redis.call('HDEL', key('job', id), 'delayed_ms')
+    local job = load(id)
+    if job then
+      stand(id, job)
+      refresh(job.tenant)
+    end
+  end
+  return #ids
+end
+
+local function free_slots() return policy.slots - redis.call('ZCARD', key('lease')) end
+
+-- How many jobs a worker that came now would be given, at most `most`.
+local function eligible(most)
+  local due = redis.call('ZCOUNT', key('finish'), '-inf', now)
+  if redis.call('EXISTS', key('hold')) == 0 then
+    due = due + math.max(0, math.min(free_slots(), redis.call('ZCARD', key('ready'))))
+  end
+  return math.min(due, most)
+end
+
+local function answer(t)
+  if #ended > 0 then t.ended = ended end
+  t.ring = t.ring or eligible(1)
+  return cjson.encode(t)
+end

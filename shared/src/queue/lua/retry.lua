@@ -1,0 +1,24 @@
+#!lua
+-- Starts an ended job afresh at a person's wish: new attempts, both clocks restarted, the next generation.
+-- Args: id, generation (the new one), start_by_ms, finish_by_ms, reason
+-- Returns: outcome ok | completed | live | unknown
+local job = load(a.id)
+if not job then return answer({outcome = 'unknown'}) end
+if not TERMINAL[job.status] then return answer({outcome = tonumber(job.generation) == a.generation and 'ok' or 'live'}) end
+if job.status == 'completed' then return answer({outcome = 'completed'}) end
+for _, name in ipairs({'job', 'request', 'events'}) do redis.call('PERSIST', key(name, a.id)) end
+for _, name in ipairs({'outbox', 'dead'}) do redis.call('ZREM', key(name), a.id) end
+redis.call('DEL', key('outcome', a.id))
+redis.call('HDEL', key('job', a.id), 'started_ms', 'completed_ms', 'parked_ms', 'settle_tries')
+redis.call('HSET', key('job', a.id), 'attempt', 1, 'generation', a.generation, 'start_by_ms', a.start_by_ms, 'finish_by_ms', a.finish_by_ms)
+redis.call('ZADD', key('start_by'), a.start_by_ms, a.id)
+redis.call('ZADD', key('finish_by'), a.finish_by_ms, a.id)
+job.attempt = 1
+if job.stage == 'finish' then
+  job.stage = 'audio'
+  redis.call('HSET', key('job', a.id), 'stage', 'audio')
+end
+requeue(a.id, job, 0)
+log(a.id, job, 'job:status', {reason = a.reason})
+refresh(job.tenant)
+return answer({outcome = 'ok'})

@@ -1,0 +1,21 @@
+#!lua flags=allow-oom
+-- What an ended job owed is done: it leaves the outbox and may be forgotten after the retention time.
+-- Or not yet: it is tried again after `again_ms`, doubled with each try, at most 512 times as long.
+-- Args: id, generation, again_ms? (with the caller's jitter)
+-- Returns: outcome ok | stale (retried meanwhile) ; tries
+local job = load(a.id)
+if not job or not TERMINAL[job.status] or tonumber(job.generation) ~= a.generation then return answer({outcome = 'stale'}) end
+if a.again_ms then
+  local tries = redis.call('HINCRBY', key('job', a.id), 'settle_tries', 1)
+  redis.call('ZADD', key('outbox'), 'XX', now + a.again_ms * 2 ^ math.min(tries - 1, 9), a.id)
+  return answer({outcome = 'ok', tries = tries})
+end
+redis.call('ZREM', key('outbox'), a.id)
+for _, name in ipairs({'job', 'request', 'outcome', 'events'}) do redis.call('PEXPIRE', key(name, a.id), policy.retention_ms) end
+for _, owner in ipairs({job.user, '*'}) do -- lists are trimmed a little with each job that ends
+  for _, list in ipairs({key('by_user', owner), key('by_user', owner, job.status)}) do
+    local old = redis.call('ZRANGEBYSCORE', list, '-inf', now - 2 * policy.retention_ms, 'LIMIT', 0, 16)
+    if #old > 0 then redis.call('ZREM', list, unpack(old)) end
+  end
+end
+return answer({outcome = 'ok'})

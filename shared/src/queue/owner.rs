@@ -1,0 +1,204 @@
+//! What a job's owner does: enqueue, cancel, retry, delete. And `restore`, which does again what Redis has forgotten.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::job::{JobId, JobStatus, TenantId, UserId};
+use crate::queue::{Answer, Queue, QueueError, scripts};
+use crate::stage::Stage;
+
+/// Level of an ordinary job; 0 goes first.
+const NORMAL: u32 = 1;
+
+/// An accepted job on its way into the line.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    pub id: JobId,
+    pub tenant: TenantId,
+    pub user: UserId,
+    pub created_at: DateTime<Utc>,
+    pub start_by: DateTime<Utc>,
+    pub finish_by: DateTime<Utc>,
+    /// Requested audio seconds: what the tenant is charged in virtual time.
+    pub cost: u32,
+    pub seed: u32,
+    pub seed_fixed: bool,
+    pub max_attempts: u32,
+    pub request_id: String,
+    /// The envelope, JSON.
+    pub request: String,
+    pub tags: Vec<String>,
+}
+
+/// What the object store proves of a job that Redis has forgotten.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Restored {
+    pub stage: Stage,
+    pub generation: u32,
+}
+
+/// Answer of `enqueue`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Enqueued {
+    /// It stands in line.
+    Enqueued,
+    /// The job is there already; nothing changed.
+    Exists,
+    /// Too many jobs of this tenant wait; nothing changed.
+    Full,
+}
+
+/// Answer of `cancel`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Cancelled {
+    Ok,
+    /// It had ended before.
+    Ended {
+        status: JobStatus,
+    },
+    Unknown,
+}
+
+/// Answer of `retry`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Retried {
+    Ok,
+    /// A completed job is not run again.
+    Completed,
+    /// It has not ended.
+    Live,
+    Unknown,
+}
+
+/// Answer of `delete`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Deleted {
+    Ok,
+    /// It has not ended.
+    Live,
+}
+
+impl Queue {
+    /// Into its tenant's line. Repeating it for the same id changes nothing.
+    pub async fn enqueue(&self, job: &NewJob) -> Result<Answer<Enqueued>, QueueError> {
+        self.place(job, None).await
+    }
+
+    /// Back to its old place in the line, unless Redis knows the job after all.
+    pub async fn restore(
+        &self,
+        job: &NewJob,
+        proven: Restored,
+    ) -> Result<Answer<Enqueued>, QueueError> {
+        self.place(job, Some(proven)).await
+    }
+
+    async fn place(
+        &self,
+        job: &NewJob,
+        restored: Option<Restored>,
+    ) -> Result<Answer<Enqueued>, QueueError> {
+        #[derive(Serialize)]
+        struct Args<'a> {
+            id: JobId,
+            tenant: &'a TenantId,
+            user: &'a UserId,
+            level: u32,
+            created_ms: i64,
+            start_by_ms: i64,
+            finish_by_ms: i64,
+            fields: BTreeMap<&'static str, String>,
+            request: &'a str,
+            tags: &'a [String],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            restored: Option<Restored>,
+        }
+        let fields = BTreeMap::from([
+            ("cost", job.cost.to_string()),
+            ("seed", job.seed.to_string()),
+            ("seed_fixed", u8::from(job.seed_fixed).to_string()),
+            ("max_attempts", job.max_attempts.to_string()),
+            ("request_id", job.request_id.clone()),
+            ("generation", "0".to_owned()),
+        ]);
+        let args = Args {
+            id: job.id,
+            tenant: &job.tenant,
+            user: &job.user,
+            level: NORMAL,
+            created_ms: job.created_at.timestamp_millis(),
+            start_by_ms: job.start_by.timestamp_millis(),
+            finish_by_ms: job.finish_by.timestamp_millis(),
+            fields,
+            request: &job.request,
+            tags: &job.tags,
+            restored,
+        };
+        self.call(&scripts::ENQUEUE, &args).await
+    }
+
+    /// Ends a live job and frees its slot at once, also while it is being processed.
+    pub async fn cancel(&self, id: JobId, reason: &str) -> Result<Answer<Cancelled>, QueueError> {
+        #[derive(Serialize)]
+        struct Args<'a> {
+            id: JobId,
+            reason: &'a str,
+        }
+        self.call(&scripts::CANCEL, &Args { id, reason }).await
+    }
+
+    /// Starts an ended job afresh as `generation`.
+    pub async fn retry(
+        &self,
+        id: JobId,
+        generation: u32,
+        start_by: DateTime<Utc>,
+        finish_by: DateTime<Utc>,
+        reason: &str,
+    ) -> Result<Answer<Retried>, QueueError> {
+        #[derive(Serialize)]
+        struct Args<'a> {
+            id: JobId,
+            generation: u32,
+            start_by_ms: i64,
+            finish_by_ms: i64,
+            reason: &'a str,
+        }
+        let start_by_ms = start_by.timestamp_millis();
+        let finish_by_ms = finish_by.timestamp_millis();
+        self.call(
+            &scripts::RETRY,
+            &Args {
+                id,
+                generation,
+                start_by_ms,
+                finish_by_ms,
+                reason,
+            },
+        )
+        .await
+    }
+
+    /// Forgets an ended job and its index entries.
+    pub async fn delete(
+        &self,
+        id: JobId,
+        user: &UserId,
+        tags: &[String],
+    ) -> Result<Deleted, QueueError> {
+        #[derive(Serialize)]
+        struct Args<'a> {
+            id: JobId,
+            user: &'a UserId,
+            tags: &'a [String],
+        }
+        self.call_plain(&scripts::DELETE, &Args { id, user, tags })
+            .await
+    }
+}
