@@ -121,14 +121,15 @@ fn every_function_accepts_a_deployment_with_everything_given() {
     };
     for function in configured(&template) {
         let config = deployment.configure(&function).unwrap();
-        assert!(config.queue_url.is_some(), "{}", function.binary);
-        let worker = function.binary == "worker";
-        assert_eq!(config.public_url.is_some(), worker, "{}", function.binary);
-        assert_eq!(
+        let environment = function.environment();
+        let given = |name| environment.contains_key(name);
+        let name = function.binary;
+        assert_eq!(config.api.is_some(), given("API_URL"), "{name}");
+        assert_eq!(config.public_url.is_some(), given("PUBLIC_URL"), "{name}");
+        assert_ne!(
             config.model_hosts.is_empty(),
-            !worker,
-            "{}",
-            function.binary
+            given("MODEL_HOSTS"),
+            "{name}"
         );
     }
 }
