@@ -1,0 +1,178 @@
+//! Settings, from the environment: the only place that reads it.
+
+mod models;
+mod reader;
+mod values;
+mod variables;
+
+use std::time::Duration;
+
+use tracing::Level;
+
+use crate::keyring::KeyRing;
+use reader::Reader;
+
+pub use models::{Generator, Model, Models, Planner};
+pub use reader::ConfigError;
+pub use values::{Address, Api, Secret};
+pub use variables::{VARIABLES, Variable};
+
+/// Everything that can be set. The meaning of each is in [`VARIABLES`].
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub redis_url: Address,
+    pub partition: String,
+    pub artifacts_url: Address,
+    /// Of SQS; without it bells go through a Redis stream.
+    pub queue_url: Option<Address>,
+    pub jen1_url: Option<Address>,
+    pub muscgen_url: Option<Address>,
+    pub ollama_url: Option<Address>,
+    pub ollama_model: Option<String>,
+    /// `API_URL` with `ORCHESTRATOR_TOKEN`.
+    pub api: Option<Api>,
+    pub public_url: Option<Address>,
+    pub keys: KeyRing,
+    pub slots: u32,
+    pub tenant_cap: u32,
+    pub max_attempts: u32,
+    pub max_queued: u32,
+    pub retention: Duration,
+    pub waiters_max: u32,
+    pub render_deadline: Duration,
+    pub models: Models,
+    /// Lower-case host names.
+    pub model_hosts: Vec<String>,
+    pub dev_mode: bool,
+    pub log_level: Level,
+}
+
+impl Config {
+    /// Reads the process environment. The error names everything that is missing or malformed.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::read(environment)
+    }
+
+    /// Reads from `look`, which answers a variable's name with its value.
+    pub fn read(look: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut from = Reader::new(&look);
+        let fields = Self::fields(&mut from);
+        from.finish(fields)
+    }
+
+    /// Reads every variable before it gives up on one, so that all faults are found.
+    fn fields(from: &mut Reader<'_>) -> Option<Self> {
+        let redis_url = from.needed("REDIS_URL", |text| {
+            values::address(text, &["redis", "rediss"])
+        });
+        let partition = from.needed("PARTITION", values::partition);
+        let artifacts_url = from.needed("ARTIFACTS_URL", |text| {
+            values::address(text, &["file", "s3"])
+        });
+        let queue_url = from.optional("QUEUE_URL", values::web_address);
+        let jen1_url = from.optional("JEN1_URL", values::web_address);
+        let muscgen_url = from.optional("MUSCGEN_URL", values::web_address);
+        let ollama_url = from.optional("OLLAMA_URL", values::web_address);
+        let ollama_model = from.optional("OLLAMA_MODEL", |text| Ok(text.to_owned()));
+        let api_url = from.optional("API_URL", values::web_address);
+        let token = from.optional("ORCHESTRATOR_TOKEN", |text| Ok(Secret::new(text)));
+        let public_url = from.optional("PUBLIC_URL", values::web_address);
+        let keys = keys(from);
+        let slots = from.needed("SLOTS", |text| values::whole(text, 1..=1000));
+        let tenant_cap = from.needed("TENANT_CAP", |text| values::whole(text, 1..=1000));
+        let max_attempts = from.needed("MAX_ATTEMPTS", |text| values::whole(text, 1..=20));
+        let max_queued = from.needed("MAX_QUEUED", |text| values::whole(text, 1..=1_000_000));
+        let retention = from.needed("RETENTION", |text| values::seconds(text, 1..=31_536_000));
+        let waiters_max = from.needed("WAITERS_MAX", |text| values::whole(text, 0..=10_000));
+        let render_deadline =
+            from.needed("RENDER_DEADLINE", |text| values::seconds(text, 1..=86_400));
+        let models = from.needed("MODELS", Models::parse);
+        let model_hosts = from.optional("MODEL_HOSTS", values::hosts);
+        let dev_mode = from.needed("DEV_MODE", values::switch);
+        let log_level = from.needed("LOG_LEVEL", values::level);
+
+        if api_url.is_some() && !from.is_set("ORCHESTRATOR_TOKEN") {
+            from.fault("ORCHESTRATOR_TOKEN is not set, but API_URL is");
+        }
+        let same = |(api, public): (&Address, &Address)| api.at("") == public.at("");
+        if api_url.as_ref().zip(public_url.as_ref()).is_some_and(same) {
+            from.fault("PUBLIC_URL must differ from API_URL: models call back here, not there");
+        }
+        if from.on_lambda() {
+            if dev_mode == Some(true) {
+                from.fault("DEV_MODE is for one machine alone; unset it on Lambda");
+            }
+            if artifacts_url
+                .as_ref()
+                .is_some_and(|url| url.url().scheme() == "file")
+            {
+                from.fault(
+                    "ARTIFACTS_URL must be an s3:// address on Lambda, whose disk does not last",
+                );
+            }
+        }
+
+        Some(Self {
+            redis_url: redis_url?,
+            partition: partition?,
+            artifacts_url: artifacts_url?,
+            queue_url,
+            jen1_url,
+            muscgen_url,
+            ollama_url,
+            ollama_model,
+            api: api_url.zip(token).map(|(url, token)| Api { url, token }),
+            public_url,
+            keys: keys?,
+            slots: slots?,
+            tenant_cap: tenant_cap?,
+            max_attempts: max_attempts?,
+            max_queued: max_queued?,
+            retention: retention?,
+            waiters_max: waiters_max?,
+            render_deadline: render_deadline?,
+            models: models?,
+            model_hosts: model_hosts.unwrap_or_default(),
+            dev_mode: dev_mode?,
+            log_level: log_level?,
+        })
+    }
+}
+
+/// `LOG_LEVEL`, or `info` when it is unset or malformed: logs begin before the configuration is read.
+pub fn log_level() -> Level {
+    environment("LOG_LEVEL")
+        .and_then(|text| values::level(&text).ok())
+        .unwrap_or(Level::INFO)
+}
+
+/// Whether this is AWS Lambda itself; `cargo lambda` sets neither of the two variables that tell.
+pub fn on_lambda() -> bool {
+    Reader::new(&environment).on_lambda()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the place that the ban points to"
+)]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn keys(from: &mut Reader<'_>) -> Option<KeyRing> {
+    let ring = from.optional("JWT_SECRETS", |text| {
+        KeyRing::parse(text).map_err(|e| e.to_string())
+    });
+    let single = from.optional("JWT_SECRET", |text| {
+        KeyRing::single(text).map_err(|e| e.to_string())
+    });
+    match (from.is_set("JWT_SECRETS"), from.is_set("JWT_SECRET")) {
+        (false, false) => from.fault("JWT_SECRETS or JWT_SECRET must be set"),
+        (true, true) => from.fault("JWT_SECRETS and JWT_SECRET are both set; keep one"),
+        _ => {}
+    }
+    ring.or(single)
+}
+
+#[cfg(test)]
+mod tests;

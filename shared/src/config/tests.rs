@@ -1,0 +1,173 @@
+//! The configuration, from maps in place of the environment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use super::*;
+
+const SECRET: &str = "a-secret-of-more-than-thirty-two-bytes";
+
+fn least() -> BTreeMap<&'static str, &'static str> {
+    BTreeMap::from([
+        ("REDIS_URL", "redis://127.0.0.1:6379"),
+        ("ARTIFACTS_URL", "file:///tmp/tutti"),
+        ("JWT_SECRET", SECRET),
+    ])
+}
+
+fn read(variables: &BTreeMap<&str, &str>) -> Result<Config, String> {
+    Config::read(|name| variables.get(name).map(|&value| value.to_owned()))
+        .map_err(|error| error.to_string())
+}
+
+/// The error of the least configuration with these changes.
+fn fault(changes: &[(&'static str, &'static str)]) -> String {
+    let mut variables = least();
+    variables.extend(changes.iter().copied());
+    read(&variables).unwrap_err()
+}
+
+#[test]
+fn the_least_configuration_has_the_documented_defaults() {
+    let config = read(&least()).unwrap();
+    assert_eq!(config.partition, "tutti");
+    assert_eq!(
+        (config.slots, config.tenant_cap, config.max_attempts),
+        (4, 4, 3)
+    );
+    assert_eq!((config.max_queued, config.waiters_max), (10_000, 100));
+    assert_eq!(config.retention, Duration::from_secs(604_800));
+    assert_eq!(config.render_deadline, Duration::from_secs(600));
+    assert_eq!(config.models.default_name(), "jen1");
+    assert_eq!((config.dev_mode, config.log_level), (false, Level::INFO));
+    assert!(config.queue_url.is_none() && config.api.is_none() && config.model_hosts.is_empty());
+}
+
+#[test]
+fn one_error_names_every_fault() {
+    let variables = BTreeMap::from([
+        ("SLOTS", "many"),
+        ("DEV_MODE", "perhaps"),
+        ("PARTITION", "{x}"),
+    ]);
+    let error = read(&variables).unwrap_err();
+    for name in [
+        "REDIS_URL",
+        "ARTIFACTS_URL",
+        "JWT_SECRET",
+        "SLOTS",
+        "DEV_MODE",
+        "PARTITION",
+    ] {
+        assert!(error.contains(name), "{name} in {error}");
+    }
+}
+
+#[test]
+fn an_empty_variable_counts_as_unset() {
+    let mut variables = least();
+    variables.extend([("SLOTS", ""), ("QUEUE_URL", "")]);
+    let config = read(&variables).unwrap();
+    assert_eq!((config.slots, config.queue_url.is_none()), (4, true));
+    assert!(fault(&[("REDIS_URL", "")]).contains("REDIS_URL"));
+}
+
+#[test]
+fn malformed_values_are_refused_by_name() {
+    for (name, value) in [
+        ("REDIS_URL", "http://127.0.0.1"),
+        ("ARTIFACTS_URL", "/tmp/tutti"),
+        ("QUEUE_URL", "my-queue"),
+        ("JEN1_URL", "ftp://jen1"),
+        ("SLOTS", "0"),
+        ("SLOTS", "-1"),
+        ("RETENTION", "1.5"),
+        ("LOG_LEVEL", "loud"),
+        ("MODEL_HOSTS", "https://models.example"),
+        ("JWT_SECRET", "short"),
+        ("MODELS", "{}"),
+    ] {
+        let changes = [(name, value)];
+        assert!(fault(&changes).contains(name), "{name}={value}");
+    }
+}
+
+#[test]
+fn public_and_api_addresses_may_not_be_equal() {
+    let api = ("API_URL", "https://api.example/v1");
+    let token = ("ORCHESTRATOR_TOKEN", "t");
+    assert!(fault(&[api, token, ("PUBLIC_URL", "https://api.example/v1/")]).contains("PUBLIC_URL"));
+    assert!(fault(&[api]).contains("ORCHESTRATOR_TOKEN"));
+    let mut variables = least();
+    variables.extend([api, token, ("PUBLIC_URL", "https://tutti.example")]);
+    assert_eq!(
+        read(&variables).unwrap().api.unwrap().url.at("/jobs"),
+        "https://api.example/v1/jobs"
+    );
+}
+
+#[test]
+fn one_kind_of_secret_must_be_given_and_not_two() {
+    assert!(
+        fault(&[("JWT_SECRETS", "a:a-secret-of-more-than-thirty-two-bytes")]).contains("keep one")
+    );
+    assert!(fault(&[("JWT_SECRET", "")]).contains("JWT_SECRETS or JWT_SECRET"));
+}
+
+#[test]
+fn real_lambda_refuses_what_is_for_one_machine() {
+    for lambda in [
+        ("LAMBDA_TASK_ROOT", "/var/task"),
+        ("AWS_EXECUTION_ENV", "AWS_Lambda_provided.al2023"),
+    ] {
+        let error = fault(&[lambda, ("DEV_MODE", "1")]);
+        assert!(
+            error.contains("DEV_MODE") && error.contains("ARTIFACTS_URL"),
+            "{error}"
+        );
+    }
+    let mut emulated = least();
+    emulated.extend([
+        ("DEV_MODE", "1"),
+        ("AWS_LAMBDA_FUNCTION_NAME", "jobs"),
+        ("AWS_LAMBDA_RUNTIME_API", "http://127.0.0.1:9000/.rt/jobs"),
+    ]);
+    assert!(read(&emulated).unwrap().dev_mode);
+}
+
+#[test]
+fn no_secret_shows_in_debug_output_or_errors() {
+    let mut variables = least();
+    variables.extend([
+        (
+            "REDIS_URL",
+            "rediss://user:hunter2@redis.example:6379/0?password=hunter2",
+        ),
+        ("API_URL", "https://key:hunter2@api.example"),
+        ("ORCHESTRATOR_TOKEN", "hunter2"),
+    ]);
+    let shown = format!("{:?}", read(&variables).unwrap());
+    assert!(shown.contains("redis.example"), "{shown}");
+    assert!(
+        !shown.contains("hunter2") && !shown.contains(SECRET),
+        "{shown}"
+    );
+    assert!(!fault(&[("REDIS_URL", "hunter2"), ("JWT_SECRET", "hunter2")]).contains("hunter2"));
+}
+
+#[test]
+fn the_table_lists_what_is_read_and_nothing_else() {
+    let asked = Mutex::new(BTreeSet::new());
+    let _ = Config::read(|name| {
+        asked.lock().unwrap().insert(name.to_owned());
+        None
+    });
+    let mut asked = asked.into_inner().unwrap();
+    // Lambda sets these two; nobody configures them.
+    assert!(asked.remove("LAMBDA_TASK_ROOT") && asked.remove("AWS_EXECUTION_ENV"));
+    let listed: BTreeSet<_> = VARIABLES
+        .iter()
+        .map(|variable| variable.name.to_owned())
+        .collect();
+    assert_eq!(asked, listed);
+}

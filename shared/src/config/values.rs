@@ -1,0 +1,146 @@
+//! The kinds of value, and how each is read. An error says what the variable must be, not what it was.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use tracing::Level;
+use url::Url;
+
+/// A URL that may hold a password: its debug text shows scheme, host, port and path alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address(Url);
+
+impl Address {
+    /// The whole URL, secrets included.
+    pub fn url(&self) -> &Url {
+        &self.0
+    }
+
+    /// The whole text, secrets included.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The address with `path` after it, whether or not the address itself ends in a slash.
+    pub fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.as_str().trim_end_matches('/'))
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}://{}",
+            self.0.scheme(),
+            self.0.host_str().unwrap_or_default()
+        )?;
+        if let Some(port) = self.0.port() {
+            write!(f, ":{port}")?;
+        }
+        f.write_str(self.0.path())
+    }
+}
+
+/// A text that never shows itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub(super) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The text.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// An API with its own job table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Api {
+    pub url: Address,
+    pub token: Secret,
+}
+
+pub(super) fn address(text: &str, schemes: &[&str]) -> Result<Address, String> {
+    Url::parse(text)
+        .ok()
+        .filter(|url| schemes.contains(&url.scheme()))
+        .map(Address)
+        .ok_or_else(|| {
+            format!(
+                "must be an address that begins with {}://",
+                schemes.join(":// or ")
+            )
+        })
+}
+
+pub(super) fn web_address(text: &str) -> Result<Address, String> {
+    address(text, &["http", "https"])
+}
+
+pub(super) fn partition(text: &str) -> Result<String, String> {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if text.len() <= 64 && text.bytes().all(safe) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be 1–64 of A-Z, a-z, 0-9, _ and -".to_owned())
+    }
+}
+
+pub(super) fn whole(text: &str, range: RangeInclusive<u32>) -> Result<u32, String> {
+    text.parse()
+        .ok()
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| {
+            format!(
+                "must be a whole number from {} to {}",
+                range.start(),
+                range.end()
+            )
+        })
+}
+
+pub(super) fn seconds(text: &str, range: RangeInclusive<u32>) -> Result<Duration, String> {
+    whole(text, range).map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err("must be 1 or 0".to_owned()),
+    }
+}
+
+pub(super) fn level(text: &str) -> Result<Level, String> {
+    match text {
+        "error" => Ok(Level::ERROR),
+        "warn" => Ok(Level::WARN),
+        "info" => Ok(Level::INFO),
+        "debug" => Ok(Level::DEBUG),
+        "trace" => Ok(Level::TRACE),
+        _ => Err("must be error, warn, info, debug or trace".to_owned()),
+    }
+}
+
+/// Names as they stand in a URL: lower case, without scheme, port or path.
+pub(super) fn hosts(text: &str) -> Result<Vec<String>, String> {
+    text.split(',')
+        .map(|entry| entry.trim().to_ascii_lowercase())
+        .filter(|entry| !entry.is_empty())
+        .map(|entry| match url::Host::parse(&entry) {
+            Ok(host) => Ok(host.to_string()),
+            Err(_) => Err("must be host names separated by commas".to_owned()),
+        })
+        .collect()
+}

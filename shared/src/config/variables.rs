@@ -1,0 +1,150 @@
+//! The table of variables; the README shows the same.
+
+/// One environment variable.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable {
+    pub name: &'static str,
+    /// Taken when it is unset or empty.
+    pub default: Option<&'static str>,
+    /// The functions that cannot work without it, or nothing.
+    pub required_by: &'static str,
+    /// One sentence.
+    pub meaning: &'static str,
+}
+
+const ALL: &str = "all but health";
+
+/// Every variable, in the order of the README.
+pub const VARIABLES: &[Variable] = &[
+    required(
+        "REDIS_URL",
+        ALL,
+        "Redis or Valkey: `redis://…`, or `rediss://…` for TLS",
+    ),
+    defaulted(
+        "PARTITION",
+        "tutti",
+        "Prefix of every Redis key; 1–64 of `A-Za-z0-9_-`",
+    ),
+    required(
+        "ARTIFACTS_URL",
+        ALL,
+        "Where requests, plans and tracks last: `s3://bucket/prefix` or `file:///dir`",
+    ),
+    optional(
+        "QUEUE_URL",
+        "",
+        "SQS queue that wakes the worker; without it a Redis stream does",
+    ),
+    optional(
+        "JEN1_URL",
+        "worker",
+        "Base address of jen1, which makes plans",
+    ),
+    optional(
+        "MUSCGEN_URL",
+        "worker",
+        "Base address of muscgen, which makes audio",
+    ),
+    optional(
+        "OLLAMA_URL",
+        "",
+        "Base address of Ollama, for models planned by it",
+    ),
+    optional("OLLAMA_MODEL", "", "Ollama's model"),
+    optional(
+        "API_URL",
+        "",
+        "An API with its own job table, told of every transition",
+    ),
+    optional("ORCHESTRATOR_TOKEN", "", "Bearer token for `API_URL`"),
+    optional(
+        "PUBLIC_URL",
+        "",
+        "Our own address, where models call back; never that of `API_URL`",
+    ),
+    optional(
+        "JWT_SECRETS",
+        "",
+        "`kid:secret,…`, 32 bytes or more each: the first signs, all verify",
+    ),
+    optional(
+        "JWT_SECRET",
+        ALL,
+        "One secret without a name, in place of `JWT_SECRETS`",
+    ),
+    defaulted("SLOTS", "4", "Jobs that may be in plan or audio at once"),
+    defaulted("TENANT_CAP", "4", "The same for one tenant"),
+    defaulted("MAX_ATTEMPTS", "3", "Attempts before a job fails"),
+    defaulted("MAX_QUEUED", "10000", "Waiting jobs of one tenant"),
+    defaulted(
+        "RETENTION",
+        "604800",
+        "Seconds that Redis keeps a finished job",
+    ),
+    defaulted(
+        "WAITERS_MAX",
+        "100",
+        "Requests that may wait for a job at once; more are answered at once",
+    ),
+    defaulted(
+        "RENDER_DEADLINE",
+        "600",
+        "Seconds that a model may hold a job without a word",
+    ),
+    defaulted(
+        "MODELS",
+        r#"{"jen1":{"planner":"jen1","generator":"muscgen","maxSeconds":300}}"#,
+        "What `model` may be: name → planner (`jen1`, `ollama`), generator (`muscgen`), maxSeconds",
+    ),
+    optional(
+        "MODEL_HOSTS",
+        "",
+        "Hosts, separated by commas, that audio may be fetched from though they are private",
+    ),
+    defaulted(
+        "DEV_MODE",
+        "0",
+        "`1` lets addresses be private and plain; refused on Lambda",
+    ),
+    defaulted(
+        "LOG_LEVEL",
+        "info",
+        "`error`, `warn`, `info`, `debug` or `trace`",
+    ),
+];
+
+const fn required(
+    name: &'static str,
+    required_by: &'static str,
+    meaning: &'static str,
+) -> Variable {
+    Variable {
+        name,
+        default: None,
+        required_by,
+        meaning,
+    }
+}
+
+const fn optional(
+    name: &'static str,
+    required_by: &'static str,
+    meaning: &'static str,
+) -> Variable {
+    Variable {
+        name,
+        default: None,
+        required_by,
+        meaning,
+    }
+}
+
+const fn defaulted(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
+    Variable {
+        name,
+        default: Some(default),
+        required_by: "",
+        meaning,
+    }
+}

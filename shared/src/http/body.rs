@@ -1,0 +1,193 @@
+//! A JSON body, or a problem that says where it is wrong.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use super::fields::field_error;
+use crate::problem::Problem;
+
+/// The request's JSON as a `T`. 415 for another type, 413 when too long, 400 if it is not JSON, 422 if it is not a `T`.
+#[derive(Debug, Clone, Copy)]
+pub struct Body<T>(pub T);
+
+impl<T, S> FromRequest<S> for Body<T>
+where
+    T: DeserializeOwned,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            let status = axum::http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            let detail = "send JSON, with Content-Type: application/json";
+            return Err(Problem::new(status, "unsupported_media_type", detail));
+        }
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| Problem::of_status(rejection.status()))?;
+        parse_json(&bytes).map(Self)
+    }
+}
+
+/// The text as a `T`; 400 if it is not JSON, 422 with the field's pointer if it is not a `T`.
+pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        match error.inner().classify() {
+            Category::Data => {
+                Problem::validation(vec![field_error(error.path(), &error.inner().to_string())])
+            }
+            Category::Syntax | Category::Eof | Category::Io => malformed(error.inner()),
+        }
+    })?;
+    reader.end().map_err(|error| malformed(&error))?;
+    Ok(value)
+}
+
+fn malformed(error: &serde_json::Error) -> Problem {
+    let (line, column) = (error.line(), error.column());
+    Problem::bad_request(
+        "malformed_json",
+        format!("the body is not JSON: see line {line}, column {column}"),
+    )
+}
+
+/// `application/json`, or a type that ends in `+json`; parameters do not matter.
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = value
+        .and_then(|text| text.split(';').next())
+        .unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Mood {
+        Calm,
+        Wild,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only reading is tested")]
+    struct Song {
+        narrative: String,
+        duration: Option<u32>,
+        mood: Option<Mood>,
+        #[serde(default)]
+        parts: Vec<Part>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only reading is tested")]
+    struct Part {
+        #[serde(rename = "a/b")]
+        bars: u32,
+    }
+
+    /// Pointer, code and detail of the one field that is wrong.
+    fn wrong(text: &str) -> (String, String, String) {
+        let problem = parse_json::<Song>(text.as_bytes()).unwrap_err();
+        assert_eq!(
+            (problem.status().as_u16(), problem.code()),
+            (422, "validation_failed"),
+            "{text}"
+        );
+        let [error] = problem.errors() else {
+            panic!("{problem:?}")
+        };
+        (
+            error.pointer.clone(),
+            error.code.to_string(),
+            error.detail.clone(),
+        )
+    }
+
+    fn is(pointer: &str, code: &str, detail: &str) -> (String, String, String) {
+        (pointer.to_owned(), code.to_owned(), detail.to_owned())
+    }
+
+    #[test]
+    fn a_field_that_is_wrong_is_named_by_its_pointer() {
+        assert_eq!(
+            wrong(r#"{"narrative": 7}"#),
+            is("/narrative", "wrong_type", "expected a string")
+        );
+        assert_eq!(
+            wrong(r#"{"narrative": "x", "duration": -1}"#),
+            is(
+                "/duration",
+                "out_of_range",
+                "expected a whole number from 0 to 4294967295"
+            )
+        );
+        assert_eq!(
+            wrong(r#"{"narrative": "x", "mood": "sad"}"#),
+            is("/mood", "unknown_value", "expected calm or wild")
+        );
+        assert_eq!(
+            wrong(r#"{"narrative": "x", "parts": [{"a/b": 1}, {"a/b": "2"}]}"#),
+            is(
+                "/parts/1/a~1b",
+                "wrong_type",
+                "expected a whole number from 0 to 4294967295"
+            )
+        );
+        assert_eq!(wrong("[]").1, "wrong_length");
+        assert_eq!(wrong("null"), is("", "wrong_type", "expected an object"));
+    }
+
+    #[test]
+    fn missing_and_unknown_fields_are_named_too() {
+        assert_eq!(
+            wrong("{}"),
+            is("/narrative", "missing", "this field is required")
+        );
+        assert_eq!(
+            wrong(r#"{"narrative": "x", "parts": [{}]}"#).0,
+            "/parts/0/a~1b"
+        );
+        assert_eq!(
+            wrong(r#"{"narrative": "x", "nonsense": 1}"#),
+            is("/nonsense", "unknown_field", "this field is not known here")
+        );
+        assert_eq!(
+            wrong(r#"{"narrative": "x", "narrative": "y"}"#).1,
+            "duplicate"
+        );
+    }
+
+    #[test]
+    fn what_is_not_json_is_told_from_what_is_the_wrong_json() {
+        for text in [
+            "",
+            "{",
+            "narrative=x",
+            r#"{"narrative": "x"} tail"#,
+            &"[".repeat(1000),
+        ] {
+            let problem = parse_json::<serde_json::Value>(text.as_bytes()).unwrap_err();
+            assert_eq!(
+                (problem.status().as_u16(), problem.code()),
+                (400, "malformed_json"),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The edge of every HTTP function: what each answer has, whichever handler made it.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use tracing::Instrument;
+use tracing::field::Empty;
+
+use super::RequestId;
+use crate::problem::Problem;
+
+/// The longest request body, in bytes; a route with larger ones sets its own `DefaultBodyLimit`.
+pub const MAX_BODY: usize = 256 * 1024;
+
+/// Gives a router with all its routes the same edge: request ids, problems for unmatched paths, wrong methods, long
+/// bodies and panics, security headers, and one access-log line a request.
+pub fn finish_router(router: Router) -> Router {
+    router
+        .fallback(async || Problem::of_status(StatusCode::NOT_FOUND))
+        .method_not_allowed_fallback(async || Problem::of_status(StatusCode::METHOD_NOT_ALLOWED))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn(edge))
+}
+
+async fn edge(mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = RequestId::of(request.headers());
+    let method = request.method().clone();
+    // The route, not the path: a path may hold a token.
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    request.extensions_mut().insert(id.clone());
+
+    let span = tracing::info_span!("request", request_id = %id, caller = Empty, job_id = Empty);
+    let answer = AssertUnwindSafe(next.run(request))
+        .catch_unwind()
+        .instrument(span.clone())
+        .await;
+    let response = answer.unwrap_or_else(|panic| {
+        let cause = std::io::Error::other(format!("panic: {}", panic_text(&*panic)));
+        Problem::internal().with_source(cause).into_response()
+    });
+    let response = dressed(response, &id);
+    span.in_scope(|| log(&method, route, started, &response));
+    response
+}
+
+/// The response with the headers and the body that every caller may rely on.
+fn dressed(response: Response, id: &RequestId) -> Response {
+    let mut response = as_problem(response, id);
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if let Some(value) = id.to_header() {
+        headers.insert(RequestId::HEADER, value);
+    }
+    response
+}
+
+/// A problem gets its request id; an error in plain text, as axum's own extractors answer, becomes a problem.
+fn as_problem(response: Response, id: &RequestId) -> Response {
+    let (mut parts, body) = response.into_parts();
+    if !parts.status.is_client_error() && !parts.status.is_server_error() {
+        return Response::from_parts(parts, body);
+    }
+    if parts.extensions.get::<Problem>().is_none() {
+        let json = |value: &HeaderValue| value.as_bytes().ends_with(b"json");
+        if parts.headers.get(CONTENT_TYPE).is_some_and(json) {
+            return Response::from_parts(parts, body);
+        }
+        parts.extensions.insert(Problem::of_status(parts.status));
+    }
+    let text = parts
+        .extensions
+        .get::<Problem>()
+        .map(|problem| problem.body(Some(&id.0)));
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    Response::from_parts(parts, Body::from(text.unwrap_or_default()))
+}
+
+fn log(method: &Method, route: &str, started: Instant, response: &Response) {
+    let status = response.status().as_u16();
+    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let problem = response.extensions().get::<Problem>();
+    let (code, cause) = (problem.map(Problem::code), problem.and_then(Problem::cause));
+    if response.status().is_server_error() {
+        tracing::error!(%method, route, status, duration_ms, code, cause, "{method} {route} answered {status}");
+    } else {
+        tracing::info!(%method, route, status, duration_ms, code, cause, "{method} {route} answered {status}");
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
+}

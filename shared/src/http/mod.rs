@@ -1,0 +1,23 @@
+//! What every HTTP function needs around its routes.
+//!
+//! `edge` finishes a router (request ids, problems, access log), `serve` runs it on Lambda; the rest are extractors.
+
+mod body;
+mod edge;
+mod fields;
+mod params;
+mod prefer;
+mod request_id;
+mod serve;
+mod trace;
+
+pub use body::{Body, parse_json};
+pub use edge::{MAX_BODY, finish_router};
+pub use params::{JobPath, Query};
+pub use prefer::Wait;
+pub use request_id::RequestId;
+pub use serve::serve;
+pub use trace::traceparent;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,17 @@
+//! The key ring: what was signed with our secrets, for what, and by whom.
+//!
+//! `ring` holds the secrets and the keys derived from them, `access` the tokens that callers carry, `role` what a caller
+//! may be. Other signed things (callback tokens, links, cursors) are in [`crate::callback`].
+
+mod access;
+mod ring;
+mod role;
+
+pub use access::{AccessClaims, MAX_UNMARKED_LIFE, now};
+pub use ring::{CannotSign, KeyRing, MAX_TOKEN, Refused, RingError};
+pub use role::Role;
+
+pub(crate) use ring::{Mac, TokenKind};
+
+#[cfg(test)]
+mod tests;
