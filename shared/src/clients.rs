@@ -1,1 +1,113 @@
+//! Everything a function talks to, made once at its start from the configuration. Nothing connects before its first use.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRef;
+
+use crate::config::Config;
+use crate::doorbell::Doorbell;
+use crate::keyring::KeyRing;
+use crate::models::{Fetcher, Generator, OrchestratorApi, Planner};
+use crate::queue::{Policy, Queue, Redis};
+use crate::store::Store;
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Clients {
+    pub config: Arc<Config>,
+    pub queue: Queue,
+    pub store: Store,
+    pub doorbell: Doorbell,
+    pub http: reqwest::Client,
+    pub planner: Option<Planner>,
+    pub generator: Option<Generator>,
+    /// Of audio that a model left at an address.
+    pub fetcher: Fetcher,
+    /// The API that keeps its own job table, where there is one.
+    pub api: Option<OrchestratorApi>,
+}
+
+/// A setting that cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum CannotStart {
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    #[error("REDIS_URL: {0}")]
+    Redis(#[from] redis::RedisError),
+    #[error("ARTIFACTS_URL: {0}")]
+    Store(#[from] crate::store::StoreError),
+    #[error("TLS: {0}")]
+    Http(#[from] reqwest::Error),
+}
+
+impl Clients {
+    /// From the environment.
+    pub fn from_env() -> Result<Self, CannotStart> {
+        Self::new(Config::from_env()?)
+    }
+
+    /// From a given configuration.
+    pub fn new(config: Config) -> Result<Self, CannotStart> {
+        let redis = Redis::open(config.redis_url.url().as_str())?;
+        let policy = Policy::new(
+            config.slots,
+            config.tenant_cap,
+            config.max_queued,
+            config.retention,
+        );
+        let queue = Queue::new(redis.clone(), &config.partition, policy);
+        let doorbell = match &config.queue_url {
+            Some(url) => Doorbell::sqs(url.as_str(), config.partition.as_str()),
+            None => Doorbell::stream(redis, config.partition.as_str()),
+        };
+        let http = crate::models::http_client()?;
+        let api = config.api.as_ref().map(|api| {
+            OrchestratorApi::new(
+                http.clone(),
+                api.url.url().clone(),
+                api.token.expose().to_owned(),
+            )
+        });
+        Ok(Self {
+            store: Store::open(config.artifacts_url.url())?,
+            planner: config
+                .jen1_url
+                .as_ref()
+                .map(|at| Planner::jen1(http.clone(), at.url().clone())),
+            generator: config
+                .muscgen_url
+                .as_ref()
+                .map(|at| Generator::muscgen(http.clone(), at.url().clone())),
+            fetcher: Fetcher::new(trusted(&config), config.dev_mode)?,
+            queue,
+            doorbell,
+            http,
+            api,
+            config: Arc::new(config),
+        })
+    }
+
+    /// How long a model may hold a job without a word.
+    pub fn render_deadline(&self) -> Duration {
+        self.config.render_deadline
+    }
+}
+
+/// The hosts of the configured models, and those that the operator names.
+fn trusted(config: &Config) -> Vec<String> {
+    let models = [&config.jen1_url, &config.muscgen_url]
+        .into_iter()
+        .flatten();
+    let hosts = models.filter_map(|at| {
+        let (host, port) = (at.url().host_str()?, at.url().port_or_known_default()?);
+        Some(format!("{host}:{port}"))
+    });
+    hosts.chain(config.model_hosts.iter().cloned()).collect()
+}
+
+impl FromRef<Clients> for KeyRing {
+    fn from_ref(clients: &Clients) -> Self {
+        clients.config.keys.clone()
+    }
+}

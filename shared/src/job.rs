@@ -60,11 +60,18 @@ macro_rules! safe_name {
         pub struct $name(String);
 
         impl $name {
-            /// The text itself when it is 1–64 of `[A-Za-z0-9_-]`, else its SHA-256 in hex.
+            /// The text itself when it is 1–64 of `[A-Za-z0-9_-]`, else its SHA-256 in hex. What looks like a SHA-256
+            /// is hashed too: nobody can be named like somebody else's hash.
             pub fn new(text: &str) -> Self {
-                let safe = (1..=64).contains(&text.len())
-                    && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-                Self(if safe { text.to_owned() } else { sha256_hex(text.as_bytes()) })
+                let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+                let safe = (1..=64).contains(&text.len()) && text.bytes().all(plain);
+                let like_a_hash = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+                Self(if safe && !like_a_hash { text.to_owned() } else { sha256_hex(text.as_bytes()) })
+            }
+
+            /// As it was stored: already safe.
+            pub fn stored(text: &str) -> Self {
+                Self(text.to_owned())
             }
 
             /// Safe inside a Redis key and an object path.
@@ -245,7 +252,8 @@ pub struct Usage {
 }
 
 /// The small, changing part of a job, as Redis holds it; the rest is in the envelope.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct JobRecord {
     pub id: JobId,
     pub tenant: TenantId,
@@ -310,7 +318,9 @@ mod tests {
     #[test]
     fn a_name_that_could_reach_a_key_is_hashed() {
         assert_eq!(TenantId::new("alice_1-x").as_str(), "alice_1-x");
-        for text in ["", "a:b", "{x}", "é", &"x".repeat(65)] {
+        let hash = sha256_hex(b"a:b");
+        assert_ne!(TenantId::new(&hash), TenantId::new("a:b"));
+        for text in ["", "a:b", "{x}", "é", &"x".repeat(65), &hash] {
             assert_eq!(TenantId::new(text).as_str().len(), 64, "{text:?}");
         }
     }

@@ -6,6 +6,7 @@ pub mod envelope;
 pub mod event;
 pub mod job;
 pub mod plan;
+pub mod source;
 pub mod stage;
 pub mod submission;
 pub mod track;
@@ -26,5 +27,8 @@ pub mod telemetry;
 
 // What several functions do with them.
 pub mod clients;
+pub mod lookup;
 pub mod settle;
+pub mod submit;
 pub mod view;
+pub mod wait;

@@ -1,1 +1,156 @@
+//! How a job ends: what an ended job owes the outside is done, at once by whoever ended it, else by the sweep.
 
+use std::time::Duration;
+
+use crate::callback::sign_link;
+use crate::clients::Clients;
+use crate::envelope::{Manifest, OpenMarker};
+use crate::job::{JobId, JobStatus};
+use crate::keyring::now;
+use crate::lookup::{self, Unreachable};
+use crate::models::{ModelError, Outgoing, Report, ReportKind};
+use crate::queue::{Debt, Settled, millis};
+use crate::stage::Stage;
+use crate::view::{Known, audio_path};
+
+/// How often a service that must be told of the end may fail to listen.
+const TELL_TRIES: u32 = 20;
+/// How long it may rest between two tries; the script doubles it with each.
+const TELL_AGAIN: Duration = Duration::from_secs(5);
+/// How long the link in a report to the API works.
+const LINK_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// Pays what a transition left to do: settles, then rings. Never fails its caller: the sweep does what is left undone.
+pub async fn pay(clients: &Clients, debt: Debt, job: Option<JobId>) {
+    for id in debt.ended {
+        if let Err(error) = settle(clients, id).await {
+            tracing::warn!(job_id = %id, error = %error, "settling is left to the sweep");
+        }
+    }
+    let bells = [
+        (debt.ring, Duration::ZERO),
+        (
+            u32::from(debt.ring_later.is_some()),
+            debt.ring_later.unwrap_or_default(),
+        ),
+    ];
+    for (count, delay) in bells.into_iter().filter(|(count, _)| *count > 0) {
+        if let Err(error) = clients.doorbell.ring(job, count, delay).await {
+            tracing::warn!(error = %error, delay_ms = millis(delay), "a bell did not ring; the sweep will");
+        }
+    }
+}
+
+/// Writes the manifest, removes the marker, tells the model and the API, and lets Redis forget. May be repeated.
+pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
+    let Some(snapshot) = clients.queue.read(id).await? else {
+        return Ok(());
+    };
+    if !snapshot.job.status.is_terminal() {
+        return Ok(());
+    }
+    let generation = snapshot.job.generation;
+    let Some(known) = lookup::known(clients, snapshot).await? else {
+        // Deleted meanwhile: nothing is left to tell of.
+        clients.queue.settle(id, generation).await?;
+        return Ok(());
+    };
+    let marker: Option<OpenMarker> = clients.store.open_marker(id).await?;
+    let manifest = Manifest {
+        job: known.job.clone(),
+        request: known.request.clone(),
+        plan: known.plan.clone(),
+        track: known.track.clone(),
+        error: known.error.clone(),
+    };
+    clients.store.put_manifest(id, &manifest).await?;
+    if !marker.is_some_and(|m| manifest.is_superseded_by(&m)) {
+        clients.store.remove_open(id).await?;
+    }
+    if let Err(error) = tell(clients, &known).await {
+        let settled = clients
+            .queue
+            .settle_later(id, generation, TELL_AGAIN)
+            .await?;
+        tracing::warn!(job_id = %id, request_id = known.job.request_id, error = %error, "a service was not told of the job's end");
+        if !matches!(settled, Settled::Ok { tries } if tries >= TELL_TRIES) {
+            return Ok(());
+        }
+    }
+    clients.queue.settle(id, generation).await?;
+    tracing::info!(
+        job_id = %id, request_id = known.job.request_id, status = %known.job.status, attempt = known.job.attempt,
+        "the job is settled"
+    );
+    Ok(())
+}
+
+async fn tell(clients: &Clients, known: &Known) -> Result<(), ModelError> {
+    let job = &known.job;
+    let out = outgoing(known, job.stage);
+    let given_up =
+        matches!(job.status, JobStatus::Cancelled | JobStatus::Expired) && job.started_at.is_some();
+    if let (true, Stage::Audio, Some(generator)) = (given_up, job.stage, &clients.generator) {
+        generator
+            .cancel(job.render_key(Stage::Audio).as_str(), &out)
+            .await?;
+    }
+    let Some(api) = &clients.api else {
+        return Ok(());
+    };
+    let report = |kind| Report {
+        job: job.id,
+        user: &known.request.user_id,
+        kind,
+    };
+    match (&known.track, &known.error) {
+        (Some(track), _) => {
+            let result = serde_json::json!({"plan": known.plan, "track": track});
+            let artifact_url = artifact_url(clients, job.id);
+            api.post(
+                &report(ReportKind::Completed {
+                    artifact_url: &artifact_url,
+                    result: &result,
+                }),
+                &out,
+            )
+            .await
+        }
+        (None, Some(error)) if job.status == JobStatus::Failed => {
+            let error = format!("{}: {}", error.code, error.message);
+            api.post(&report(ReportKind::Failed { error: &error }), &out)
+                .await
+        }
+        _ => {
+            api.post(
+                &report(ReportKind::Failed {
+                    error: job.status.as_str(),
+                }),
+                &out,
+            )
+            .await
+        }
+    }
+}
+
+/// The headers of every call that is made for a job.
+pub fn outgoing(known: &Known, stage: Stage) -> Outgoing {
+    Outgoing {
+        request_id: known.job.request_id.clone(),
+        traceparent: Some(known.request.traceparent.clone()),
+        idempotency_key: Some(known.job.render_key(stage).as_str().to_owned()),
+    }
+}
+
+fn artifact_url(clients: &Clients, id: JobId) -> String {
+    let path = sign_link(
+        &clients.config.keys,
+        &audio_path(id),
+        now() + LINK_LIFE.as_secs(),
+    );
+    clients
+        .config
+        .public_url
+        .as_ref()
+        .map_or(path.clone(), |base| base.at(&path))
+}

@@ -1,1 +1,465 @@
+//! What a caller may ask for, parsed at the door: a [`Submission`] that exists is valid.
 
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Characters of the longest narrative.
+pub const NARRATIVE_MAX: usize = 4000;
+/// Seconds of the longest track that any model may make.
+pub const DURATION_MAX: u32 = 300;
+/// Seconds, where the caller does not say.
+pub const DURATION_DEFAULT: u32 = 30;
+/// Bytes of the options as JSON.
+pub const OPTIONS_MAX: usize = 16 * 1024;
+/// Labels of one job.
+pub const TAGS_MAX: usize = 10;
+
+/// What `model` may be, as the configuration says.
+pub trait Catalogue {
+    /// Seconds of the longest track of this model; `None` for an unknown one.
+    fn max_seconds(&self, model: &str) -> Option<u32>;
+    /// The model, where the caller does not say.
+    fn default_model(&self) -> &str;
+}
+
+/// A text to make music of: 1–4000 characters that are not all white space.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Narrative(String);
+
+impl Narrative {
+    /// The text as the caller wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A valid request for a track.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Submission {
+    pub narrative: Narrative,
+    /// Seconds, 1–300.
+    pub duration: u32,
+    /// A name of the `MODELS` table.
+    pub model: String,
+    /// Passed on to the models; at most 16 KB of JSON.
+    pub options: Map<String, Value>,
+    /// The caller's, else one that the server picked.
+    pub seed: u32,
+    /// The caller chose the seed.
+    pub seed_fixed: bool,
+    /// At most 10, each 1–64 of `[A-Za-z0-9_.-]`.
+    pub tags: Vec<String>,
+}
+
+/// What is wrong with one field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// JSON pointer into the body.
+    pub pointer: String,
+    /// Stable, `snake_case`.
+    pub code: &'static str,
+    /// One sentence.
+    pub detail: String,
+}
+
+/// Fields of features that this version does not have: refused, so that nobody believes that they work.
+const UNSUPPORTED: [&str; 4] = ["priority", "startBy", "finishBy", "webhook"];
+
+struct Fields {
+    body: Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+impl Submission {
+    /// All errors at once.
+    pub fn parse(body: Value, models: &impl Catalogue) -> Result<Self, Vec<FieldError>> {
+        let Value::Object(body) = body else {
+            return Err(vec![FieldError {
+                pointer: String::new(),
+                code: "wrong_type",
+                detail: "The body must be a JSON object.".to_owned(),
+            }]);
+        };
+        let mut fields = Fields {
+            body,
+            errors: Vec::new(),
+        };
+        let narrative = fields.narrative();
+        let model = fields.model(models);
+        let duration = fields.duration(model.as_deref().and_then(|m| models.max_seconds(m)));
+        let options = fields.options();
+        let seed = fields.seed();
+        let tags = fields.tags();
+        fields.leftovers();
+        match (narrative, model, fields.errors.is_empty()) {
+            (Some(narrative), Some(model), true) => Ok(Self {
+                narrative,
+                duration,
+                model,
+                options,
+                seed: seed.unwrap_or_else(|| fastrand::u32(..)),
+                seed_fixed: seed.is_some(),
+                tags,
+            }),
+            _ => Err(fields.errors),
+        }
+    }
+}
+
+impl Fields {
+    fn refuse(
+        &mut self,
+        pointer: impl Into<String>,
+        code: &'static str,
+        detail: impl Into<String>,
+    ) {
+        self.errors.push(FieldError {
+            pointer: pointer.into(),
+            code,
+            detail: detail.into(),
+        });
+    }
+
+    /// `null` counts as absent.
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.body.remove(name).filter(|value| !value.is_null())
+    }
+
+    fn narrative(&mut self) -> Option<Narrative> {
+        match self.take("narrative") {
+            None => self.refuse("/narrative", "required", "The narrative is missing."),
+            Some(Value::String(text)) if text.trim().is_empty() => {
+                self.refuse("/narrative", "too_short", "The narrative is empty.");
+            }
+            Some(Value::String(text)) if text.chars().count() > NARRATIVE_MAX => {
+                self.refuse(
+                    "/narrative",
+                    "too_long",
+                    format!("The narrative has over {NARRATIVE_MAX} characters."),
+                );
+            }
+            Some(Value::String(text)) => return Some(Narrative(text)),
+            Some(_) => self.refuse(
+                "/narrative",
+                "wrong_type",
+                "The narrative must be a string.",
+            ),
+        }
+        None
+    }
+
+    fn model(&mut self, models: &impl Catalogue) -> Option<String> {
+        match self.take("model") {
+            None => return Some(models.default_model().to_owned()),
+            Some(Value::String(name)) if models.max_seconds(&name).is_some() => return Some(name),
+            Some(Value::String(_)) => {
+                self.refuse(
+                    "/model",
+                    "unknown_model",
+                    "No such model; GET /compose lists them.",
+                );
+            }
+            Some(_) => self.refuse("/model", "wrong_type", "The model must be a string."),
+        }
+        None
+    }
+
+    fn duration(&mut self, model_max: Option<u32>) -> u32 {
+        let most = model_max.unwrap_or(DURATION_MAX).min(DURATION_MAX);
+        let seconds = match self.take("duration") {
+            None => return DURATION_DEFAULT.min(most),
+            Some(Value::Number(number)) => number.as_f64().unwrap_or(f64::NAN),
+            Some(_) => {
+                self.refuse(
+                    "/duration",
+                    "wrong_type",
+                    "The duration must be a number of seconds.",
+                );
+                return DURATION_DEFAULT;
+            }
+        };
+        if seconds.fract() != 0.0 || !(1.0..=f64::from(most)).contains(&seconds) {
+            self.refuse(
+                "/duration",
+                "out_of_range",
+                format!("The duration must be a whole number from 1 to {most} seconds."),
+            );
+            return DURATION_DEFAULT;
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "whole and within 1..=300"
+        )]
+        {
+            seconds as u32
+        }
+    }
+
+    fn options(&mut self) -> Map<String, Value> {
+        match self.take("options") {
+            None => return Map::new(),
+            Some(Value::Object(options)) => {
+                let size = serde_json::to_string(&options).map_or(usize::MAX, |text| text.len());
+                if size <= OPTIONS_MAX {
+                    return options;
+                }
+                self.refuse(
+                    "/options",
+                    "too_large",
+                    format!("The options exceed {OPTIONS_MAX} bytes of JSON."),
+                );
+            }
+            Some(_) => self.refuse(
+                "/options",
+                "wrong_type",
+                "The options must be a JSON object.",
+            ),
+        }
+        Map::new()
+    }
+
+    fn seed(&mut self) -> Option<u32> {
+        let value = self.take("seed")?;
+        let seed = value.as_u64().and_then(|n| u32::try_from(n).ok());
+        if seed.is_none() {
+            let code = if value.is_number() {
+                "out_of_range"
+            } else {
+                "wrong_type"
+            };
+            self.refuse(
+                "/seed",
+                code,
+                "The seed must be a whole number from 0 to 4294967295.",
+            );
+        }
+        seed
+    }
+
+    fn tags(&mut self) -> Vec<String> {
+        let items = match self.take("tags") {
+            None => return Vec::new(),
+            Some(Value::Array(items)) if items.len() <= TAGS_MAX => items,
+            Some(Value::Array(_)) => {
+                self.refuse("/tags", "too_many", format!("At most {TAGS_MAX} tags."));
+                return Vec::new();
+            }
+            Some(_) => {
+                self.refuse("/tags", "wrong_type", "The tags must be a list of strings.");
+                return Vec::new();
+            }
+        };
+        let mut tags = Vec::new();
+        for (index, item) in items.into_iter().enumerate() {
+            match item {
+                Value::String(tag) if is_tag(&tag) => {
+                    if !tags.contains(&tag) {
+                        tags.push(tag);
+                    }
+                }
+                _ => self.refuse(
+                    format!("/tags/{index}"),
+                    "malformed",
+                    "A tag is 1 to 64 letters, digits, '_', '.' or '-'.",
+                ),
+            }
+        }
+        tags
+    }
+
+    fn leftovers(&mut self) {
+        for name in std::mem::take(&mut self.body)
+            .into_iter()
+            .map(|(name, _)| name)
+        {
+            let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+            if UNSUPPORTED.contains(&name.as_str()) {
+                self.refuse(
+                    pointer,
+                    "unsupported_field",
+                    "This version does not support the field yet.",
+                );
+            } else {
+                self.refuse(pointer, "unknown_field", "There is no such field.");
+            }
+        }
+    }
+}
+
+/// Safe inside a Redis key and a query.
+pub fn is_tag(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    struct Two;
+
+    impl Catalogue for Two {
+        fn max_seconds(&self, model: &str) -> Option<u32> {
+            match model {
+                "jen1" => Some(300),
+                "short" => Some(20),
+                _ => None,
+            }
+        }
+
+        fn default_model(&self) -> &str {
+            "jen1"
+        }
+    }
+
+    fn parse(body: Value) -> Result<Submission, Vec<FieldError>> {
+        Submission::parse(body, &Two)
+    }
+
+    fn refused(body: Value) -> Vec<(String, &'static str)> {
+        parse(body)
+            .unwrap_err()
+            .into_iter()
+            .map(|e| (e.pointer, e.code))
+            .collect()
+    }
+
+    fn one(pointer: &str, code: &'static str) -> Vec<(String, &'static str)> {
+        vec![(pointer.to_owned(), code)]
+    }
+
+    #[test]
+    fn a_narrative_is_enough() {
+        let ok = parse(json!({"narrative": "rain"})).unwrap();
+        assert_eq!(
+            (ok.duration, ok.model.as_str(), ok.seed_fixed),
+            (30, "jen1", false)
+        );
+    }
+
+    #[test]
+    fn the_longest_narrative_counts_characters_not_bytes() {
+        assert!(parse(json!({"narrative": "é".repeat(4000)})).is_ok());
+        assert_eq!(
+            refused(json!({"narrative": "é".repeat(4001)})),
+            one("/narrative", "too_long")
+        );
+    }
+
+    #[test]
+    fn a_missing_empty_or_foreign_narrative_is_refused() {
+        assert_eq!(refused(json!({})), one("/narrative", "required"));
+        assert_eq!(
+            refused(json!({"narrative": " \n"})),
+            one("/narrative", "too_short")
+        );
+        assert_eq!(
+            refused(json!({"narrative": 3})),
+            one("/narrative", "wrong_type")
+        );
+        assert_eq!(refused(json!(["narrative"])), one("", "wrong_type"));
+    }
+
+    #[test]
+    fn a_duration_outside_the_limits_is_refused() {
+        for duration in [json!(0), json!(301), json!(-1), json!(1.5), json!(1e300)] {
+            assert_eq!(
+                refused(json!({"narrative": "x", "duration": duration})),
+                one("/duration", "out_of_range")
+            );
+        }
+        assert_eq!(
+            refused(json!({"narrative": "x", "duration": "ten"})),
+            one("/duration", "wrong_type")
+        );
+        assert_eq!(
+            parse(json!({"narrative": "x", "duration": 10.0}))
+                .unwrap()
+                .duration,
+            10
+        );
+    }
+
+    #[test]
+    fn a_model_limits_the_duration() {
+        assert_eq!(
+            refused(json!({"narrative": "x", "model": "short", "duration": 21})),
+            one("/duration", "out_of_range")
+        );
+        assert_eq!(
+            parse(json!({"narrative": "x", "model": "short"}))
+                .unwrap()
+                .duration,
+            20
+        );
+        assert_eq!(
+            refused(json!({"narrative": "x", "model": "gone"})),
+            one("/model", "unknown_model")
+        );
+    }
+
+    #[test]
+    fn options_over_sixteen_kilobytes_are_refused() {
+        let fits = json!({"narrative": "x", "options": {"a": "x".repeat(OPTIONS_MAX - 8)}});
+        assert!(parse(fits).is_ok());
+        let over = json!({"narrative": "x", "options": {"a": "x".repeat(OPTIONS_MAX - 7)}});
+        assert_eq!(refused(over), one("/options", "too_large"));
+    }
+
+    #[test]
+    fn a_given_seed_is_kept_and_a_bad_one_refused() {
+        let ok = parse(json!({"narrative": "x", "seed": 7})).unwrap();
+        assert_eq!((ok.seed, ok.seed_fixed), (7, true));
+        assert_eq!(
+            refused(json!({"narrative": "x", "seed": -7})),
+            one("/seed", "out_of_range")
+        );
+        assert_eq!(
+            refused(json!({"narrative": "x", "seed": "7"})),
+            one("/seed", "wrong_type")
+        );
+    }
+
+    #[test]
+    fn tags_are_few_and_plain() {
+        assert_eq!(
+            parse(json!({"narrative": "x", "tags": ["a", "b-1", "a"]}))
+                .unwrap()
+                .tags,
+            ["a", "b-1"]
+        );
+        assert_eq!(
+            refused(json!({"narrative": "x", "tags": vec!["a"; 11]})),
+            one("/tags", "too_many")
+        );
+        assert_eq!(
+            refused(json!({"narrative": "x", "tags": ["ok", "a:b"]})),
+            one("/tags/1", "malformed")
+        );
+    }
+
+    #[test]
+    fn fields_of_later_versions_and_unknown_ones_are_named_all_at_once() {
+        let body = json!({"narrative": "", "priority": "high", "webhook": {}, "startBy": 1, "finishBy": 2, "a/b": 1});
+        let mut errors = refused(body);
+        errors.sort();
+        let expected = [
+            ("/a~1b", "unknown_field"),
+            ("/finishBy", "unsupported_field"),
+            ("/narrative", "too_short"),
+            ("/priority", "unsupported_field"),
+            ("/startBy", "unsupported_field"),
+            ("/webhook", "unsupported_field"),
+        ];
+        assert_eq!(
+            errors,
+            expected.map(|(pointer, code)| (pointer.to_owned(), code))
+        );
+    }
+}

@@ -1,1 +1,16 @@
-fn main() {}
+//! For operators: is everything there, and how busy is it.
+
+mod metrics;
+mod ready;
+mod routes;
+
+use lambda_http::Error;
+use shared::clients::Clients;
+use shared::{http, telemetry};
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    telemetry::init("admin");
+    let clients = Clients::from_env()?;
+    http::serve(http::finish_router(routes::router(clients))).await
+}

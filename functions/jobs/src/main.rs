@@ -1,1 +1,14 @@
-fn main() {}
+//! Jobs: submit, list, read, follow, fetch the audio, cancel, retry, delete.
+
+mod routes;
+
+use lambda_http::Error;
+use shared::clients::Clients;
+use shared::{http, telemetry};
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    telemetry::init("jobs");
+    let clients = Clients::from_env()?;
+    http::serve(http::finish_router(routes::router(clients))).await
+}

@@ -1,1 +1,14 @@
+//! Audio that came back from a model: decoded, measured, let through or refused. Reading order: `decode` (bytes to
+//! samples), `meter` and `waveform` (samples to figures), `gate` (figures to a verdict), `examine` (all of it).
 
+mod decode;
+mod examine;
+mod gate;
+mod meter;
+mod waveform;
+
+#[cfg(test)]
+mod tests;
+
+pub use examine::examine;
+pub use gate::Refusal;

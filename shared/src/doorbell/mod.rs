@@ -1,1 +1,94 @@
+//! The doorbell: tells a worker that there may be something to do. Redis decides what; a bell is only a hint.
+//!
+//! `QUEUE_URL` set: an SQS queue, read by Lambda. Otherwise a Redis stream, read by the local pump, with these keys for
+//! partition `p`:
+//!
+//! - stream `{p}:bell`: one entry a bell, its field `body` the bell as JSON; trimmed at about 10,000 entries. Readers share a
+//!   consumer group, delete what they delivered, and claim what another reader left unacknowledged.
+//! - zset `{p}:bell_later`: delayed bells, score = due in ms by Redis's clock, member = the bell as JSON with a nonce `n`
+//!   that keeps members apart. Readers move what is due into the stream; who removed the member adds the entry.
 
+mod bell;
+mod sqs;
+mod stream;
+
+use std::time::Duration;
+
+use crate::job::JobId;
+use crate::queue::{QueueError, Redis};
+pub use bell::{BadBell, Bell};
+
+/// Most bells in one call, and in one SQS batch.
+pub const MAX_RINGS: u32 = 10;
+
+/// The longest delay that SQS knows; what is due later is found by the sweep.
+pub const MAX_DELAY: Duration = Duration::from_secs(900);
+
+/// No bell, or not every bell, was rung.
+#[derive(Debug, thiserror::Error)]
+pub enum RingError {
+    /// SQS could not be asked.
+    #[error("sqs: {0}")]
+    Sqs(String),
+    /// SQS took the batch and refused some of its bells.
+    #[error("sqs refused {refused} of {asked} bells: {code}")]
+    Partly {
+        refused: usize,
+        asked: u32,
+        code: String,
+    },
+    /// Redis could not be asked.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+/// Rings for one partition; clones share one client.
+#[derive(Clone)]
+pub struct Doorbell {
+    partition: String,
+    wire: Wire,
+}
+
+#[derive(Clone)]
+enum Wire {
+    Sqs(sqs::Queue),
+    Stream(stream::Stream),
+}
+
+impl Doorbell {
+    /// Rings an SQS queue. Credentials and endpoint come from `AWS_*`, read at the first ring.
+    pub fn sqs(queue_url: impl Into<String>, partition: impl Into<String>) -> Self {
+        Self {
+            partition: partition.into(),
+            wire: Wire::Sqs(sqs::Queue::new(queue_url.into())),
+        }
+    }
+
+    /// Rings the Redis stream `{partition}:bell`.
+    pub fn stream(redis: Redis, partition: impl Into<String>) -> Self {
+        let partition = partition.into();
+        Self {
+            wire: Wire::Stream(stream::Stream::new(redis, &partition)),
+            partition,
+        }
+    }
+
+    /// Rings `count` times (at most [`MAX_RINGS`]), after `delay` (at most [`MAX_DELAY`]); `job` is named in every bell.
+    pub async fn ring(
+        &self,
+        job: Option<JobId>,
+        count: u32,
+        delay: Duration,
+    ) -> Result<(), RingError> {
+        let count = count.min(MAX_RINGS);
+        if count == 0 {
+            return Ok(());
+        }
+        let delay = delay.min(MAX_DELAY);
+        let bell = Bell::new(job, self.partition.clone());
+        match &self.wire {
+            Wire::Sqs(queue) => queue.ring(&bell, count, delay).await,
+            Wire::Stream(stream) => stream.ring(&bell, count, delay).await,
+        }
+    }
+}

@@ -1,1 +1,33 @@
+//! The services that Tutti calls: planners, generators, whoever serves their audio, and an API with its own job table.
+//!
+//! Every call carries [`Outgoing`]'s headers, ends within its budget, reads a bounded body, follows no redirect and fails with
+//! a [`ModelError`]. No call that asks for work is repeated here: the queue repeats attempts. Only a connection that could not
+//! be made is tried once more.
 
+mod address;
+mod api;
+mod call;
+mod error;
+mod fetcher;
+mod generator;
+mod offer;
+mod planner;
+mod render;
+#[cfg(test)]
+pub(crate) mod testing;
+mod verdict;
+
+pub use api::{OrchestratorApi, Report, ReportKind};
+pub use call::{Outgoing, http_client};
+pub use error::{Fault, ModelError, Service};
+pub use fetcher::Fetcher;
+pub use generator::{Generator, RenderRequest};
+pub use offer::{Callback, Upload};
+pub use planner::{PlanAnswer, PlanRequest, Planner, ollama_health};
+pub use render::RenderAnswer;
+
+/// Largest audio that is taken from anybody: 64 MiB.
+pub const MAX_AUDIO: usize = 64 << 20;
+
+/// Largest song plan: 1 MiB.
+pub const MAX_PLAN: usize = 1 << 20;

@@ -67,7 +67,7 @@ impl Queue {
         self.settle_or_later(id, generation, None).await
     }
 
-    /// Something it owes could not be done: the sweep tries again after `delay`.
+    /// Something it owes could not be done: the sweep tries again after `delay` ± 50 %, doubled with each try.
     pub async fn settle_later(
         &self,
         id: JobId,

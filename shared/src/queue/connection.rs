@@ -14,6 +14,8 @@ use redis::{
 use tokio::sync::Mutex;
 use url::Url;
 
+use crate::queue::QueueError;
+
 /// An answer later than this is no answer.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// TCP, TLS and handshake together. With one retry a caller hears of a dead Redis in under 2 s.
@@ -51,6 +53,24 @@ enum Connection {
     Cluster(ClusterConnection),
 }
 
+/// What can be sent.
+#[derive(Clone, Copy)]
+enum Call<'a> {
+    Command(&'a Cmd),
+    Script(&'a ScriptInvocation<'a>),
+    Pipeline(&'a Pipeline),
+}
+
+impl Call<'_> {
+    async fn send<T: FromRedisValue>(self, mut to: Connection) -> Result<T, RedisError> {
+        match self {
+            Self::Command(command) => command.query_async(&mut to).await,
+            Self::Script(script) => script.invoke_async(&mut to).await,
+            Self::Pipeline(pipeline) => pipeline.query_async(&mut to).await,
+        }
+    }
+}
+
 impl Redis {
     /// `redis://` or `rediss://`; `?cluster=true` speaks to a cluster. Connects at the first use.
     pub fn open(address: &str) -> Result<Self, RedisError> {
@@ -85,43 +105,38 @@ impl Redis {
     }
 
     /// Runs one command.
-    pub async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
-        self.retry_once(async |mut connection| command.query_async(&mut connection).await)
-            .await
+    pub async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, QueueError> {
+        self.retry_once(Call::Command(command)).await
     }
 
     /// Runs one script, loading it where it is unknown.
     pub async fn invoke<T: FromRedisValue>(
         &self,
         script: &ScriptInvocation<'_>,
-    ) -> Result<T, RedisError> {
-        self.retry_once(async |mut connection| script.invoke_async(&mut connection).await)
-            .await
+    ) -> Result<T, QueueError> {
+        self.retry_once(Call::Script(script)).await
     }
 
     /// Runs some commands in one round trip.
-    pub async fn pipe<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, RedisError> {
-        self.retry_once(async |mut connection| pipeline.query_async(&mut connection).await)
-            .await
+    pub async fn pipe<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueueError> {
+        self.retry_once(Call::Pipeline(pipeline)).await
     }
 
     /// Safe because each of our scripts and commands may be sent twice.
-    async fn retry_once<T>(
-        &self,
-        send: impl AsyncFn(Connection) -> Result<T, RedisError>,
-    ) -> Result<T, RedisError> {
-        let (connection, number) = self.connection().await?;
-        match send(connection).await {
+    async fn retry_once<T: FromRedisValue>(&self, call: Call<'_>) -> Result<T, QueueError> {
+        let first = self.connection().await;
+        let (connection, number) = first.map_err(QueueError::OutOfReach)?;
+        match call.send(connection).await {
             Err(error) if is_worth_a_new_connection(&error) => {
                 self.drop_connection(number).await;
                 let (connection, number) = self.connection().await?;
-                let second = send(connection).await;
+                let second = call.send(connection).await;
                 if second.as_ref().is_err_and(is_worth_a_new_connection) {
                     self.drop_connection(number).await;
                 }
-                second
+                Ok(second?)
             }
-            answer => answer,
+            answer => Ok(answer?),
         }
     }
 

@@ -73,12 +73,29 @@ impl Policy {
 /// Redis could not be asked, or its answer was not understood.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// Down, unreachable, too slow, or full.
+    /// No connection: Redis was never asked.
+    #[error("redis is out of reach: {0}")]
+    OutOfReach(#[source] redis::RedisError),
+    /// Asked, and answered too late, not at all, or with an error.
     #[error("redis: {0}")]
     Redis(#[from] redis::RedisError),
     /// A script's answer or a stored record has another shape than this version knows.
     #[error("unexpected record in redis: {0}")]
     Record(String),
+}
+
+impl QueueError {
+    /// Redis certainly did not do what it was asked for.
+    pub fn changed_nothing(&self) -> bool {
+        match self {
+            Self::OutOfReach(_) => true,
+            Self::Redis(error) => matches!(
+                error.code(),
+                Some("OOM" | "READONLY" | "LOADING" | "NOAUTH" | "NOPERM")
+            ),
+            Self::Record(_) => false,
+        }
+    }
 }
 
 /// What a transition leaves to do for whoever ran it: first settle, then ring.
@@ -178,4 +195,29 @@ impl Queue {
 /// Whole milliseconds, as Redis counts.
 pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How long the job rests after its `attempt`-th attempt failed: 2·2ⁿ s × U[0.5, 1) with n = attempt − 1, at most about 17 minutes.
+pub fn backoff(attempt: u32) -> Duration {
+    let doubled = 2_u64 << attempt.saturating_sub(1).min(9);
+    Duration::from_secs(doubled).mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_and_differ() {
+        for attempt in 1..=10 {
+            let full = Duration::from_secs(2 << (attempt - 1));
+            let delays: Vec<_> = (0..50).map(|_| backoff(attempt)).collect();
+            assert!(
+                delays.iter().all(|d| *d >= full / 2 && *d < full),
+                "attempt {attempt}"
+            );
+            assert!(delays.iter().any(|d| *d != delays[0]));
+        }
+        assert!(backoff(u32::MAX) < Duration::from_secs(1024));
+    }
 }

@@ -38,12 +38,12 @@ pub enum Reported {
 }
 
 impl Queue {
-    /// A heartbeat: the model may be silent for another `deadline`. No fence: by a role token.
+    /// A heartbeat, with or without figures: the model may be silent for another `deadline`. No fence: by a role token.
     pub async fn progress(
         &self,
         id: JobId,
         fence: Option<&Fence>,
-        progress: &Progress,
+        progress: Option<&Progress>,
         deadline: Duration,
     ) -> Result<Heartbeat, QueueError> {
         #[derive(Serialize)]
@@ -51,7 +51,8 @@ impl Queue {
             id: JobId,
             #[serde(skip_serializing_if = "Option::is_none")]
             fence: Option<&'a Fence>,
-            progress: &'a Progress,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            progress: Option<&'a Progress>,
             deadline_ms: u64,
         }
         self.call_plain(

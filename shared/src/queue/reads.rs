@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::event::{Event, EventPage};
-use crate::job::{JobId, JobRecord};
+use crate::job::{JobId, JobRecord, JobStatus};
 use crate::queue::record::{self, Fields};
 use crate::queue::{Owner, Queue, QueueError, millis, scripts};
 
@@ -93,13 +93,19 @@ impl Queue {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// Number of the newest event; `None` for an unknown job.
-    pub async fn seq(&self, id: JobId) -> Result<Option<u64>, QueueError> {
+    /// Status and number of the newest event; `None` for an unknown job. As cheap as a read can be.
+    pub async fn glance(&self, id: JobId) -> Result<Option<(JobStatus, u64)>, QueueError> {
         let mut pipe = redis::pipe();
         pipe.hmget(self.keys.job(id), &["status", "event_base"])
             .llen(self.keys.events(id));
         let (fields, logged): ((Option<String>, Option<u64>), u64) = self.redis.pipe(&pipe).await?;
-        Ok(fields.0.map(|_| fields.1.unwrap_or(0) + logged))
+        let Some(status) = fields.0 else {
+            return Ok(None);
+        };
+        let status = status
+            .parse()
+            .map_err(|_| QueueError::Record(format!("status {status:?}")))?;
+        Ok(Some((status, fields.1.unwrap_or(0) + logged)))
     }
 
     /// The events after `after`, at most 200.

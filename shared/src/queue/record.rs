@@ -65,8 +65,8 @@ pub(super) fn parse(id: JobId, fields: &Fields, logged: u64) -> Result<JobRecord
     let ms = |name| hash.maybe(name).map(Option::unwrap_or_default);
     Ok(JobRecord {
         id,
-        tenant: TenantId::new(hash.text("tenant")?),
-        user: UserId::new(hash.text("user")?),
+        tenant: TenantId::stored(hash.text("tenant")?),
+        user: UserId::stored(hash.text("user")?),
         status: hash.read("status")?,
         stage: hash.read("stage")?,
         generation: hash.read("generation")?,

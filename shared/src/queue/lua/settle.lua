@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
 -- What an ended job owed is done: it leaves the outbox and may be forgotten after the retention time.
--- Or not yet: `again_ms` says when to try once more.
--- Args: id, generation, again_ms?
+-- Or not yet: it is tried again after `again_ms`, doubled with each try, at most 512 times as long.
+-- Args: id, generation, again_ms? (with the caller's jitter)
 -- Returns: outcome ok | stale (retried meanwhile) ; tries
 local job = load(a.id)
 if not job or not TERMINAL[job.status] or tonumber(job.generation) ~= a.generation then return answer({outcome = 'stale'}) end
 if a.again_ms then
   local tries = redis.call('HINCRBY', key('job', a.id), 'settle_tries', 1)
-  redis.call('ZADD', key('outbox'), 'XX', now + a.again_ms, a.id)
+  redis.call('ZADD', key('outbox'), 'XX', now + a.again_ms * 2 ^ math.min(tries - 1, 9), a.id)
   return answer({outcome = 'ok', tries = tries})
 end
 redis.call('ZREM', key('outbox'), a.id)

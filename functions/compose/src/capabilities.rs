@@ -1,0 +1,119 @@
+//! `GET /compose`: models, limits, defaults, and whether the services answered lately.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use shared::clients::Clients;
+use shared::models::{ModelError, Outgoing, ollama_health};
+use shared::submission::{
+    Catalogue, DURATION_DEFAULT, DURATION_MAX, NARRATIVE_MAX, OPTIONS_MAX, TAGS_MAX,
+};
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+/// How long an answer about the services is good for: asking is not probing.
+const FRESH: Duration = Duration::from_secs(30);
+
+/// What the services answered last. One probe runs at a time; the others wait for it.
+#[derive(Clone, Default)]
+pub(crate) struct Probed(Arc<Mutex<Option<(Instant, BTreeMap<&'static str, Service>)>>>);
+
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Service {
+    configured: bool,
+    /// It answered its last probe.
+    available: bool,
+    checked_at: DateTime<Utc>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Model {
+    max_seconds: u32,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Capabilities {
+    models: BTreeMap<String, Model>,
+    limits: BTreeMap<&'static str, usize>,
+    defaults: serde_json::Value,
+    services: BTreeMap<&'static str, Service>,
+}
+
+impl Capabilities {
+    pub(crate) async fn of(clients: &Clients, probed: &Probed) -> Self {
+        let models = &clients.config.models;
+        let offered = models.iter().filter_map(|(name, _)| {
+            Some((
+                name.to_owned(),
+                Model {
+                    max_seconds: models.max_seconds(name)?,
+                },
+            ))
+        });
+        Self {
+            models: offered.collect(),
+            limits: BTreeMap::from([
+                ("narrativeCharacters", NARRATIVE_MAX),
+                ("durationSeconds", DURATION_MAX as usize),
+                ("optionsBytes", OPTIONS_MAX),
+                ("tags", TAGS_MAX),
+            ]),
+            defaults: serde_json::json!({"model": models.default_model(), "duration": DURATION_DEFAULT}),
+            services: probed.services(clients).await,
+        }
+    }
+}
+
+impl Probed {
+    async fn services(&self, clients: &Clients) -> BTreeMap<&'static str, Service> {
+        let mut last = self.0.lock().await;
+        if let Some((at, services)) = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
+            tracing::debug!(
+                age_ms = shared::queue::millis(at.elapsed()),
+                "the last probe is good enough"
+            );
+            return services.clone();
+        }
+        let services = probe(clients).await;
+        *last = Some((Instant::now(), services.clone()));
+        services
+    }
+}
+
+async fn probe(clients: &Clients) -> BTreeMap<&'static str, Service> {
+    let id = Uuid::now_v7().to_string();
+    let out = Outgoing {
+        request_id: id,
+        traceparent: None,
+        idempotency_key: None,
+    };
+    let jen1 = async { Some(clients.planner.as_ref()?.health(&out).await) };
+    let muscgen = async { Some(clients.generator.as_ref()?.health(&out).await) };
+    let ollama = async {
+        Some(
+            ollama_health(
+                &clients.http,
+                clients.config.ollama_url.as_ref()?.url(),
+                &out,
+            )
+            .await,
+        )
+    };
+    let (jen1, muscgen, ollama) = tokio::join!(jen1, muscgen, ollama);
+    let service = |answer: Option<Result<(), ModelError>>| Service {
+        configured: answer.is_some(),
+        available: matches!(answer, Some(Ok(()))),
+        checked_at: Utc::now(),
+    };
+    BTreeMap::from([
+        ("jen1", service(jen1)),
+        ("muscgen", service(muscgen)),
+        ("ollama", service(ollama)),
+    ])
+}

@@ -1,0 +1,171 @@
+//! `GET /jobs/{id}/audio`: the track, for its owner or whoever holds a signed link.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Deserialize;
+use shared::callback;
+use shared::caller::Caller;
+use shared::clients::Clients;
+use shared::http::{JobPath, Query};
+use shared::job::JobId;
+use shared::lookup::{self, Unreachable};
+use shared::problem::Problem;
+use shared::track::Track;
+use shared::view::{Known, audio_path};
+
+use super::{owned, unknown_job};
+
+/// How long a link into the object store works.
+const LINK_LIFE: Duration = Duration::from_secs(3600);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Link {
+    exp: Option<u64>,
+    sig: Option<String>,
+}
+
+/// 302 to the object store where it can sign, else the bytes, also in part (RFC 9110 §14).
+pub(crate) async fn audio(
+    State(clients): State<Clients>,
+    caller: Result<Caller, Problem>,
+    JobPath(id): JobPath,
+    Query(link): Query<Link>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let known = match (link.exp, link.sig) {
+        (Some(exp), Some(sig)) => linked(&clients, id, exp, &sig).await?,
+        _ => owned(&clients, &caller?, id).await?,
+    };
+    let live = !known.job.status.is_terminal();
+    let Some(track) = known.track else {
+        return Err(match live {
+            true => {
+                Problem::conflict("not_finished", "the track is not finished yet").retryable(true)
+            }
+            false => Problem::not_found("no_track", "the job ended without a track"),
+        });
+    };
+    let name = track.object_name();
+    if let Some(url) = clients
+        .store
+        .track_url(id, &name, LINK_LIFE)
+        .await
+        .map_err(Unreachable::from)?
+    {
+        let location = HeaderValue::from_str(url.as_str()).map_err(|_| Problem::internal())?;
+        return Ok((StatusCode::FOUND, [(LOCATION, location)]).into_response());
+    }
+    bytes(&clients, id, &track, headers.get(RANGE)).await
+}
+
+async fn linked(clients: &Clients, id: JobId, exp: u64, sig: &str) -> Result<Known, Problem> {
+    callback::verify_link(&clients.config.keys, &audio_path(id), exp, sig)?;
+    lookup::find(clients, id).await?.ok_or_else(unknown_job)
+}
+
+async fn bytes(
+    clients: &Clients,
+    id: JobId,
+    track: &Track,
+    range: Option<&HeaderValue>,
+) -> Result<Response, Problem> {
+    let name = track.object_name();
+    let store = &clients.store;
+    let mut response = match wanted(range, track.bytes)? {
+        None => {
+            let whole = store.track(id, &name).await.map_err(Unreachable::from)?;
+            whole.ok_or_else(gone)?.into_response()
+        }
+        Some((first, last)) => {
+            let part: Option<Bytes> = store
+                .track_range(id, &name, first..last + 1)
+                .await
+                .map_err(Unreachable::from)?;
+            let span = format!("bytes {first}-{last}/{}", track.bytes);
+            (
+                StatusCode::PARTIAL_CONTENT,
+                [(CONTENT_RANGE, span)],
+                part.ok_or_else(gone)?,
+            )
+                .into_response()
+        }
+    };
+    let format = track.measured.format;
+    let file = format!("inline; filename=\"{id}.{}\"", format.extension());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    // The bytes of a track never change; who may have them is asked again each time.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if let Ok(file) = HeaderValue::from_str(&file) {
+        headers.insert(CONTENT_DISPOSITION, file);
+    }
+    Ok(response)
+}
+
+fn gone() -> Problem {
+    Problem::not_found("no_track", "the track is no longer stored")
+}
+
+/// First and last byte of a single range; `None` for the whole. A header that is no valid range is ignored, as the RFC asks;
+/// several ranges are answered with the whole.
+fn wanted(header: Option<&HeaderValue>, length: u64) -> Result<Option<(u64, u64)>, Problem> {
+    let Some(text) = header.and_then(|value| value.to_str().ok()) else {
+        return Ok(None);
+    };
+    let Ok(ranges) = http_range_header::parse_range_header(text) else {
+        return Ok(None);
+    };
+    match ranges.validate(length).as_deref() {
+        Ok([only]) => Ok(Some((*only.start(), *only.end()))),
+        Ok(_) => Ok(None),
+        Err(_) => {
+            let problem = Problem::new(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "range_not_satisfiable",
+                "no such range of bytes",
+            );
+            let span = HeaderValue::from_str(&format!("bytes */{length}"))
+                .map_err(|_| Problem::internal())?;
+            Err(problem.with_header(CONTENT_RANGE, span))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &'static str) -> Option<(u64, u64)> {
+        wanted(Some(&HeaderValue::from_static(text)), 100).unwrap()
+    }
+
+    #[test]
+    fn a_single_range_is_understood_in_all_three_forms() {
+        assert_eq!(of("bytes=0-9"), Some((0, 9)));
+        assert_eq!(of("bytes=90-"), Some((90, 99)));
+        assert_eq!(of("bytes=-10"), Some((90, 99)));
+        assert_eq!(of("bytes=0-1000"), Some((0, 99)));
+    }
+
+    #[test]
+    fn what_is_no_single_range_gets_the_whole() {
+        assert_eq!(of("bytes=0-1,5-6"), None);
+        assert_eq!(of("lines=1-2"), None);
+        assert_eq!(wanted(None, 100).unwrap(), None);
+    }
+
+    #[test]
+    fn a_range_past_the_end_is_refused() {
+        let problem = wanted(Some(&HeaderValue::from_static("bytes=100-")), 100).unwrap_err();
+        assert_eq!(problem.status(), StatusCode::RANGE_NOT_SATISFIABLE);
+    }
+}

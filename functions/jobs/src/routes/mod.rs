@@ -1,0 +1,40 @@
+//! One file for each thing that a caller does with jobs.
+
+mod audio;
+mod change;
+mod list;
+mod read;
+mod submit;
+
+use axum::Router;
+use axum::routing::{get, post};
+use shared::caller::Caller;
+use shared::clients::Clients;
+use shared::job::JobId;
+use shared::lookup;
+use shared::problem::Problem;
+use shared::view::Known;
+
+/// Every route of this function.
+pub(crate) fn router(clients: Clients) -> Router {
+    Router::new()
+        .route("/jobs", post(submit::submit).get(list::list))
+        .route("/jobs/{id}", get(read::job).delete(change::delete))
+        .route("/jobs/{id}/events", get(read::events))
+        .route("/jobs/{id}/audio", get(audio::audio))
+        .route("/jobs/{id}/cancel", post(change::cancel))
+        .route("/jobs/{id}/retry", post(change::retry))
+        .with_state(clients)
+}
+
+/// The caller's own job; anybody else's is as unknown as one that never was.
+async fn owned(clients: &Clients, caller: &Caller, id: JobId) -> Result<Known, Problem> {
+    let known = lookup::find(clients, id).await?;
+    known
+        .filter(|known| caller.may_see(&known.job.user))
+        .ok_or_else(unknown_job)
+}
+
+fn unknown_job() -> Problem {
+    Problem::not_found("unknown_job", "you have no such job")
+}

@@ -1,0 +1,101 @@
+//! `GET /jobs/{id}` and its events.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use shared::caller::Caller;
+use shared::clients::Clients;
+use shared::event::EventPage;
+use shared::http::{JobPath, Query};
+use shared::lookup::Unreachable;
+use shared::problem::Problem;
+use shared::view;
+use shared::wait::{self, Until};
+
+use super::owned;
+
+/// When to look at a live job again without long-polling, in seconds.
+const LOOK_AGAIN: &str = "2";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Follow {
+    /// Seconds to wait for a change, at most 25.
+    wait: Option<u32>,
+    /// The newest event that the caller knows.
+    after: Option<u64>,
+}
+
+/// The job; with `wait`, as soon as it has an event after `after` (default: any new one). 304 if it has not changed.
+pub(crate) async fn job(
+    State(clients): State<Clients>,
+    caller: Caller,
+    JobPath(id): JobPath,
+    Query(follow): Query<Follow>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let mut known = owned(&clients, &caller, id).await?;
+    if let Some(seconds) = follow.wait.filter(|seconds| *seconds > 0) {
+        let until = Until::After(follow.after.unwrap_or(known.job.seq));
+        let length = Duration::from_secs(seconds.into());
+        wait::wait(&clients, id, until, length)
+            .await
+            .map_err(Unreachable::from)?;
+        known = owned(&clients, &caller, id).await?;
+    }
+    let live = !known.job.status.is_terminal();
+    let job = view::shown(&clients, known);
+    let etag = job.etag();
+    let same = headers
+        .get(IF_NONE_MATCH)
+        .is_some_and(|tag| tag.as_bytes() == etag.as_bytes());
+    let mut response = if same {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        Json(job).into_response()
+    };
+    let mut set = |name, value: &str| {
+        if let Ok(value) = value.parse() {
+            response.headers_mut().insert(name, value);
+        }
+    };
+    set(ETAG, &etag);
+    set(CACHE_CONTROL, "private, no-cache");
+    if live {
+        set(RETRY_AFTER, LOOK_AGAIN);
+    }
+    Ok(response)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct After {
+    after: Option<u64>,
+}
+
+/// The numbered log after `after`. Of a job that Redis no longer keeps, only the newest number is known.
+pub(crate) async fn events(
+    State(clients): State<Clients>,
+    caller: Caller,
+    JobPath(id): JobPath,
+    Query(After { after }): Query<After>,
+) -> Result<Json<EventPage>, Problem> {
+    let known = owned(&clients, &caller, id).await?;
+    let after = after.unwrap_or(0);
+    let page = clients
+        .queue
+        .events(id, after)
+        .await
+        .map_err(Unreachable::from)?;
+    let forgotten = || EventPage {
+        events: Vec::new(),
+        gap: after < known.job.seq,
+        seq: known.job.seq,
+    };
+    Ok(Json(page.unwrap_or_else(forgotten)))
+}

@@ -1,0 +1,161 @@
+//! `POST /jobs/report`: progress, delivery, failure. What is delivered is stored before Redis hears of it.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+use shared::caller::Reporter;
+use shared::clients::Clients;
+use shared::http;
+use shared::job::{JobError, JobStatus, Progress};
+use shared::lookup::Unreachable;
+use shared::problem::Problem;
+use shared::queue::{Failed, Heartbeat, Next, Reported, Spent, backoff};
+use shared::settle;
+use shared::source::Source;
+use shared::stage::Stage;
+
+use crate::body::{Body, Report, Says};
+use crate::speaker::Speaker;
+
+/// `{ok: true}`; a repeat too. 409 tells a model that nobody waits for it any more.
+pub(crate) async fn report(
+    State(clients): State<Clients>,
+    reporter: Reporter,
+    http::Body(body): http::Body<Body>,
+) -> Result<Json<Value>, Problem> {
+    let Report { job, says } = body.try_into()?;
+    let speaker = Speaker::new(&clients, reporter, job).await?;
+    let request_id = &speaker.known.job.request_id;
+    tracing::info!(job_id = %job, job_request_id = request_id, stage = %speaker.stage, "a model reports");
+    match says {
+        Says::Alive(progress) => alive(&clients, &speaker, progress).await?,
+        Says::Audio(source) => audio(&clients, &speaker, &source).await?,
+        Says::Plan(plan) => {
+            if speaker.stage != Stage::Plan {
+                return Err(Problem::conflict("not_planning", "the job has its plan"));
+            }
+            clients
+                .store
+                .put_plan_if_absent(job, &plan)
+                .await
+                .map_err(Unreachable::from)?;
+            delivered(&clients, &speaker).await?;
+        }
+        Says::Failed {
+            code,
+            message,
+            retryable,
+        } => {
+            let error = JobError {
+                code,
+                message,
+                stage: speaker.stage,
+                retryable,
+            };
+            failed(&clients, &speaker, &error).await?;
+        }
+    }
+    Ok(Json(json!({"ok": true})))
+}
+
+async fn alive(
+    clients: &Clients,
+    speaker: &Speaker,
+    progress: Option<Progress>,
+) -> Result<(), Problem> {
+    let (id, fence) = (speaker.known.job.id, speaker.fence.as_ref());
+    let deadline = clients.render_deadline();
+    match clients
+        .queue
+        .progress(id, fence, progress.as_ref(), deadline)
+        .await
+        .map_err(Unreachable::from)?
+    {
+        Heartbeat::Ok => Ok(()),
+        Heartbeat::Stale | Heartbeat::Unknown => Err(stale()),
+        Heartbeat::Ended => Err(ended()),
+    }
+}
+
+async fn audio(clients: &Clients, speaker: &Speaker, source: &Source) -> Result<(), Problem> {
+    if speaker.stage != Stage::Audio {
+        return Err(Problem::conflict(
+            "not_rendering",
+            "the job waits for a plan, not for audio",
+        ));
+    }
+    let (id, store) = (speaker.known.job.id, &clients.store);
+    if speaker.known.job.status.is_terminal() {
+        return if speaker.known.job.status == JobStatus::Completed {
+            Ok(())
+        } else {
+            Err(ended())
+        };
+    }
+    if source.audio_url.is_none() {
+        let uploaded = store
+            .upload_size(id, &speaker.render)
+            .await
+            .map_err(Unreachable::from)?;
+        uploaded.ok_or_else(|| {
+            Problem::conflict("not_uploaded", "no audio was uploaded under this token")
+        })?;
+    }
+    store
+        .put_source(id, &speaker.render, source)
+        .await
+        .map_err(Unreachable::from)?;
+    delivered(clients, speaker).await
+}
+
+async fn delivered(clients: &Clients, speaker: &Speaker) -> Result<(), Problem> {
+    let (id, stage) = (speaker.known.job.id, speaker.stage);
+    let (queue, claimed) = (&clients.queue, speaker.claimed());
+    let mut answer = queue
+        .report(id, stage, claimed)
+        .await
+        .map_err(Unreachable::from)?;
+    if answer.outcome == Reported::Unknown && speaker.restored(clients).await? {
+        answer = queue
+            .report(id, stage, claimed)
+            .await
+            .map_err(Unreachable::from)?;
+    }
+    settle::pay(clients, answer.debt, Some(id)).await;
+    match answer.outcome {
+        Reported::Ok | Reported::Repeat => Ok(()),
+        Reported::WrongRender => Err(Problem::conflict(
+            "wrong_render",
+            "the job asks for another render now",
+        )),
+        Reported::NotParked => Err(Problem::conflict("not_parked", "no model holds the job")),
+        Reported::Ended | Reported::Unknown => Err(ended()),
+    }
+}
+
+async fn failed(clients: &Clients, speaker: &Speaker, error: &JobError) -> Result<(), Problem> {
+    let id = speaker.known.job.id;
+    let delay: Duration = backoff(speaker.attempt);
+    let (fence, change, spent) = (speaker.fence.as_ref(), Next::default(), Spent::default());
+    let answer = clients
+        .queue
+        .fail(id, fence, error, delay, change, spent)
+        .await
+        .map_err(Unreachable::from)?;
+    settle::pay(clients, answer.debt, Some(id)).await;
+    match answer.outcome {
+        Failed::Queued | Failed::Failed => Ok(()),
+        Failed::Stale | Failed::Unknown => Err(stale()),
+        Failed::Ended => Err(ended()),
+    }
+}
+
+fn stale() -> Problem {
+    Problem::conflict("stale_fence", "this run of the job is over")
+}
+
+fn ended() -> Problem {
+    Problem::conflict("job_ended", "the job has ended")
+}

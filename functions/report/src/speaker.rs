@@ -1,0 +1,68 @@
+//! Who reports, and on which run of which job.
+
+use shared::caller::Reporter;
+use shared::clients::Clients;
+use shared::job::{Fence, JobId, RenderKey};
+use shared::lookup::{self, Ensured};
+use shared::problem::Problem;
+use shared::stage::Stage;
+use shared::view::Known;
+
+/// A reporter that may speak of this job.
+pub(crate) struct Speaker {
+    pub(crate) stage: Stage,
+    /// What it renders, or what the job renders now where a role token speaks.
+    pub(crate) render: RenderKey,
+    /// Absent for a role token: it acts on the present run, while a model holds the job.
+    pub(crate) fence: Option<Fence>,
+    /// The job's present attempt.
+    pub(crate) attempt: u32,
+    pub(crate) known: Known,
+}
+
+impl Speaker {
+    /// 403 for a callback token of another job, 404 for an unknown job. A job that Redis has forgotten is put back first.
+    pub(crate) async fn new(
+        clients: &Clients,
+        reporter: Reporter,
+        id: JobId,
+    ) -> Result<Self, Problem> {
+        if let Reporter::Callback(claims) = &reporter
+            && claims.job != id
+        {
+            return Err(Problem::forbidden("the token is for another job"));
+        }
+        let unknown = || Problem::not_found("unknown_job", "there is no such job");
+        let known = lookup::find(clients, id).await?.ok_or_else(unknown)?;
+        let attempt = known.job.attempt;
+        Ok(match reporter {
+            Reporter::Callback(claims) => Self {
+                stage: claims.stage,
+                render: claims.render,
+                fence: Some(claims.fence),
+                attempt,
+                known,
+            },
+            Reporter::Role(_) => {
+                let stage = known.job.stage.min(Stage::Audio);
+                Self {
+                    stage,
+                    render: known.job.render_key(stage),
+                    fence: None,
+                    attempt,
+                    known,
+                }
+            }
+        })
+    }
+
+    /// The key that the queue compares; none for a role token.
+    pub(crate) fn claimed(&self) -> Option<&RenderKey> {
+        self.fence.as_ref().map(|_| &self.render)
+    }
+
+    /// Whether Redis can be asked about the job again: it was forgotten between two steps and is there now.
+    pub(crate) async fn restored(&self, clients: &Clients) -> Result<bool, Problem> {
+        Ok(lookup::ensure(clients, self.known.job.id).await? == Ensured::Live)
+    }
+}

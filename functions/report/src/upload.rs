@@ -1,0 +1,48 @@
+//! `PUT /jobs/{id}/audio`: a model puts its audio here before it reports completion.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use serde_json::{Value, json};
+use shared::caller::Reporter;
+use shared::clients::Clients;
+use shared::http::JobPath;
+use shared::lookup::Unreachable;
+use shared::problem::Problem;
+use shared::stage::Stage;
+
+use crate::speaker::Speaker;
+
+/// At most 64 MiB, kept under the render key of the token; a repeat replaces it.
+pub(crate) async fn upload(
+    State(clients): State<Clients>,
+    reporter: Reporter,
+    JobPath(id): JobPath,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    let speaker = Speaker::new(&clients, reporter, id).await?;
+    let job = &speaker.known.job;
+    if body.is_empty() {
+        return Err(Problem::bad_request(
+            "empty_body",
+            "the body must be the audio",
+        ));
+    }
+    if job.status.is_terminal() {
+        return Err(Problem::conflict("job_ended", "the job has ended"));
+    }
+    if speaker.stage != Stage::Audio || (speaker.fence.is_none() && !job.parked) {
+        return Err(Problem::conflict(
+            "not_rendering",
+            "no model renders this job",
+        ));
+    }
+    let bytes = body.len();
+    clients
+        .store
+        .put_upload(id, &speaker.render, body)
+        .await
+        .map_err(Unreachable::from)?;
+    tracing::info!(job_id = %id, job_request_id = job.request_id, bytes, "audio uploaded");
+    Ok(Json(json!({"ok": true, "bytes": bytes})))
+}

@@ -1,0 +1,48 @@
+//! The store against Redis: `open/` is exactly the unfinished jobs, so what Redis does not know of it is put back.
+
+use std::time::Instant;
+
+use chrono::{TimeDelta, Utc};
+use shared::clients::Clients;
+use shared::lookup::{self, Unreachable};
+
+/// Markers of one page.
+const PAGE: usize = 200;
+/// A younger marker may be that of a request which is still on its way into Redis.
+const SETTLED_DOWN: TimeDelta = TimeDelta::seconds(60);
+
+/// One page a round; all of them, in as many rounds as it takes, when Redis was emptied. Returns how many it looked at.
+pub(crate) async fn go(clients: &Clients, epoch: bool, end: Instant) -> Result<usize, Unreachable> {
+    let mut after = clients.queue.reconcile_cursor().await?;
+    let mut looked = 0;
+    loop {
+        let page = clients.store.open_page(after, PAGE).await?;
+        let full = page.len() == PAGE;
+        for (id, modified) in page {
+            after = Some(id);
+            looked += 1;
+            // An emptied Redis is on its way to nobody: then even the youngest is put back.
+            if epoch && Utc::now() - modified < SETTLED_DOWN {
+                continue;
+            }
+            match clients.queue.glance(id).await? {
+                Some((status, _)) if status.is_terminal() => lookup::tidy(clients, id).await?,
+                Some(_) => {}
+                None => {
+                    lookup::ensure(clients, id).await?;
+                }
+            }
+        }
+        if !full {
+            clients.queue.set_reconcile_cursor(None).await?;
+            if !epoch {
+                clients.queue.begin_epoch().await?;
+            }
+            return Ok(looked);
+        }
+        clients.queue.set_reconcile_cursor(after).await?;
+        if epoch || Instant::now() > end {
+            return Ok(looked);
+        }
+    }
+}

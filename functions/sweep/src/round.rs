@@ -1,0 +1,114 @@
+//! One round. Every part may be repeated or broken off at any point: the next round goes on.
+
+use std::time::{Duration, Instant};
+
+use lambda_runtime::Error;
+use serde::Serialize;
+use shared::clients::Clients;
+use shared::lookup::Unreachable;
+use shared::queue::{Debt, millis};
+use shared::settle;
+
+use crate::reconcile;
+
+/// The longest round: the next one starts after a minute.
+const ROUND: Duration = Duration::from_secs(40);
+/// Script calls of one round, each bounded in itself.
+const STEPS_MAX: usize = 2000;
+/// Bells of one call.
+const BATCH: u32 = 10;
+
+/// What the round did, for the log and for whoever invoked it.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Report {
+    pub(crate) steps: usize,
+    pub(crate) expired: u32,
+    pub(crate) settled: usize,
+    pub(crate) rung: u32,
+    pub(crate) reconciled: usize,
+}
+
+/// Caretaking first, bells last: whoever may run then is rung for once.
+pub(crate) async fn go(clients: &Clients) -> Result<Report, Error> {
+    let from = Instant::now();
+    let mut report = Report::default();
+    expire(clients, &mut report, from).await?;
+    let (epoch, bells) = step(clients, &mut report, from).await?;
+    report.reconciled = reconcile::go(clients, epoch, from + ROUND).await?;
+    report.rung = ring(clients, bells).await?;
+    tracing::info!(
+        duration_ms = millis(from.elapsed()),
+        steps = report.steps,
+        expired = report.expired,
+        settled = report.settled,
+        rung = report.rung,
+        reconciled = report.reconciled,
+        "round over"
+    );
+    Ok(report)
+}
+
+async fn expire(clients: &Clients, report: &mut Report, from: Instant) -> Result<(), Unreachable> {
+    while from.elapsed() < ROUND / 4 {
+        let answer = clients.queue.expire().await?;
+        report.expired += answer.outcome;
+        report.settled += answer.debt.ended.len();
+        settle::pay(
+            clients,
+            Debt {
+                ring: 0,
+                ..answer.debt
+            },
+            None,
+        )
+        .await;
+        if answer.outcome == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Rescue and promote until nothing more is due, once round all tenants, and settle what is left.
+async fn step(
+    clients: &Clients,
+    report: &mut Report,
+    from: Instant,
+) -> Result<(bool, u32), Unreachable> {
+    let mut after = String::new();
+    loop {
+        let answer = clients.queue.sweep(&after).await?;
+        let found = answer.outcome;
+        report.steps += 1;
+        report.settled += answer.debt.ended.len() + found.unsettled.len();
+        settle::pay(
+            clients,
+            Debt {
+                ring: 0,
+                ..answer.debt
+            },
+            None,
+        )
+        .await;
+        for id in &found.unsettled {
+            if let Err(error) = settle::settle(clients, *id).await {
+                tracing::warn!(job_id = %id, error = %error, "not settled; the next round tries again");
+            }
+        }
+        after = found.after;
+        let more = found.busy || !after.is_empty() || found.unsettled.len() == 16;
+        if !more || report.steps >= STEPS_MAX || from.elapsed() > ROUND / 2 {
+            return Ok((found.epoch, found.bells));
+        }
+    }
+}
+
+async fn ring(clients: &Clients, bells: u32) -> Result<u32, Error> {
+    let mut rung = 0;
+    while rung < bells {
+        let count = BATCH.min(bells - rung);
+        clients.doorbell.ring(None, count, Duration::ZERO).await?;
+        rung += count;
+    }
+    Ok(rung)
+}

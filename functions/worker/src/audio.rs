@@ -1,0 +1,107 @@
+//! Stage `audio`: the generator plays the plan. Whatever it delivers is stored before anything else happens.
+
+use shared::models::{RenderAnswer, RenderRequest};
+use shared::queue::Next;
+use shared::source::Source;
+use shared::stage::Stage;
+
+use crate::offer;
+use crate::run::{Work, budget};
+use crate::step::{Step, Stepped};
+
+/// A delivery under this render key that is stored already is used: no GPU second is spent twice.
+pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
+    let (clients, id) = (work.clients, work.job.id);
+    let render = work.job.render_key(Stage::Audio);
+    if clients.store.source::<Source>(id, &render).await?.is_some() {
+        return Ok(Step::Done);
+    }
+    let Some(generator) = &clients.generator else {
+        return Ok(Step::failed(
+            Stage::Audio,
+            "muscgen_not_configured",
+            "No generator is configured.",
+            false,
+        ));
+    };
+    let Some(plan) = clients.store.plan(id).await? else {
+        let step = Step::failed(
+            Stage::Audio,
+            "plan_lost",
+            "The song plan is no longer stored.",
+            true,
+        );
+        let Step::Failed { error, .. } = step else {
+            return Ok(step);
+        };
+        return Ok(Step::Failed {
+            error,
+            change: Next {
+                stage: Some(Stage::Plan),
+                seed: None,
+            },
+        });
+    };
+    let (out, callback) = (
+        work.outgoing(Stage::Audio),
+        offer::callback(work, Stage::Audio),
+    );
+    let upload = callback
+        .as_ref()
+        .and_then(|callback| offer::upload(work, callback));
+    let Work {
+        request,
+        meter,
+        job,
+        ..
+    } = work;
+    let submission = &request.submission;
+    let prompt = plan.prompt(submission.narrative.as_str());
+    let ask = RenderRequest {
+        job: id,
+        request_id: &job.request_id,
+        prompt: &prompt,
+        plan: &plan,
+        duration: submission.duration,
+        seed: job.seed,
+        model: &submission.model,
+        options: &submission.options,
+        callback,
+        upload,
+    };
+    tracing::info!(seed = job.seed, "asking muscgen for audio");
+    let source = match meter
+        .wait(generator.generate(&ask, &out, budget(Stage::Audio)))
+        .await
+    {
+        Ok(RenderAnswer::Audio {
+            bytes,
+            model,
+            version,
+            seed,
+        }) => {
+            clients.store.put_upload(id, &render, bytes).await?;
+            Source {
+                audio_url: None,
+                model,
+                version,
+                seed,
+            }
+        }
+        Ok(RenderAnswer::Url {
+            url,
+            model,
+            version,
+            seed,
+        }) => Source {
+            audio_url: Some(url),
+            model,
+            version,
+            seed,
+        },
+        Ok(RenderAnswer::Accepted { .. }) => return Ok(Step::Parked),
+        Err(error) => return Ok(Step::of_fault(Stage::Audio, &error)),
+    };
+    clients.store.put_source(id, &render, &source).await?;
+    Ok(Step::Done)
+}

@@ -1,0 +1,47 @@
+//! From an SQS event to shifts: one for each bell. A bell that could not be served comes back.
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use lambda_runtime::{Error, LambdaEvent};
+use shared::clients::Clients;
+use shared::doorbell::Bell;
+use shared::lookup::{self, Unreachable};
+
+use crate::shift::{self, TimeLeft};
+
+/// Each record is judged on its own: one that fails is delivered again, the others are not.
+pub(crate) async fn receive(
+    clients: &Clients,
+    event: LambdaEvent<SqsEvent>,
+) -> Result<SqsBatchResponse, Error> {
+    let time = TimeLeft::until(event.context.deadline());
+    let mut response = SqsBatchResponse::default();
+    for record in event.payload.records {
+        if let Err(error) = serve(clients, &record, time).await {
+            tracing::error!(error = %error, "a bell could not be served; it is delivered again");
+            response.add_failure(record.message_id.unwrap_or_default());
+        }
+    }
+    tracing::info!(duration_ms = time.spent_ms(), "invocation over");
+    Ok(response)
+}
+
+async fn serve(clients: &Clients, record: &SqsMessage, time: TimeLeft) -> Result<(), Unreachable> {
+    let bell = match Bell::decode(record.body.as_deref().unwrap_or_default()) {
+        Ok(bell) if bell.partition == clients.config.partition => bell,
+        Ok(bell) => {
+            tracing::error!(
+                partition = bell.partition,
+                "a bell of another partition; dropped"
+            );
+            return Ok(());
+        }
+        Err(error) => {
+            tracing::error!(error = %error, "not a bell; dropped");
+            return Ok(());
+        }
+    };
+    if let Some(job) = bell.job {
+        lookup::ensure(clients, job).await?;
+    }
+    shift::work(clients, time).await
+}

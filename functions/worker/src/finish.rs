@@ -1,0 +1,117 @@
+//! Stage `finish`: what was delivered is decoded, listened to by a machine, and stored as the track.
+
+use bytes::Bytes;
+use shared::audio::{self, Refusal};
+use shared::job::{JobError, RenderKey, sha256_hex};
+use shared::models::ModelError;
+use shared::queue::Next;
+use shared::source::Source;
+use shared::stage::Stage;
+use shared::track::Track;
+
+use crate::run::Work;
+use crate::step::{Step, Stepped};
+
+/// A refused audio is a failed attempt; the next one plays another seed, unless the caller fixed it.
+pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
+    let (clients, id) = (work.clients, work.job.id);
+    let render = work.job.render_key(Stage::Audio);
+    let Some(source) = clients.store.source::<Source>(id, &render).await? else {
+        return Ok(render_again(
+            work,
+            "audio_missing",
+            "The delivered audio is no longer stored.".to_owned(),
+            None,
+        ));
+    };
+    let bytes = match fetched(work, &render, &source).await? {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => {
+            clients.store.remove_upload(id, &render).await?;
+            return Ok(render_again(
+                work,
+                "audio_missing",
+                "The delivered audio is no longer stored.".to_owned(),
+                None,
+            ));
+        }
+        Err(error) => return Ok(Step::of_fault(Stage::Finish, &error)),
+    };
+    let seconds = f64::from(work.request.submission.duration);
+    match examined(bytes.clone(), seconds).await {
+        Ok(measured) => {
+            let sha256 = sha256_hex(&bytes);
+            let track = Track {
+                measured,
+                sha256,
+                bytes: bytes.len() as u64,
+                seed: source.seed.unwrap_or(work.job.seed),
+                model: source.model,
+                version: source.version,
+            };
+            clients
+                .store
+                .put_track(id, &track.object_name(), bytes)
+                .await?;
+            Ok(Step::Complete(Box::new(track)))
+        }
+        Err(refusal) => {
+            clients.store.remove_upload(id, &render).await?;
+            let another = (!work.job.seed_fixed).then(|| fastrand::u32(..));
+            Ok(render_again(
+                work,
+                refusal.code(),
+                refusal.to_string(),
+                another,
+            ))
+        }
+    }
+}
+
+/// Decoding is pure computation: it must not hold up the heartbeat.
+async fn examined(bytes: Bytes, seconds: f64) -> Result<shared::track::Measurement, Refusal> {
+    let examine = tokio::task::spawn_blocking(move || audio::examine(bytes, seconds));
+    examine
+        .await
+        .unwrap_or_else(|_| Err(Refusal::Undecodable("the decoder broke down".into())))
+}
+
+/// From the store, or once from where the model said it can be fetched.
+async fn fetched(
+    work: &mut Work<'_>,
+    render: &RenderKey,
+    source: &Source,
+) -> Result<Result<Option<Bytes>, ModelError>, shared::lookup::Unreachable> {
+    let (clients, id) = (work.clients, work.job.id);
+    if let Some(bytes) = clients.store.upload(id, render).await? {
+        return Ok(Ok(Some(bytes)));
+    }
+    let Some(url) = &source.audio_url else {
+        return Ok(Ok(None));
+    };
+    let out = work.outgoing(Stage::Audio);
+    match work.meter.wait(clients.fetcher.fetch(url, &out)).await {
+        Ok(bytes) => {
+            clients.store.put_upload(id, render, bytes.clone()).await?;
+            Ok(Ok(Some(bytes)))
+        }
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+fn render_again(work: &Work<'_>, code: &str, message: String, seed: Option<u32>) -> Step {
+    tracing::warn!(code, message, seed = work.job.seed, "the audio was refused");
+    let error = JobError {
+        code: code.to_owned(),
+        message,
+        stage: Stage::Finish,
+        retryable: true,
+    };
+    Step::Failed {
+        error,
+        change: Next {
+            stage: Some(Stage::Audio),
+            seed,
+        },
+    }
+}

@@ -1,0 +1,54 @@
+//! What a model service is offered so that nobody need wait for it: where to report, and where to put its audio.
+
+use std::collections::BTreeMap;
+
+use chrono::{TimeDelta, Utc};
+use shared::callback::CallbackClaims;
+use shared::models::{Callback, Upload};
+use shared::stage::Stage;
+use shared::view::audio_path;
+
+use crate::run::Work;
+
+/// How often progress is welcome.
+const EVERY_SECONDS: u32 = 5;
+
+/// A callback for this stage of this run; `None` where nobody can call us back.
+pub(crate) fn callback(work: &Work<'_>, stage: Stage) -> Option<Callback> {
+    let base = work.clients.config.public_url.as_ref()?;
+    // A late delivery is worth having long after the lease ran out: the render key guards it, not the clock.
+    let expires_at = (Utc::now() + TimeDelta::hours(24)).max(work.job.finish_by);
+    let claims = CallbackClaims {
+        job: work.job.id,
+        render: work.job.render_key(stage),
+        stage,
+        fence: work.holder.fence.clone(),
+        exp: u64::try_from(expires_at.timestamp()).unwrap_or_default(),
+    };
+    let token = match claims.sign(&work.clients.config.keys) {
+        Ok(token) => token,
+        Err(error) => {
+            tracing::error!(error = %error, "no callback token could be made; the model must answer at once");
+            return None;
+        }
+    };
+    Some(Callback {
+        url: base.at("/jobs/report"),
+        token,
+        expires_at,
+        every_seconds: EVERY_SECONDS,
+    })
+}
+
+/// Where the audio may be put, with the callback's token.
+pub(crate) fn upload(work: &Work<'_>, callback: &Callback) -> Option<Upload> {
+    let base = work.clients.config.public_url.as_ref()?;
+    Some(Upload {
+        url: base.at(&audio_path(work.job.id)),
+        method: "PUT".to_owned(),
+        headers: BTreeMap::from([(
+            "Authorization".to_owned(),
+            format!("Bearer {}", callback.token),
+        )]),
+    })
+}

@@ -1,0 +1,260 @@
+//! One job in one worker's hands: stage after stage under a heartbeat, each ended by one transition of the queue.
+
+use std::time::{Duration, Instant};
+
+use shared::clients::Clients;
+use shared::envelope::Envelope;
+use shared::job::JobRecord;
+use shared::lookup::Unreachable;
+use shared::models::{Outgoing, Report, ReportKind};
+use shared::queue::{Debt, HEARTBEAT, Held, Holder, LEASE, Parked, QueueError, backoff, millis};
+use shared::settle;
+use shared::stage::Stage;
+use tracing::Instrument;
+
+use crate::meter::Meter;
+use crate::shift::TimeLeft;
+use crate::step::{Step, Stepped};
+use crate::{audio, finish, plan, resume};
+
+/// A holder that could not renew for this long stops before another can hold the job.
+const SILENT: Duration = LEASE.saturating_sub(Duration::from_secs(5));
+/// Telling the API that a stage began delays the stage's end by no more than this.
+const ANNOUNCE: Duration = Duration::from_secs(5);
+/// A fault of our own costs the job no attempt; it rests this long, ±50 %.
+const OWN_FAULT: Duration = Duration::from_secs(5);
+/// Between a stage's budget and the end of the invocation.
+const MARGIN: Duration = Duration::from_secs(30);
+
+/// What every stage works with.
+pub(crate) struct Work<'a> {
+    pub(crate) clients: &'a Clients,
+    pub(crate) job: JobRecord,
+    pub(crate) request: Envelope,
+    pub(crate) holder: Holder,
+    pub(crate) meter: Meter,
+}
+
+impl Work<'_> {
+    /// The headers of the calls of a stage.
+    pub(crate) fn outgoing(&self, stage: Stage) -> Outgoing {
+        Outgoing {
+            request_id: self.job.request_id.clone(),
+            traceparent: Some(self.request.traceparent.clone()),
+            idempotency_key: Some(self.job.render_key(stage).as_str().to_owned()),
+        }
+    }
+}
+
+/// Runs the job as far as it goes here; returns what the last transition left to do.
+pub(crate) async fn run(
+    clients: &Clients,
+    time: TimeLeft,
+    job: JobRecord,
+    holder: Holder,
+    request: Option<String>,
+) -> Result<Debt, Unreachable> {
+    let meter = Meter::start();
+    let span = tracing::info_span!(
+        "job", job_id = %job.id, request_id = job.request_id, stage = %job.stage, attempt = job.attempt
+    );
+    async move {
+        let request = match request {
+            Some(text) => {
+                Some(serde_json::from_str(&text).map_err(|e| QueueError::Record(e.to_string()))?)
+            }
+            None => clients.store.request(job.id).await?,
+        };
+        let Some(request) = request else {
+            tracing::error!("the job's request is gone: it was deleted while it ran");
+            return Ok(clients.queue.cancel(job.id, "deleted").await?.debt);
+        };
+        tracing::info!("job acquired");
+        stages(
+            Work {
+                clients,
+                job,
+                request,
+                holder,
+                meter,
+            },
+            time,
+        )
+        .await
+    }
+    .instrument(span)
+    .await
+}
+
+async fn stages(mut work: Work<'_>, time: TimeLeft) -> Result<Debt, Unreachable> {
+    if let Some(debt) = resume::already_ended(&work).await? {
+        return Ok(debt);
+    }
+    loop {
+        let stage = work.job.stage;
+        tracing::Span::current().record("stage", stage.as_str());
+        let step = if time.left() < budget(stage) + MARGIN {
+            Step::GiveBack {
+                delay: Duration::ZERO,
+                reason: "the worker's time is short".to_owned(),
+            }
+        } else {
+            match under_heartbeat(&mut work).await {
+                Some(Ok(step)) => step,
+                Some(Err(error)) => {
+                    tracing::error!(error = %error, "the stage's own means failed");
+                    Step::GiveBack {
+                        delay: OWN_FAULT.mul_f64(0.5 + fastrand::f64()),
+                        reason: "our store did not answer".to_owned(),
+                    }
+                }
+                None => {
+                    tracing::warn!("the job is in other hands or has ended; this run stops");
+                    return Ok(Debt::default());
+                }
+            }
+        };
+        match transition(&mut work, step).await? {
+            Some(debt) => return Ok(debt),
+            None => work.job.stage = next(stage),
+        }
+    }
+}
+
+/// The longest that a stage may take.
+pub(crate) fn budget(stage: Stage) -> Duration {
+    Duration::from_secs(match stage {
+        Stage::Plan => 120,
+        Stage::Audio => 600,
+        Stage::Finish => 60,
+    })
+}
+
+fn next(stage: Stage) -> Stage {
+    match stage {
+        Stage::Plan => Stage::Audio,
+        Stage::Audio | Stage::Finish => Stage::Finish,
+    }
+}
+
+/// `None`: the right to the job was lost on the way, and the stage was dropped where it stood.
+async fn under_heartbeat(work: &mut Work<'_>) -> Option<Stepped> {
+    let (clients, holder) = (work.clients, work.holder.clone());
+    let announced = announcement(work);
+    let stage = async {
+        let step = async {
+            match work.job.stage {
+                Stage::Plan => plan::step(work).await,
+                Stage::Audio => audio::step(work).await,
+                Stage::Finish => finish::step(work).await,
+            }
+        };
+        tokio::join!(step, announced).0
+    };
+    tokio::select! {
+        step = stage => Some(step),
+        () = heartbeat(clients, &holder) => None,
+    }
+}
+
+/// Returns when the job is no longer ours.
+async fn heartbeat(clients: &Clients, holder: &Holder) {
+    let mut renewed = Instant::now();
+    loop {
+        tokio::time::sleep(HEARTBEAT.min(SILENT.saturating_sub(renewed.elapsed()))).await;
+        match clients.queue.renew(holder).await {
+            Ok(Held::Ok) => renewed = Instant::now(),
+            Ok(Held::Stale) => return,
+            Err(error) => {
+                tracing::warn!(error = %error, "the lease could not be renewed");
+                if renewed.elapsed() >= SILENT {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+/// Tells the API that a stage begins. A failure is logged and changes nothing.
+fn announcement<'a>(work: &Work<'a>) -> impl Future<Output = ()> + use<'a> {
+    let (job, stage, status) = (work.job.id, work.job.stage, work.job.status);
+    let (user, out, api) = (
+        work.request.user_id.clone(),
+        work.outgoing(stage),
+        work.clients.api.as_ref(),
+    );
+    async move {
+        let Some(api) = api else { return };
+        let report = Report {
+            job,
+            user: &user,
+            kind: ReportKind::Status { status, stage },
+        };
+        match tokio::time::timeout(ANNOUNCE, api.post(&report, &out)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = %error, "the API was not told of the stage"),
+            Err(_) => tracing::warn!("the API did not listen in time"),
+        }
+    }
+}
+
+/// `None`: go on with the next stage. A stale fence ends this run and changes nothing.
+async fn transition(work: &mut Work<'_>, step: Step) -> Result<Option<Debt>, Unreachable> {
+    let (queue, holder, stage) = (&work.clients.queue, &work.holder, work.job.stage);
+    let spent = work.meter.take(stage);
+    let debt = match step {
+        Step::Done => {
+            let answer = queue.advance(holder, next(stage), spent).await?;
+            if answer.outcome == Held::Ok {
+                tracing::info!(duration_ms = spent.plan_ms + spent.audio_ms, "stage done");
+                settle::pay(work.clients, answer.debt, None).await;
+                return Ok(None);
+            }
+            answer.debt
+        }
+        Step::Parked => {
+            let answer = queue
+                .park(holder, stage, work.clients.render_deadline(), spent)
+                .await?;
+            match answer.outcome {
+                Parked::Ok => tracing::info!("parked: the model service reports when it is done"),
+                Parked::MovedOn => tracing::info!("the model's report came before the park"),
+                Parked::Stale => tracing::warn!("stale: not parked"),
+            }
+            answer.debt
+        }
+        Step::Complete(track) => {
+            let answer = queue.complete(holder, &track, spent).await?;
+            tracing::info!(
+                outcome = ?answer.outcome, duration_ms = spent.finish_ms, sha256 = track.sha256,
+                loudness_lufs = track.measured.loudness_lufs, "track finished"
+            );
+            answer.debt
+        }
+        Step::GiveBack { delay, reason } => {
+            let answer = queue.release(holder, delay, &reason, spent).await?;
+            tracing::info!(reason, delay_ms = millis(delay), "job given back");
+            answer.debt
+        }
+        Step::Failed { error, change } => {
+            let delay = backoff(work.job.attempt);
+            let answer = queue
+                .fail(
+                    work.job.id,
+                    Some(&holder.fence),
+                    &error,
+                    delay,
+                    change,
+                    spent,
+                )
+                .await?;
+            tracing::warn!(
+                outcome = ?answer.outcome, code = error.code, retryable = error.retryable,
+                delay_ms = millis(delay), "attempt failed"
+            );
+            answer.debt
+        }
+    };
+    Ok(Some(debt))
+}

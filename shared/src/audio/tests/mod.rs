@@ -1,0 +1,18 @@
+//! Whole files through `examine`. The fixtures hold a stereo 997 Hz sine at −12 dBFS, 32 kHz, made by
+//! `sox -D -n -r 32000 -c 2 -b 16 tone.wav synth SECONDS sine 997 sine 997 gain -12` and the encoder named.
+
+mod containers;
+mod damage;
+mod signals;
+mod verdicts;
+
+use bytes::Bytes;
+
+/// One second, by `flac -8 --no-padding -b 2048`.
+const FLAC: Bytes = Bytes::from_static(include_bytes!("../fixtures/tone.flac"));
+/// Two seconds, by `lame -b 64 --resample 32 --add-id3v2 --tt tone`: an ID3v2 tag, then a header that tells the padding.
+const MP3: Bytes = Bytes::from_static(include_bytes!("../fixtures/tone.mp3"));
+/// Two seconds, by `lame -V 5 --resample 32 -t`: variable bit rate and no header that tells the length.
+const UNTAGGED_MP3: Bytes = Bytes::from_static(include_bytes!("../fixtures/untagged.mp3"));
+/// Four seconds, by `oggenc -q 7`.
+const OGG: Bytes = Bytes::from_static(include_bytes!("../fixtures/tone.ogg"));

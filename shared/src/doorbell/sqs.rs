@@ -1,0 +1,182 @@
+//! Bells through an SQS queue.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use tokio::sync::OnceCell;
+
+use super::{Bell, RingError};
+
+#[derive(Clone)]
+pub(super) struct Queue {
+    url: String,
+    client: Arc<OnceCell<Client>>,
+}
+
+/// The whole call with the SDK's retries 3 s, one attempt of it 1.5 s.
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .operation_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(Duration::from_millis(1500))
+        .build()
+}
+
+impl Queue {
+    pub(super) fn new(url: String) -> Self {
+        Self {
+            url,
+            client: Arc::default(),
+        }
+    }
+
+    /// Loaded at the first ring: it reads the environment and the certificates, which a cold start need not wait for.
+    async fn client(&self) -> &Client {
+        self.client
+            .get_or_init(|| async {
+                let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+                    .timeout_config(timeouts())
+                    .load()
+                    .await;
+                Client::new(&config)
+            })
+            .await
+    }
+
+    pub(super) async fn ring(
+        &self,
+        bell: &Bell,
+        count: u32,
+        delay: Duration,
+    ) -> Result<(), RingError> {
+        let body = bell.encode();
+        let seconds = i32::try_from(delay.as_millis().div_ceil(1000)).unwrap_or(i32::MAX);
+        let entries = (0..count)
+            .map(|n| {
+                SendMessageBatchRequestEntry::builder()
+                    .id(n.to_string())
+                    .message_body(&body)
+                    .delay_seconds(seconds)
+                    .build()
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| RingError::Sqs(e.to_string()))?;
+        let answer = self
+            .client()
+            .await
+            .send_message_batch()
+            .queue_url(&self.url)
+            .set_entries(Some(entries))
+            .send()
+            .await
+            .map_err(|e| RingError::Sqs(with_causes(&e)))?;
+        match answer.failed() {
+            [] => Ok(()),
+            [first, ..] => Err(RingError::Partly {
+                refused: answer.failed().len(),
+                asked: count,
+                code: first.code().to_owned(),
+            }),
+        }
+    }
+}
+
+/// The SDK's outermost error says only "service error".
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use aws_sdk_sqs::config::{Credentials, Region};
+    use axum::body::Bytes;
+    use axum::http::header;
+    use axum::response::IntoResponse;
+    use axum::routing::post;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::models::testing::serve;
+
+    /// A queue whose requests go to `answer`, in SQS's JSON protocol.
+    async fn queue(answer: impl Fn(Value) -> Value + Clone + Send + Sync + 'static) -> Queue {
+        let route = post(async move |body: Bytes| {
+            let asked = serde_json::from_slice(&body).unwrap();
+            let kind = [(header::CONTENT_TYPE, "application/x-amz-json-1.0")];
+            (kind, answer(asked).to_string()).into_response()
+        });
+        let base = serve(axum::Router::new().route("/", route)).await;
+        let config = aws_sdk_sqs::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .endpoint_url(base.as_str())
+            .region(Region::new("eu-north-1"))
+            .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
+            .timeout_config(timeouts())
+            .build();
+        Queue {
+            url: format!("{base}1/bells"),
+            client: Arc::new(OnceCell::from(Client::from_conf(config))),
+        }
+    }
+
+    fn entries(asked: &Value) -> Vec<Value> {
+        asked["Entries"].as_array().unwrap().clone()
+    }
+
+    #[tokio::test]
+    async fn every_bell_is_one_message_of_one_batch_with_its_delay_rounded_up() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let notes = seen.clone();
+        let queue = queue(move |asked| {
+            let sent: Vec<_> = entries(&asked)
+                .iter()
+                .map(|e| json!({"Id": e["Id"], "MessageId": "m", "MD5OfMessageBody": "0"}))
+                .collect();
+            notes.lock().unwrap().push(asked);
+            json!({"Successful": sent, "Failed": []})
+        })
+        .await;
+        let bell = Bell::new(None, "tutti".to_owned());
+        queue
+            .ring(&bell, 3, Duration::from_millis(1200))
+            .await
+            .unwrap();
+
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen.len(), 1);
+        let entries = entries(&seen[0]);
+        assert_eq!(entries.len(), 3);
+        for (n, entry) in entries.iter().enumerate() {
+            assert_eq!(entry["Id"], n.to_string());
+            assert_eq!(entry["DelaySeconds"], 2);
+            let body = entry["MessageBody"].as_str().unwrap();
+            assert_eq!(Bell::decode(body).unwrap(), bell);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_bell_is_an_error() {
+        let queue = queue(|_| {
+            json!({"Successful": [], "Failed": [{"Id": "0", "Code": "Throttled", "SenderFault": false}]})
+        })
+        .await;
+        let bell = Bell::new(None, "tutti".to_owned());
+        let refused = queue.ring(&bell, 1, Duration::ZERO).await.unwrap_err();
+        assert!(
+            matches!(refused, RingError::Partly { refused: 1, .. }),
+            "{refused}"
+        );
+    }
+}

@@ -1,0 +1,227 @@
+//! Narrative to song plan.
+
+use std::time::Duration;
+
+use reqwest::{Client, StatusCode};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::call::{Outgoing, endpoint, read, send, within};
+use super::error::{ModelError, Service};
+use super::{Callback, MAX_PLAN};
+use crate::job::JobId;
+use crate::plan::Plan;
+
+/// How long a health probe may take.
+pub(super) const PROBE: Duration = Duration::from_secs(2);
+
+/// The jen1 service.
+#[derive(Clone)]
+pub struct Planner {
+    client: Client,
+    base: Url,
+}
+
+/// What a plan is made from.
+pub struct PlanRequest<'a> {
+    pub job: JobId,
+    pub narrative: &'a str,
+    /// Seconds.
+    pub duration: u32,
+    /// As the caller gave them.
+    pub options: &'a Map<String, Value>,
+    /// Offered if the service may answer later.
+    pub callback: Option<Callback>,
+}
+
+/// What came of it.
+#[derive(Debug, PartialEq)]
+pub enum PlanAnswer {
+    /// The plan.
+    Plan(Box<Plan>),
+    /// The service works on it and will report.
+    Accepted,
+}
+
+/// `POST /generate` of jen1. The last three only appear together: without a callback nobody needs them.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Ask<'a> {
+    narrative: &'a str,
+    duration: u32,
+    options: &'a Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_id: Option<JobId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    callback: Option<&'a Callback>,
+}
+
+impl Planner {
+    /// A jen1 below `base`, which may have a path.
+    pub fn jen1(client: Client, base: Url) -> Self {
+        Self { client, base }
+    }
+
+    /// Asks for a plan; all of it within `budget`.
+    pub async fn plan(
+        &self,
+        ask: &PlanRequest<'_>,
+        out: &Outgoing,
+        budget: Duration,
+    ) -> Result<PlanAnswer, ModelError> {
+        within(Service::Jen1, budget, self.ask(ask, out)).await
+    }
+
+    async fn ask(&self, ask: &PlanRequest<'_>, out: &Outgoing) -> Result<PlanAnswer, ModelError> {
+        let service = Service::Jen1;
+        let callback = ask.callback.as_ref();
+        let body = Ask {
+            narrative: ask.narrative,
+            duration: ask.duration,
+            options: ask.options,
+            job_id: callback.map(|_| ask.job),
+            request_id: callback.map(|_| out.request_id.as_str()),
+            callback,
+        };
+        let url = endpoint(service, &self.base, &["generate"])?;
+        let mut response = send(service, self.client.post(url).json(&body), out).await?;
+        if response.status() == StatusCode::ACCEPTED {
+            return Ok(PlanAnswer::Accepted);
+        }
+        let body = read(service, &mut response, MAX_PLAN).await?;
+        let answer = serde_json::from_slice(&body).map_err(|e| service.malformed(e.to_string()))?;
+        Plan::parse(answer)
+            .map(|plan| PlanAnswer::Plan(Box::new(plan)))
+            .map_err(|e| service.malformed(e.to_string()))
+    }
+
+    /// Whether it answers `GET /health` within 2 s.
+    pub async fn health(&self, out: &Outgoing) -> Result<(), ModelError> {
+        let service = Service::Jen1;
+        let url = endpoint(service, &self.base, &["health"])?;
+        within(service, PROBE, send(service, self.client.get(url), out)).await?;
+        Ok(())
+    }
+}
+
+/// Whether an Ollama below `base` answers `GET /api/tags` within 2 s.
+pub async fn ollama_health(client: &Client, base: &Url, out: &Outgoing) -> Result<(), ModelError> {
+    let service = Service::Ollama;
+    let url = endpoint(service, base, &["api", "tags"])?;
+    within(service, PROBE, send(service, client.get(url), out)).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::extract::Json;
+    use axum::http::StatusCode;
+    use axum::response::IntoResponse;
+    use axum::routing::{get, post};
+    use chrono::Utc;
+    use serde_json::json;
+
+    use super::super::http_client;
+    use super::super::testing::{nobody, out, serve};
+    use super::*;
+
+    async fn planner(answer: impl IntoResponse + Clone + Send + Sync + 'static) -> Planner {
+        let routes = Router::new().route("/v1/generate", post(async || answer));
+        let base = serve(routes).await.join("v1/").unwrap();
+        Planner::jen1(http_client().unwrap(), base)
+    }
+
+    async fn ask(planner: &Planner, callback: Option<Callback>) -> Result<PlanAnswer, ModelError> {
+        let ask = PlanRequest {
+            job: JobId::mint(),
+            narrative: "rain",
+            duration: 30,
+            options: &Map::from_iter([("mood".to_owned(), json!("calm"))]),
+            callback,
+        };
+        planner.plan(&ask, &out(), Duration::from_secs(5)).await
+    }
+
+    fn callback() -> Callback {
+        Callback {
+            url: "https://tutti.example/jobs/report".to_owned(),
+            token: "secret".to_owned(),
+            expires_at: Utc::now(),
+            every_seconds: 5,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_song_becomes_a_plan() {
+        let planner = planner(json!({"title": "Rain", "swing": 0.2}).to_string()).await;
+        let PlanAnswer::Plan(plan) = ask(&planner, None).await.unwrap() else {
+            panic!("the plan was there")
+        };
+        assert_eq!(plan.title.as_deref(), Some("Rain"));
+        assert_eq!(plan.rest["swing"], 0.2);
+    }
+
+    #[tokio::test]
+    async fn a_plan_may_come_later() {
+        let planner = planner((StatusCode::ACCEPTED, "{}")).await;
+        let answer = ask(&planner, Some(callback())).await.unwrap();
+        assert_eq!(answer, PlanAnswer::Accepted);
+    }
+
+    #[tokio::test]
+    async fn only_who_may_answer_later_is_told_of_job_and_callback() {
+        let echo = async |Json(mut body): Json<Value>| {
+            body["title"] = "echo".into();
+            Json(body)
+        };
+        let base = serve(Router::new().route("/generate", post(echo))).await;
+        let planner = Planner::jen1(http_client().unwrap(), base);
+        for (callback, fields) in [
+            (None, vec!["duration", "narrative", "options"]),
+            (
+                Some(callback()),
+                vec![
+                    "callback",
+                    "duration",
+                    "jobId",
+                    "narrative",
+                    "options",
+                    "requestId",
+                ],
+            ),
+        ] {
+            let PlanAnswer::Plan(plan) = ask(&planner, callback).await.unwrap() else {
+                panic!("the plan was there")
+            };
+            assert_eq!(plan.rest.keys().collect::<Vec<_>>(), fields);
+            assert_eq!(plan.rest["options"], json!({"mood": "calm"}));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_plan_is_malformed_and_what_is_too_long_is_not_read() {
+        for answer in ["", "busy", "{}", "[1]", "{\"title\": 3}"] {
+            let error = ask(&planner(answer).await, None).await.unwrap_err();
+            assert_eq!(error.code(), "jen1_malformed", "{answer}");
+            assert!(error.is_retryable());
+        }
+        let long = json!({"title": "x".repeat(MAX_PLAN)}).to_string();
+        let error = ask(&planner(long).await, None).await.unwrap_err();
+        assert_eq!(error.code(), "jen1_too_large");
+    }
+
+    #[tokio::test]
+    async fn health_is_what_the_service_answers() {
+        let client = http_client().unwrap();
+        let base = serve(Router::new().route("/health", get("{}"))).await;
+        let up = Planner::jen1(client.clone(), base);
+        up.health(&out()).await.unwrap();
+        let down = Planner::jen1(client, nobody().await);
+        let error = down.health(&out()).await.unwrap_err();
+        assert_eq!(error.code(), "jen1_unavailable");
+    }
+}

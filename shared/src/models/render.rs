@@ -1,0 +1,150 @@
+//! The three ways in which a generator answers.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Response, StatusCode};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::MAX_AUDIO;
+use super::call::read;
+use super::error::{Fault, ModelError, Service};
+
+const SERVICE: Service = Service::Muscgen;
+
+/// Base64 of the largest audio, and some room for the rest of the JSON.
+const MAX_JSON: usize = MAX_AUDIO / 3 * 4 + (64 << 10);
+
+const MAX_ACCEPTED: usize = 64 << 10;
+const MAX_ID: usize = 200;
+
+/// What came of it. What a service says of itself is `None` when it says nothing.
+#[derive(Debug, PartialEq, Eq)]
+pub enum RenderAnswer {
+    /// The audio.
+    Audio {
+        bytes: Bytes,
+        model: Option<String>,
+        version: Option<String>,
+        seed: Option<u32>,
+    },
+    /// Where the audio is; see [`super::Fetcher`].
+    Url {
+        url: String,
+        model: Option<String>,
+        version: Option<String>,
+        seed: Option<u32>,
+    },
+    /// The service works on it and will report; `id` is its own name for the render.
+    Accepted { id: Option<String> },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Made {
+    audio_url: Option<String>,
+    audio_base64: Option<String>,
+    // Side notes: one of another type must not cost a render.
+    model: Option<Value>,
+    version: Option<Value>,
+    seed: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Taken {
+    id: Option<String>,
+}
+
+/// Audio, JSON about audio, or word that it comes later.
+pub(super) async fn read_answer(mut response: Response) -> Result<RenderAnswer, ModelError> {
+    if response.status() == StatusCode::ACCEPTED {
+        return accepted(&mut response).await;
+    }
+    match media_type(&response).as_str() {
+        "application/json" => made(&mut response).await,
+        kind if kind.starts_with("audio/") || kind == "application/octet-stream" => {
+            let bytes = read(SERVICE, &mut response, MAX_AUDIO).await?;
+            audio(bytes, None, None, None)
+        }
+        kind => Err(SERVICE.malformed(format!("neither audio nor JSON but {kind:?}"))),
+    }
+}
+
+/// Lower case, without parameters.
+fn media_type(response: &Response) -> String {
+    let value = response.headers().get(CONTENT_TYPE);
+    let text = value.and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let kind = text.split(';').next().unwrap_or_default();
+    kind.trim().to_ascii_lowercase()
+}
+
+/// The service has the work whatever it says about it, so a name that cannot be used is dropped: the render key serves as well.
+async fn accepted(response: &mut Response) -> Result<RenderAnswer, ModelError> {
+    let body = read(SERVICE, response, MAX_ACCEPTED)
+        .await
+        .unwrap_or_default();
+    let id = serde_json::from_slice::<Taken>(&body)
+        .ok()
+        .and_then(|taken| taken.id)
+        .filter(|id| {
+            (1..=MAX_ID).contains(&id.len())
+                && id.bytes().all(|b| b.is_ascii_graphic())
+                && id != "."
+                && id != ".."
+        });
+    Ok(RenderAnswer::Accepted { id })
+}
+
+async fn made(response: &mut Response) -> Result<RenderAnswer, ModelError> {
+    let body = read(SERVICE, response, MAX_JSON).await?;
+    let made: Made = serde_json::from_slice(&body).map_err(|e| SERVICE.malformed(e.to_string()))?;
+    let (model, version) = (made.model.and_then(text), made.version.and_then(text));
+    let seed = made.seed.and_then(|seed| seed.as_u64()?.try_into().ok());
+    match (made.audio_base64, made.audio_url) {
+        (Some(coded), _) => {
+            // Some services answer with a whole data URL.
+            let coded = coded
+                .split_once(";base64,")
+                .map_or(coded.as_str(), |(_, coded)| coded);
+            let bytes = STANDARD
+                .decode(coded)
+                .map_err(|e| SERVICE.malformed(format!("audioBase64: {e}")))?;
+            audio(bytes.into(), model, version, seed)
+        }
+        (None, Some(url)) => Ok(RenderAnswer::Url {
+            url,
+            model,
+            version,
+            seed,
+        }),
+        (None, None) => Err(SERVICE.malformed("neither audioUrl nor audioBase64")),
+    }
+}
+
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.chars().take(MAX_ID).collect()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn audio(
+    bytes: Bytes,
+    model: Option<String>,
+    version: Option<String>,
+    seed: Option<u32>,
+) -> Result<RenderAnswer, ModelError> {
+    match bytes.len() {
+        0 => Err(SERVICE.malformed("no audio at all")),
+        1..=MAX_AUDIO => Ok(RenderAnswer::Audio {
+            bytes,
+            model,
+            version,
+            seed,
+        }),
+        _ => Err(SERVICE.failed(Fault::TooLarge { limit: MAX_AUDIO })),
+    }
+}

@@ -1,0 +1,188 @@
+//! Where the objects are: opening a directory or a bucket, and what differs between the two.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::signer::Signer;
+use object_store::{
+    Attribute, Attributes, BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig,
+};
+use reqwest::Method;
+use url::Url;
+
+use super::StoreError;
+use crate::track::Format;
+
+const FORMATS: [Format; 4] = [Format::Wav, Format::Flac, Format::Mp3, Format::Ogg];
+
+#[derive(Clone)]
+pub(super) enum Place {
+    Directory(PathBuf),
+    Bucket { s3: Arc<AmazonS3>, prefix: Path },
+}
+
+pub(super) fn open(url: &Url) -> Result<(Arc<dyn ObjectStore>, Place), StoreError> {
+    match url.scheme() {
+        "file" => open_directory(url),
+        "s3" => open_bucket(url),
+        other => Err(StoreError::Address(format!(
+            "must begin with file:// or s3://, not {other}://"
+        ))),
+    }
+}
+
+fn open_directory(url: &Url) -> Result<(Arc<dyn ObjectStore>, Place), StoreError> {
+    let dir = url
+        .to_file_path()
+        .map_err(|()| StoreError::Address("must name an absolute directory".to_owned()))?;
+    std::fs::create_dir_all(&dir).map_err(|e| {
+        StoreError::Address(format!(
+            "names {}, which cannot be made: {e}",
+            dir.display()
+        ))
+    })?;
+    // Synced, because a job is accepted on the word of this store.
+    let files = LocalFileSystem::new_with_prefix(&dir)?.with_fsync(true);
+    Ok((Arc::new(files), Place::Directory(dir)))
+}
+
+fn open_bucket(url: &Url) -> Result<(Arc<dyn ObjectStore>, Place), StoreError> {
+    let bucket = url
+        .host_str()
+        .filter(|bucket| !bucket.is_empty())
+        .ok_or_else(|| StoreError::Address("must name a bucket".to_owned()))?;
+    let prefix = Path::from_url_path(url.path())
+        .map_err(|e| StoreError::Address(format!("has a prefix that is no object path: {e}")))?;
+    // Credentials, region and endpoint come from AWS_*, the way every SDK reads them.
+    let builder = AmazonS3Builder::from_env();
+    let endpoint = builder
+        .get_config_value(&AmazonS3ConfigKey::S3Endpoint)
+        .or_else(|| builder.get_config_value(&AmazonS3ConfigKey::Endpoint));
+    let plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
+    let client = |key, value: &str| (AmazonS3ConfigKey::Client(key), value.to_owned());
+    let settings = [
+        client(
+            ClientConfigKey::AllowHttp,
+            if plain { "true" } else { "false" },
+        ),
+        client(ClientConfigKey::ConnectTimeout, "3s"),
+        client(ClientConfigKey::Timeout, "30s"),
+        // A thawed function must not write into a connection that died while it was frozen.
+        client(ClientConfigKey::PoolIdleTimeout, "5s"),
+    ];
+    let s3 = settings
+        .into_iter()
+        .fold(builder, |builder, (key, value)| {
+            builder.with_config(key, value)
+        })
+        .with_bucket_name(bucket)
+        .with_retry(retries())
+        .build()?;
+    let s3 = Arc::new(s3);
+    Ok((s3.clone(), Place::Bucket { s3, prefix }))
+}
+
+/// Three more tries within 45 s, with exponential backoff and jitter.
+fn retries() -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig {
+            init_backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(2),
+            base: 2.0,
+        },
+        max_retries: 3,
+        retry_timeout: Duration::from_secs(45),
+    }
+}
+
+impl Place {
+    pub(super) fn prefix(&self) -> Path {
+        match self {
+            Self::Directory(_) => Path::default(),
+            Self::Bucket { prefix, .. } => prefix.clone(),
+        }
+    }
+
+    /// A bucket lists in order of key; a directory does not.
+    pub(super) fn lists_in_order(&self) -> bool {
+        matches!(self, Self::Bucket { .. })
+    }
+
+    /// The media type of a track, for who follows a signed link; a directory keeps no attributes.
+    pub(super) fn attributes(&self, name: &str) -> Attributes {
+        let format = FORMATS
+            .into_iter()
+            .find(|format| name.ends_with(format.extension()));
+        match (self, format) {
+            (Self::Bucket { .. }, Some(format)) => {
+                Attributes::from_iter([(Attribute::ContentType, format.media_type())])
+            }
+            _ => Attributes::default(),
+        }
+    }
+
+    /// Tells "it was there" (412 from S3) from "somebody else is writing or deleting it" (409), which asks for another try.
+    pub(super) fn says_existed(&self, source: &(dyn std::error::Error + 'static)) -> bool {
+        match self {
+            Self::Directory(_) => true,
+            Self::Bucket { .. } => source.is::<object_store::Error>(),
+        }
+    }
+
+    pub(super) async fn probe(&self, objects: &dyn ObjectStore) -> Result<(), StoreError> {
+        match self {
+            // The walk below takes an absent directory for an empty one.
+            Self::Directory(dir) => std::fs::read_dir(dir)
+                .map(drop)
+                .map_err(|e| StoreError::Address(format!("names {}: {e}", dir.display()))),
+            Self::Bucket { prefix, .. } => {
+                let open = prefix.clone().join("open");
+                objects.list(Some(&open)).try_next().await?;
+                Ok(())
+            }
+        }
+    }
+
+    /// A link that reads the object until `expires` from now and no longer than the credentials live; none for a directory.
+    pub(super) async fn signed(
+        &self,
+        path: &Path,
+        expires: Duration,
+    ) -> Result<Option<Url>, StoreError> {
+        match self {
+            Self::Directory(_) => Ok(None),
+            Self::Bucket { s3, .. } => Ok(Some(s3.signed_url(Method::GET, path, expires).await?)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Store;
+    use super::super::testing::Scratch;
+
+    #[test]
+    fn an_address_of_another_kind_is_refused_and_named() {
+        for (address, word) in [
+            ("http://example.com/x", "file://"),
+            ("redis://localhost", "s3://"),
+            ("s3:///prefix", "bucket"),
+        ] {
+            let refused = Store::open(&address.parse().unwrap()).err().unwrap();
+            assert!(refused.to_string().contains(word), "{address}: {refused}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_is_ready_while_its_directory_is_there() {
+        let scratch = Scratch::new();
+        scratch.store.ready().await.unwrap();
+        std::fs::remove_dir_all(&scratch.dir).unwrap();
+        assert!(scratch.store.ready().await.is_err());
+    }
+}

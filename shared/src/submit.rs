@@ -1,0 +1,171 @@
+//! From a caller's body to a job in line: durable first, then Redis, then the bell.
+
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use chrono::Utc;
+use serde_json::Value;
+
+use crate::caller::Caller;
+use crate::clients::Clients;
+use crate::config;
+use crate::envelope::{Envelope, OpenMarker};
+use crate::http::{RequestId, traceparent};
+use crate::job::{JobId, sha256_hex};
+use crate::lookup::{self, Unreachable};
+use crate::problem::{FieldError, Problem};
+use crate::queue::{Enqueued, QueueError};
+use crate::settle;
+use crate::store::Put;
+use crate::submission::{Catalogue, Submission};
+use crate::view::Known;
+
+/// When a caller whose line is full should come back.
+const LINE_FULL: Duration = Duration::from_secs(60);
+
+impl Catalogue for config::Models {
+    fn max_seconds(&self, model: &str) -> Option<u32> {
+        let known = self.get(model)?;
+        matches!(known.planner, config::Planner::Jen1).then_some(known.max_seconds)
+    }
+
+    fn default_model(&self) -> &str {
+        self.default_name()
+    }
+}
+
+/// What the request says beside its body.
+pub struct Context {
+    request_id: String,
+    traceparent: String,
+    idempotency_key: Option<String>,
+}
+
+impl Context {
+    /// 400 for an `Idempotency-Key` that is not 1–255 printable ASCII characters.
+    pub fn new(id: RequestId, headers: &HeaderMap) -> Result<Self, Problem> {
+        let key = match headers.get("idempotency-key") {
+            None => None,
+            Some(value) => {
+                let text = value.to_str().ok().filter(|t| (1..=255).contains(&t.len()));
+                let malformed = || {
+                    let detail = "Idempotency-Key must be 1 to 255 printable ASCII characters";
+                    let field = FieldError::new("/Idempotency-Key", "malformed", detail);
+                    Problem::bad_request("malformed_idempotency_key", detail)
+                        .with_errors(vec![field])
+                };
+                Some(text.ok_or_else(malformed)?.to_owned())
+            }
+        };
+        Ok(Self {
+            request_id: id.0,
+            traceparent: traceparent(headers),
+            idempotency_key: key,
+        })
+    }
+}
+
+/// The job as it stands after its submission, new or repeated.
+pub async fn submit(
+    clients: &Clients,
+    caller: Caller,
+    context: Context,
+    body: Value,
+) -> Result<Known, Problem> {
+    let digest = sha256_hex(body.to_string().as_bytes());
+    let submission = parse(clients, body)?;
+    let key = context.idempotency_key.as_deref();
+    let id = key.map_or_else(JobId::mint, |key| JobId::from_key(&caller.tenant, key));
+    tracing::Span::current().record("job_id", tracing::field::display(id));
+    let request = Envelope {
+        id,
+        tenant: caller.tenant,
+        user: caller.user,
+        user_id: caller.sub,
+        request_id: context.request_id,
+        traceparent: context.traceparent,
+        created_at: Utc::now(),
+        max_attempts: clients.config.max_attempts,
+        digest,
+        submission,
+    };
+    let stored = clients
+        .store
+        .put_request_if_absent(id, &request)
+        .await
+        .map_err(Unreachable::from)?;
+    if stored == Put::Existed {
+        return repeated(clients, &request).await;
+    }
+    accept(clients, request).await
+}
+
+fn parse(clients: &Clients, body: Value) -> Result<Submission, Problem> {
+    Submission::parse(body, &clients.config.models).map_err(|errors| {
+        let fields = errors
+            .into_iter()
+            .map(|e| FieldError::new(e.pointer, e.code, e.detail));
+        Problem::validation(fields.collect())
+    })
+}
+
+async fn accept(clients: &Clients, request: Envelope) -> Result<Known, Problem> {
+    let id = request.id;
+    let marker = OpenMarker::starting(0, request.created_at);
+    clients
+        .store
+        .put_open(id, &marker)
+        .await
+        .map_err(Unreachable::from)?;
+    let job = lookup::new_job(&request, &marker).map_err(Unreachable::from)?;
+    let answer = match clients.queue.enqueue(&job).await {
+        Ok(answer) => answer,
+        Err(error) if error.changed_nothing() => {
+            forget(clients, id).await;
+            return Err(Unreachable::from(error).into());
+        }
+        // It may stand in line or not: what is stored lets the sweep find out.
+        Err(error) => return Err(Problem::from(Unreachable::from(error)).with_job(id)),
+    };
+    if answer.outcome == Enqueued::Full {
+        forget(clients, id).await;
+        return Err(Problem::too_many(
+            "line_full",
+            "too many of your jobs are waiting",
+            LINE_FULL,
+        ));
+    }
+    settle::pay(clients, answer.debt, Some(id)).await;
+    tracing::info!(job_id = %id, duration_seconds = request.submission.duration, model = request.submission.model, "job accepted");
+    found(clients, id).await
+}
+
+/// The same key again: the same job, if it is the same request.
+async fn repeated(clients: &Clients, request: &Envelope) -> Result<Known, Problem> {
+    let known = found(clients, request.id).await?;
+    if known.request.digest == request.digest && known.request.user == request.user {
+        return Ok(known);
+    }
+    let detail = "this Idempotency-Key was used for another request";
+    let field = FieldError::new("/Idempotency-Key", "reused", detail);
+    Err(Problem::unprocessable("idempotency_key_reused", detail).with_errors(vec![field]))
+}
+
+async fn found(clients: &Clients, id: JobId) -> Result<Known, Problem> {
+    let vanished = || {
+        Unreachable::from(QueueError::Record(
+            "the job vanished as it was submitted".to_owned(),
+        ))
+    };
+    Ok(lookup::find(clients, id)
+        .await
+        .map_err(|e| Problem::from(e).with_job(id))?
+        .ok_or_else(vanished)?)
+}
+
+/// Nothing was accepted, so nothing is kept. What cannot be removed is removed by the sweep, after it asked Redis.
+async fn forget(clients: &Clients, id: JobId) {
+    if let Err(error) = clients.store.remove_job(id).await {
+        tracing::warn!(job_id = %id, error = %error, "a refused request could not be removed from the store");
+    }
+}
