@@ -1,1 +1,35 @@
+//! The local harness: the whole system on one machine, for `local/up`, `local/demo` and the tests.
+//!
+//! Reading order: `stack` (what runs and in which order), `process` and `guard` (how it is kept and how it ends), `pump`
+//! (bells become invocations), then what each program needs.
 
+mod error;
+mod guard;
+mod log;
+mod place;
+mod process;
+mod wait;
+
+mod emulator;
+mod environment;
+mod invoke;
+mod models;
+mod options;
+mod pump;
+mod stack;
+mod sweep;
+mod token;
+
+pub mod moto;
+pub mod redis;
+
+pub use error::{HarnessError, Result};
+pub use log::Log;
+pub use moto::Moto;
+pub use nix::sys::signal::Signal;
+pub use options::{Artifacts, Bells, Ports, RedisChoice, StackOptions};
+pub use place::{Scratch, binary, free_port, root};
+pub use redis::Redis;
+pub use stack::Stack;
+pub use token::{mint, mint_for, own_secret};
+pub use wait::until;

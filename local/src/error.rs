@@ -1,0 +1,74 @@
+//! What can go wrong here, each with its remedy.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why the harness cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum HarnessError {
+    #[error("{0} is not installed here. Run ./local/install, which fetches what is missing")]
+    Missing(String),
+    #[error("the program `{0}` is not built. Run: cargo build --bin {0}")]
+    NotBuilt(String),
+    #[error(
+        "port {port} for {name} is taken: stop what listens there, or choose another with {flag}"
+    )]
+    PortTaken {
+        name: &'static str,
+        port: u16,
+        flag: &'static str,
+    },
+    #[error("no free port was found on 127.0.0.1")]
+    NoPort,
+    #[error(
+        "{name} ended while the stack was starting ({status}). The log {log} ends with:\n{tail}"
+    )]
+    Ended {
+        name: String,
+        status: String,
+        log: PathBuf,
+        tail: String,
+    },
+    #[error("{name} did not answer within {seconds} s. The log {log} ends with:\n{tail}")]
+    Silent {
+        name: String,
+        seconds: u64,
+        log: PathBuf,
+        tail: String,
+    },
+    #[error("{what}: {source}")]
+    Io {
+        what: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("Redis: {0}")]
+    Redis(#[from] ::redis::RedisError),
+    #[error("{0}")]
+    Http(#[from] reqwest::Error),
+    #[error("{what} answered {status}: {body}")]
+    Answer {
+        what: String,
+        status: u16,
+        body: String,
+    },
+    #[error("{0}")]
+    Moto(String),
+    #[error("there is no running `{name}` with number {index}")]
+    NoSuchProcess { name: String, index: usize },
+    #[error("a token could not be signed: {0}")]
+    Token(String),
+    #[error("{0}")]
+    Job(String),
+}
+
+impl HarnessError {
+    /// For `map_err`: an I/O error and what was being done.
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+}
+
+/// What everything here answers.
+pub type Result<T> = std::result::Result<T, HarnessError>;

@@ -1,0 +1,46 @@
+//! One invocation of one function, through the Invoke API of `cargo lambda watch`.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::error::{HarnessError, Result};
+
+/// Lambda's own limit for one invocation.
+const LIMIT: Duration = Duration::from_secs(900);
+
+/// A client of the Invoke API; clones share connections.
+#[derive(Debug, Clone)]
+pub(crate) struct Invoker {
+    http: reqwest::Client,
+    api: String,
+}
+
+impl Invoker {
+    pub(crate) fn new(api: &str) -> Result<Self> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(3))
+            .timeout(LIMIT)
+            .no_proxy()
+            .build()?;
+        let api = api.to_owned();
+        Ok(Self { http, api })
+    }
+
+    /// The function's answer; a handler's error is [`HarnessError::Answer`] with its text.
+    pub(crate) async fn invoke(&self, function: &str, event: &Value) -> Result<Value> {
+        let url = format!("{}/2015-03-31/functions/{function}/invocations", self.api);
+        let answer = self.http.post(url).json(event).send().await?;
+        let status = answer.status().as_u16();
+        let body = answer.text().await?;
+        // `null` is what a handler without an answer answers.
+        match serde_json::from_str(&body) {
+            Ok(value) if status == 200 => Ok(value),
+            _ => Err(HarnessError::Answer {
+                what: format!("the function {function}"),
+                status,
+                body: body.chars().take(500).collect(),
+            }),
+        }
+    }
+}

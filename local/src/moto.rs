@@ -1,0 +1,87 @@
+//! SQS and S3 of one's own, by moto.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{HarnessError, Result};
+use crate::log::Log;
+use crate::place::{Scratch, free_port, tool, variable};
+use crate::process::{Household, Kept, Program};
+use crate::pump::sqs_client;
+use crate::wait::until;
+
+/// A moto server on a free port with one queue and one bucket; it ends with its owner.
+#[derive(Debug)]
+pub struct Moto {
+    endpoint: String,
+    queue_url: String,
+    kept: Kept,
+    _scratch: Scratch,
+}
+
+impl Moto {
+    /// The bucket's name.
+    pub const BUCKET: &str = "artifacts";
+
+    /// Starts it; `MOTO_SERVER` names the program when it is neither in the private environment nor in `PATH`.
+    pub async fn start() -> Result<Self> {
+        let path = match variable("MOTO_SERVER") {
+            Some(path) => path.into(),
+            None => tool("moto_server")?,
+        };
+        let port = free_port()?;
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let scratch = Scratch::new()?;
+        let log = Arc::new(Log::create(&scratch.path().join("moto.log"))?);
+        let house = Household::new(log.clone())?;
+        let program =
+            Program::new("moto_server", path).args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        let kept = Kept::start(program, &house)?;
+        let ready = until(Duration::from_secs(30), async || {
+            make_bucket(&endpoint).await
+        })
+        .await;
+        ready.ok_or_else(|| HarnessError::Silent {
+            name: "moto_server".to_owned(),
+            seconds: 30,
+            log: log.path().to_owned(),
+            tail: log.tail(5),
+        })?;
+        let queue = sqs_client(&endpoint)
+            .create_queue()
+            .queue_name("bells")
+            .send()
+            .await;
+        let queue_url = queue
+            .map_err(|error| HarnessError::Moto(format!("no queue: {error}")))?
+            .queue_url
+            .unwrap_or_default();
+        Ok(Self {
+            endpoint,
+            queue_url,
+            kept,
+            _scratch: scratch,
+        })
+    }
+
+    /// For `AWS_ENDPOINT_URL_SQS` and `AWS_ENDPOINT_URL_S3`.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// For `QUEUE_URL`.
+    pub fn queue_url(&self) -> &str {
+        &self.queue_url
+    }
+
+    /// Returns when it is gone; dropping it ends it too.
+    pub async fn stop(self) {
+        self.kept.stop().await;
+    }
+}
+
+async fn make_bucket(endpoint: &str) -> Option<()> {
+    let url = format!("{endpoint}/{}", Moto::BUCKET);
+    let answer = reqwest::Client::new().put(url).send().await.ok()?;
+    answer.status().is_success().then_some(())
+}

@@ -1,0 +1,97 @@
+//! What a stack may be made of.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything has a default that suits a test: free ports, own Redis, stand-in models, files in a folder of the run.
+#[derive(Debug, Clone)]
+pub struct StackOptions {
+    pub bells: Bells,
+    pub artifacts: Artifacts,
+    pub redis: RedisChoice,
+    /// Service addresses; `None` starts the stand-in.
+    pub jen1_url: Option<String>,
+    pub muscgen_url: Option<String>,
+    /// `PUBLIC_URL` is set, so models may answer later.
+    pub callbacks: bool,
+    /// Worker processes, and invocations of the worker at a time.
+    pub workers: usize,
+    /// The cloud sweeps every minute.
+    pub sweep_every: Duration,
+    pub partition: String,
+    /// At least 32 bytes; `None` makes one for this run.
+    pub secret: Option<String>,
+    pub ports: Ports,
+    /// `cargo lambda watch` builds and reloads the functions itself.
+    pub watch: bool,
+    /// Where log, artifacts and Redis files go; `None` is a folder that is removed at the end.
+    pub folder: Option<PathBuf>,
+    /// Added to the functions' environment; wins over everything above.
+    pub env: Vec<(String, String)>,
+}
+
+/// Who carries bells.
+#[derive(Debug, Clone)]
+pub enum Bells {
+    /// A stream of the stack's Redis.
+    Stream,
+    Sqs {
+        endpoint: String,
+        queue_url: String,
+        /// Seconds after which a message that was not deleted is delivered again.
+        visibility: u16,
+    },
+}
+
+/// Where artifacts are kept.
+#[derive(Debug, Clone)]
+pub enum Artifacts {
+    /// Files in the stack's own folder.
+    Own,
+    Folder(PathBuf),
+    S3 {
+        endpoint: String,
+        bucket: String,
+        prefix: String,
+    },
+}
+
+/// Which Redis.
+#[derive(Debug, Clone)]
+pub enum RedisChoice {
+    /// Its own process; `durable` keeps the line over a restart of the stack.
+    Own {
+        durable: bool,
+    },
+    Url(String),
+}
+
+/// Fixed ports of the loopback address; `None` is a free one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ports {
+    pub api: Option<u16>,
+    pub redis: Option<u16>,
+    pub jen1: Option<u16>,
+    pub muscgen: Option<u16>,
+}
+
+impl Default for StackOptions {
+    fn default() -> Self {
+        Self {
+            bells: Bells::Stream,
+            artifacts: Artifacts::Own,
+            redis: RedisChoice::Own { durable: false },
+            jen1_url: None,
+            muscgen_url: None,
+            callbacks: true,
+            workers: 4,
+            sweep_every: Duration::from_secs(10),
+            partition: "tutti".to_owned(),
+            secret: None,
+            ports: Ports::default(),
+            watch: false,
+            folder: None,
+            env: Vec::new(),
+        }
+    }
+}

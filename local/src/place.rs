@@ -1,0 +1,121 @@
+//! Where things are on this machine: the clone, its private folder, its programs, the tools.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use crate::error::{HarnessError, Result};
+
+/// Below the range that operating systems give to outgoing connections, so that a port that was free stays free.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// The top of this clone.
+pub fn root() -> &'static Path {
+    let local = Path::new(env!("CARGO_MANIFEST_DIR"));
+    local.parent().unwrap_or(local)
+}
+
+/// The folder for everything that is made here and never committed.
+pub(crate) fn private() -> PathBuf {
+    root().join(".local")
+}
+
+/// A program of this workspace, built beside the one that runs now (a test runs one folder deeper).
+pub fn binary(name: &str) -> Result<PathBuf> {
+    let here = std::env::current_exe().map_err(HarnessError::io("where is this program"))?;
+    here.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+        .ok_or_else(|| HarnessError::NotBuilt(name.to_owned()))
+}
+
+/// An installed tool: the private Python environment first, then `PATH`.
+pub(crate) fn tool(name: &str) -> Result<PathBuf> {
+    let path = variable("PATH").unwrap_or_default();
+    std::iter::once(private().join("venv/bin"))
+        .chain(std::env::split_paths(&path))
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+        .ok_or_else(|| HarnessError::Missing(name.to_owned()))
+}
+
+/// A port of the loopback address on which nothing listens at this moment.
+pub fn free_port() -> Result<u16> {
+    std::iter::repeat_with(|| fastrand::u16(PORTS))
+        .take(200)
+        .find(|&port| is_free(port))
+        .ok_or(HarnessError::NoPort)
+}
+
+pub(crate) fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
+/// The caller's own environment; what it configures is documented with the scripts.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the harness makes the functions' environment, so it cannot ask theirs"
+)]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+/// A folder of one run; removed with its owner, except when a test that panics might want to read it.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// A new one under `.local/run`.
+    pub fn new() -> Result<Self> {
+        let path = private().join("run").join(Uuid::new_v4().to_string());
+        std::fs::create_dir_all(&path)
+            .map_err(HarnessError::io(format!("make {}", path.display())))?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_free_port_can_be_listened_on() {
+        let port = free_port().unwrap();
+        assert!(PORTS.contains(&port));
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        assert!(!is_free(port));
+        drop(taken);
+        assert!(is_free(port));
+    }
+
+    #[test]
+    fn a_missing_tool_is_answered_with_how_to_get_it() {
+        let error = tool("no-such-tool-anywhere").unwrap_err().to_string();
+        assert!(error.contains("./local/install"), "{error}");
+    }
+
+    #[test]
+    fn a_run_leaves_no_folder_behind() {
+        let scratch = Scratch::new().unwrap();
+        let path = scratch.path().to_owned();
+        std::fs::write(path.join("file"), "text").unwrap();
+        drop(scratch);
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,367 @@
+//! A child process that is started again when it dies, until it is told to stop.
+
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinHandle;
+
+use crate::error::{HarnessError, Result};
+use crate::guard::Guard;
+use crate::log::Log;
+use crate::place::{root, variable};
+use crate::wait::Backoff;
+
+/// How long a process may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// A process that ran this long was well; its next death starts the backoff anew.
+const WELL: Duration = Duration::from_secs(10);
+
+/// What of the caller's own environment every child sees.
+const INHERITED: [&str; 8] = [
+    "PATH",
+    "HOME",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "TMPDIR",
+    "LANG",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
+/// What to run; the same again after each death.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    pub(crate) name: String,
+    /// Tells copies of one program apart.
+    pub(crate) index: usize,
+    pub(crate) path: PathBuf,
+    pub(crate) args: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+    /// It prints `listening on <address>` on its standard output when it is ready.
+    pub(crate) announces: bool,
+}
+
+impl Program {
+    pub(crate) fn new(name: &str, path: PathBuf) -> Self {
+        Self {
+            name: name.to_owned(),
+            index: 0,
+            path,
+            args: Vec::new(),
+            env: Vec::new(),
+            announces: false,
+        }
+    }
+
+    pub(crate) fn args<T: Into<String>>(mut self, args: impl IntoIterator<Item = T>) -> Self {
+        self.args = args.into_iter().map(Into::into).collect();
+        self
+    }
+
+    fn spawn(&self, log: &Log) -> Result<Child> {
+        let mut command = Command::new(&self.path);
+        command
+            .args(&self.args)
+            .current_dir(root())
+            .env_clear()
+            .envs(
+                INHERITED
+                    .iter()
+                    .filter_map(|&name| Some((name, variable(name)?))),
+            )
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stderr(log.stdio()?)
+            .stdout(if self.announces {
+                Stdio::piped()
+            } else {
+                log.stdio()?
+            })
+            // A group of its own: Ctrl-C reaches only the harness, which then stops all in order.
+            .process_group(0)
+            .kill_on_drop(true);
+        command
+            .spawn()
+            .map_err(HarnessError::io(format!("start {}", self.path.display())))
+    }
+}
+
+/// A child ended although nobody stopped it.
+#[derive(Debug, Clone)]
+pub(crate) struct Death {
+    pub(crate) name: String,
+    pub(crate) status: String,
+}
+
+/// What all children of one owner share.
+#[derive(Debug, Clone)]
+pub(crate) struct Household {
+    pub(crate) log: Arc<Log>,
+    pub(crate) guard: Arc<Guard>,
+    pub(crate) deaths: broadcast::Sender<Death>,
+}
+
+impl Household {
+    pub(crate) fn new(log: Arc<Log>) -> Result<Self> {
+        let guard = Arc::new(Guard::start()?);
+        let (deaths, _) = broadcast::channel(64);
+        Ok(Self { log, guard, deaths })
+    }
+}
+
+/// A running program and the one that keeps it running.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) program: Program,
+    pid: watch::Receiver<Option<u32>>,
+    address: watch::Receiver<Option<String>>,
+    stop: watch::Sender<bool>,
+    keeper: JoinHandle<()>,
+}
+
+impl Kept {
+    /// Starts it; the first start must go well, later ones are tried again.
+    pub(crate) fn start(program: Program, house: &Household) -> Result<Self> {
+        let child = program.spawn(&house.log)?;
+        let (pid_sender, pid) = watch::channel(child.id());
+        let (address_sender, address) = watch::channel(None);
+        let (stop, stopped) = watch::channel(false);
+        let keeper = Keeper {
+            program: program.clone(),
+            house: house.clone(),
+            pid: pid_sender,
+            address: address_sender,
+            stopped,
+        };
+        let keeper = tokio::spawn(keeper.keep(child));
+        Ok(Self {
+            program,
+            pid,
+            address,
+            stop,
+            keeper,
+        })
+    }
+
+    /// `None` between a death and the next start.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        *self.pid.borrow()
+    }
+
+    /// What it announced, once it has.
+    pub(crate) async fn address(&self) -> Option<String> {
+        let mut address = self.address.clone();
+        let known = address.wait_for(Option::is_some).await.ok()?;
+        known.clone()
+    }
+
+    /// Sends `signal` to the process and its own children.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        let missing = || HarnessError::NoSuchProcess {
+            name: self.program.name.clone(),
+            index: self.program.index,
+        };
+        let pid = self.pid().ok_or_else(missing)?;
+        send(pid, signal).then_some(()).ok_or_else(missing)
+    }
+
+    /// SIGTERM, after 3 s SIGKILL; returns when it is gone.
+    pub(crate) async fn stop(mut self) {
+        let _ = self.stop.send(true);
+        let _ = (&mut self.keeper).await;
+    }
+}
+
+/// The keeper's own child has `kill_on_drop`, so an owner that is dropped leaves nothing running.
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
+struct Keeper {
+    program: Program,
+    house: Household,
+    pid: watch::Sender<Option<u32>>,
+    address: watch::Sender<Option<String>>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Keeper {
+    async fn keep(mut self, first: Child) {
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+        let mut next = Some(first);
+        loop {
+            if let Some(child) = next.take() {
+                let started = Instant::now();
+                let Some(status) = self.watch_over(child).await else {
+                    return;
+                };
+                self.report(
+                    &status.map_or_else(|error| error.to_string(), |status| status.to_string()),
+                );
+                if started.elapsed() > WELL {
+                    backoff.reset();
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(backoff.take()) => {}
+                () = until_stopped(&mut self.stopped) => return,
+            }
+            match self.program.spawn(&self.house.log) {
+                Ok(child) => next = Some(child),
+                Err(error) => self.report(&error.to_string()),
+            }
+        }
+    }
+
+    /// Until the child ended by itself (its status), or was stopped (`None`).
+    async fn watch_over(&mut self, mut child: Child) -> Option<std::io::Result<ExitStatus>> {
+        let group = child.id().unwrap_or_default();
+        self.house.guard.add(group);
+        self.pid.send_replace(Some(group));
+        if let Some(stdout) = child.stdout.take() {
+            tokio::spawn(relay(stdout, self.house.log.clone(), self.address.clone()));
+        }
+        let ended = tokio::select! {
+            status = child.wait() => Some(status),
+            () = until_stopped(&mut self.stopped) => None,
+        };
+        if ended.is_none() {
+            end(&mut child, group).await;
+        }
+        self.pid.send_replace(None);
+        // What the child itself left running goes with it.
+        send(group, Signal::SIGKILL);
+        self.house.guard.remove(group);
+        ended
+    }
+
+    fn report(&self, status: &str) {
+        let Program { name, index, .. } = &self.program;
+        let fields = json!({"process": name, "index": index, "status": status});
+        self.house
+            .log
+            .line("WARN", "a process ended and is started again", fields);
+        let _ = self.house.deaths.send(Death {
+            name: name.clone(),
+            status: status.to_owned(),
+        });
+    }
+}
+
+/// Also when nobody is left who could stop it.
+async fn until_stopped(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+async fn end(child: &mut Child, group: u32) {
+    send(group, Signal::SIGTERM);
+    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+        send(group, Signal::SIGKILL);
+        let _ = child.wait().await;
+    }
+}
+
+/// To a whole process group; false when there is none.
+fn send(group: u32, signal: Signal) -> bool {
+    let group = i32::try_from(group).unwrap_or_default();
+    // Group 0 would be the harness's own.
+    group > 0 && killpg(Pid::from_raw(group), signal).is_ok()
+}
+
+/// Copies a child's standard output to the log, and takes the address out of its first line.
+async fn relay(stdout: ChildStdout, log: Arc<Log>, address: watch::Sender<Option<String>>) {
+    let Ok(file) = log.handle() else { return };
+    let mut file = tokio::fs::File::from_std(file);
+    let mut lines = BufReader::new(stdout).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if let Some(found) = line.strip_prefix("listening on ") {
+            address.send_replace(Some(found.trim().to_owned()));
+        }
+        let written = file.write_all(format!("{line}\n").as_bytes()).await;
+        if written.is_err() || file.flush().await.is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::place::Scratch;
+
+    fn house(scratch: &Scratch) -> Household {
+        let log = Log::create(&scratch.path().join("test.log")).unwrap();
+        Household::new(Arc::new(log)).unwrap()
+    }
+
+    fn shell(script: &str) -> Program {
+        Program::new("shell", PathBuf::from("/bin/sh")).args(["-c", script])
+    }
+
+    async fn soon<T>(what: impl Future<Output = T>) -> T {
+        tokio::time::timeout(Duration::from_secs(10), what)
+            .await
+            .expect("within 10 s")
+    }
+
+    #[tokio::test]
+    async fn a_killed_process_comes_back_under_another_pid() {
+        let scratch = Scratch::new().unwrap();
+        let house = house(&scratch);
+        let mut deaths = house.deaths.subscribe();
+        let kept = Kept::start(shell("exec sleep 600"), &house).unwrap();
+        let first = kept.pid().unwrap();
+        kept.signal(Signal::SIGKILL).unwrap();
+        assert!(
+            soon(deaths.recv())
+                .await
+                .unwrap()
+                .status
+                .contains("signal: 9")
+        );
+        let mut pid = kept.pid.clone();
+        let second = soon(pid.wait_for(Option::is_some)).await.unwrap().unwrap();
+        assert_ne!(first, second);
+        soon(kept.stop()).await;
+        assert!(!send(second, Signal::SIGKILL), "{second} still runs");
+    }
+
+    #[tokio::test]
+    async fn a_process_that_ignores_sigterm_is_killed_with_its_own_children() {
+        let scratch = Scratch::new().unwrap();
+        let mut program =
+            shell("trap '' TERM; sleep 600 & echo listening on $!; while :; do wait; done");
+        program.announces = true;
+        let kept = Kept::start(program, &house(&scratch)).unwrap();
+        let grandchild: i32 = soon(kept.address()).await.unwrap().parse().unwrap();
+        soon(kept.stop()).await;
+        let gone = crate::wait::until(Duration::from_secs(5), async || {
+            let state =
+                std::fs::read_to_string(format!("/proc/{grandchild}/stat")).unwrap_or_default();
+            (state.is_empty() || state.contains(") Z ")).then_some(())
+        });
+        assert!(gone.await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_child_sees_only_the_environment_that_it_is_given() {
+        let scratch = Scratch::new().unwrap();
+        let mut program = shell("echo listening on $GIVEN-$CARGO_PKG_NAME-; exec sleep 600");
+        program.announces = true;
+        program.env = vec![("GIVEN".into(), "yes".into())];
+        let kept = Kept::start(program, &house(&scratch)).unwrap();
+        assert_eq!(soon(kept.address()).await.unwrap(), "yes--");
+        soon(kept.stop()).await;
+    }
+}

@@ -1,0 +1,199 @@
+//! The pump: what SQS and its event source mapping do in the cloud. It reads the doorbell and turns each bell into one
+//! invocation of `worker`; a bell is deleted only when the worker says so.
+
+mod event;
+mod sqs;
+mod stream;
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::error::{HarnessError, Result};
+use crate::invoke::Invoker;
+use crate::log::Log;
+use crate::wait::Backoff;
+
+pub(crate) use sqs::{Sqs, client as sqs_client};
+pub(crate) use stream::Stream;
+
+/// One bell, delivered to this pump.
+#[derive(Debug)]
+struct Delivery {
+    /// Unique; the same when it is delivered again.
+    id: String,
+    body: String,
+    /// How often it was delivered, this time included.
+    count: u64,
+    receipt: Receipt,
+}
+
+/// What deletes the bell.
+#[derive(Debug)]
+enum Receipt {
+    Stream(stream::Receipt),
+    Sqs(sqs::Receipt),
+}
+
+impl Receipt {
+    async fn delete(self) -> Result<()> {
+        match self {
+            Self::Stream(receipt) => receipt.delete().await,
+            Self::Sqs(receipt) => receipt.delete().await,
+        }
+    }
+}
+
+/// Where bells come from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Stream(Box<Stream>),
+    Sqs(Sqs),
+}
+
+impl Source {
+    /// At most `room` bells, after at most about a second.
+    async fn receive(&mut self, room: usize, in_flight: &InFlight) -> Result<Vec<Delivery>> {
+        match self {
+            Self::Stream(stream) => stream.receive(room, in_flight).await,
+            Self::Sqs(sqs) => sqs.receive(room).await,
+        }
+    }
+}
+
+/// The bells that a worker has at this moment.
+#[derive(Debug, Clone, Default)]
+struct InFlight(Arc<Mutex<HashSet<String>>>);
+
+impl InFlight {
+    fn change<T>(&self, change: impl FnOnce(&mut HashSet<String>) -> T) -> T {
+        change(
+            &mut self
+                .0
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        )
+    }
+
+    fn contains(&self, id: &str) -> bool {
+        self.change(|ids| ids.contains(id))
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    invoker: Invoker,
+    log: Arc<Log>,
+    in_flight: InFlight,
+    /// One permit for each worker that can take an invocation.
+    room: Arc<Semaphore>,
+    /// Invocations that no living worker will answer, for which `room` already has a new permit.
+    orphans: AtomicUsize,
+}
+
+/// Runs until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Pump {
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+impl Pump {
+    pub(crate) fn start(source: Source, workers: usize, invoker: Invoker, log: Arc<Log>) -> Self {
+        let shared = Arc::new(Shared {
+            invoker,
+            log,
+            in_flight: InFlight::default(),
+            room: Arc::new(Semaphore::new(workers)),
+            orphans: AtomicUsize::new(0),
+        });
+        let task = tokio::spawn(run(source, shared.clone()));
+        Self { shared, task }
+    }
+
+    /// A worker died and another takes its place. The emulator never answers the invocation that the dead one may have had,
+    /// so the new one gets a permit of its own; without this, `workers` deaths would stop the pump.
+    pub(crate) fn worker_lost(&self) {
+        if self.shared.in_flight.change(|ids| !ids.is_empty()) {
+            self.shared.orphans.fetch_add(1, Ordering::Relaxed);
+            self.shared.room.add_permits(1);
+        }
+    }
+}
+
+impl Drop for Pump {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn run(mut source: Source, shared: Arc<Shared>) {
+    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
+    // Aborted with this task.
+    let mut deliveries = JoinSet::new();
+    loop {
+        while deliveries.try_join_next().is_some() {}
+        // Waits until one worker is free, then asks for as many bells as there are free workers.
+        let Ok(first) = shared.room.clone().acquire_owned().await else {
+            return;
+        };
+        let mut permits = vec![first];
+        while let Ok(more) = shared.room.clone().try_acquire_owned() {
+            permits.push(more);
+        }
+        match source.receive(permits.len(), &shared.in_flight).await {
+            Ok(bells) => {
+                backoff.reset();
+                for (bell, permit) in bells.into_iter().zip(permits) {
+                    shared.in_flight.change(|ids| ids.insert(bell.id.clone()));
+                    deliveries.spawn(deliver(bell, permit, shared.clone()));
+                }
+            }
+            Err(error) => {
+                drop(permits);
+                let fields = json!({"error": error.to_string()});
+                shared
+                    .log
+                    .line("WARN", "the doorbell cannot be read", fields);
+                tokio::time::sleep(backoff.take()).await;
+            }
+        }
+    }
+}
+
+async fn deliver(bell: Delivery, permit: OwnedSemaphorePermit, shared: Arc<Shared>) {
+    let id = bell.id.clone();
+    let answer = shared.invoker.invoke("worker", &event::of(&bell)).await;
+    let outcome = match &answer {
+        Ok(answer) if event::settles(answer, &id) => bell.receipt.delete().await,
+        Ok(_) => Err(HarnessError::Job(
+            "the worker wants the bell again".to_owned(),
+        )),
+        Err(error) => Err(HarnessError::Job(error.to_string())),
+    };
+    if let Err(error) = outcome {
+        let fields = json!({"bell": id, "body": bell.body, "deliveries": bell.count, "error": error.to_string()});
+        shared
+            .log
+            .line("WARN", "a bell stays for another delivery", fields);
+    }
+    shared.in_flight.change(|ids| ids.remove(&id));
+    let timed_out = matches!(&answer, Err(HarnessError::Http(error)) if error.is_timeout());
+    let less = |orphans: usize| orphans.checked_sub(1);
+    if timed_out
+        && shared
+            .orphans
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+            .is_ok()
+    {
+        permit.forget();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,358 @@
+//! The whole system: started together, ready together, ended together.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+use tokio::task::JoinSet;
+
+use crate::emulator;
+use crate::environment::{Addresses, EVENT_FUNCTIONS, HTTP_FUNCTIONS, configuration, runtime};
+use crate::error::{HarnessError, Result};
+use crate::invoke::Invoker;
+use crate::log::Log;
+use crate::models::Model;
+use crate::options::{Bells, RedisChoice, StackOptions};
+use crate::place::{Scratch, binary, free_port};
+use crate::process::{Death, Household, Kept, Program};
+use crate::pump::{Pump, Source, Sqs, Stream};
+use crate::redis::Redis;
+use crate::sweep;
+use crate::token::{fresh_secret, mint_for};
+
+/// Long enough for any test or session; only service roles may hold such a token.
+const SERVICE_TOKEN_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How long a function may take from its start to its first answer.
+const READY: Duration = Duration::from_secs(15);
+
+/// A running system. Stop it with [`Stack::stop`]; one that is only dropped ends too, but nobody waits for it.
+#[derive(Debug)]
+pub struct Stack {
+    options: StackOptions,
+    api: String,
+    secret: String,
+    redis_url: String,
+    invoker: Invoker,
+    pump: Option<Arc<Pump>>,
+    tasks: JoinSet<()>,
+    functions: Vec<Kept>,
+    emulator: Option<Kept>,
+    jen1: Model,
+    muscgen: Model,
+    redis: Option<Redis>,
+    house: Household,
+    folder: PathBuf,
+    _scratch: Option<Scratch>,
+}
+
+impl Stack {
+    /// Starts everything and returns when every HTTP function answers. Fails at once when a process ends meanwhile.
+    pub async fn start(options: StackOptions) -> Result<Self> {
+        let (folder, scratch) = match &options.folder {
+            Some(folder) => (folder.clone(), None),
+            None => {
+                let scratch = Scratch::new()?;
+                (scratch.path().to_owned(), Some(scratch))
+            }
+        };
+        let log = Arc::new(Log::create(&folder.join("tutti.log"))?);
+        let house = Household::new(log.clone())?;
+        let mut deaths = house.deaths.subscribe();
+        tokio::select! {
+            stack = Self::assemble(options, folder, scratch, house) => stack,
+            Ok(Death { name, status }) = deaths.recv() => Err(HarnessError::Ended {
+                name,
+                status,
+                log: log.path().to_owned(),
+                tail: log.tail(8),
+            }),
+        }
+    }
+
+    async fn assemble(
+        options: StackOptions,
+        folder: PathBuf,
+        scratch: Option<Scratch>,
+        house: Household,
+    ) -> Result<Self> {
+        let port = options.ports.api.map_or_else(free_port, Ok)?;
+        let api = format!("http://127.0.0.1:{port}");
+        let secret = options.secret.clone().unwrap_or_else(fresh_secret);
+        let (redis, jen1, muscgen) = tokio::try_join!(
+            own_redis(&options, &folder, &house),
+            Model::start(
+                options.jen1_url.as_deref(),
+                "jen1-stand-in",
+                options.ports.jen1,
+                &house
+            ),
+            Model::start(
+                options.muscgen_url.as_deref(),
+                "muscgen-stand-in",
+                options.ports.muscgen,
+                &house
+            ),
+        )?;
+        let redis_url = match (&redis, &options.redis) {
+            (Some(redis), _) => redis.url(),
+            (None, RedisChoice::Url(url)) => url.clone(),
+            (None, RedisChoice::Own { .. }) => String::new(),
+        };
+        let artifacts = folder.join("artifacts");
+        std::fs::create_dir_all(&artifacts)
+            .map_err(HarnessError::io(format!("make {}", artifacts.display())))?;
+        let env = configuration(
+            &options,
+            &Addresses {
+                api: &api,
+                redis: &redis_url,
+                jen1: jen1.url(),
+                muscgen: muscgen.url(),
+                secret: &secret,
+                orchestrator_token: &mint_for(
+                    &secret,
+                    "orchestrator",
+                    "harness",
+                    SERVICE_TOKEN_LIFE,
+                )?,
+                artifacts: &artifacts,
+            },
+        );
+        let emulator = emulator::start(port, options.watch, &env, &folder, &house).await?;
+        let functions = if options.watch {
+            Vec::new()
+        } else {
+            start_functions(&options, &api, &env, &house)?
+        };
+        let mut stack = Self {
+            invoker: Invoker::new(&api)?,
+            pump: None,
+            tasks: JoinSet::new(),
+            functions,
+            emulator: Some(emulator),
+            jen1,
+            muscgen,
+            redis,
+            redis_url,
+            api,
+            secret,
+            house,
+            folder,
+            options,
+            _scratch: scratch,
+        };
+        if !stack.options.watch {
+            stack.functions_answer().await?;
+        }
+        stack.pump_and_sweep()?;
+        Ok(stack)
+    }
+
+    /// Any answer will do: it shows that the function runs and asks for work.
+    async fn functions_answer(&self) -> Result<()> {
+        let http = reqwest::Client::builder()
+            .timeout(READY)
+            .no_proxy()
+            .build()?;
+        let probes = HTTP_FUNCTIONS.map(|name| {
+            let probe = http
+                .get(format!("{}/lambda-url/{name}/is/ready", self.api))
+                .send();
+            async move {
+                probe.await.map_err(|_| HarnessError::Silent {
+                    name: name.to_owned(),
+                    seconds: READY.as_secs(),
+                    log: self.house.log.path().to_owned(),
+                    tail: self.house.log.tail(8),
+                })
+            }
+        });
+        try_join_all(probes).await?;
+        Ok(())
+    }
+
+    fn pump_and_sweep(&mut self) -> Result<()> {
+        let source = match &self.options.bells {
+            Bells::Stream => Source::Stream(Box::new(Stream::new(
+                &self.redis_url,
+                &self.options.partition,
+            )?)),
+            Bells::Sqs {
+                endpoint,
+                queue_url,
+                visibility,
+            } => Source::Sqs(Sqs::new(endpoint, queue_url, *visibility)),
+        };
+        let log = self.house.log.clone();
+        let pump = Arc::new(Pump::start(
+            source,
+            self.options.workers,
+            self.invoker.clone(),
+            log.clone(),
+        ));
+        self.tasks
+            .spawn(mind_workers(self.house.deaths.subscribe(), pump.clone()));
+        self.tasks.spawn(sweep::run(
+            self.invoker.clone(),
+            self.options.sweep_every,
+            log,
+        ));
+        self.pump = Some(pump);
+        Ok(())
+    }
+
+    /// Base address of the HTTP API.
+    pub fn api(&self) -> &str {
+        &self.api
+    }
+
+    /// What the functions have as `REDIS_URL`.
+    pub fn redis_url(&self) -> &str {
+        &self.redis_url
+    }
+
+    /// Its own Redis, to stop and to start again; `None` when it was given one.
+    pub fn redis(&self) -> Option<&Redis> {
+        self.redis.as_ref()
+    }
+
+    /// What the functions have as `PARTITION`.
+    pub fn partition(&self) -> &str {
+        &self.options.partition
+    }
+
+    /// Base address of the planner.
+    pub fn jen1(&self) -> &str {
+        self.jen1.url()
+    }
+
+    /// Base address of the generator.
+    pub fn muscgen(&self) -> &str {
+        self.muscgen.url()
+    }
+
+    /// The secret that signs this stack's tokens.
+    pub fn secret(&self) -> &str {
+        &self.secret
+    }
+
+    /// The folder of this run: log, Redis files, `artifacts/` unless they are elsewhere.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A token for `sub`, good for an hour.
+    pub fn token(&self, role: &str, sub: &str) -> Result<String> {
+        mint_for(&self.secret, role, sub, Duration::from_secs(3600))
+    }
+
+    /// The one log file.
+    pub fn logs(&self) -> &Path {
+        self.house.log.path()
+    }
+
+    /// What the functions and the harness wrote so far, oldest first.
+    pub fn log_lines(&self) -> Vec<Value> {
+        self.house.log.json_lines()
+    }
+
+    /// Invokes a function with an event of your own, as the cloud would.
+    pub async fn invoke(&self, function: &str, event: &Value) -> Result<Value> {
+        self.invoker.invoke(function, event).await
+    }
+
+    /// One sweep now, beside those of the timer.
+    pub async fn sweep(&self) -> Result<Value> {
+        self.invoke("sweep", &sweep::scheduled_event()).await
+    }
+
+    /// The processes of a function or stand-in, by the number that [`Self::kill`] takes; `None`: about to be started again.
+    pub fn pids(&self, name: &str) -> Vec<Option<u32>> {
+        self.named(name).map(Kept::pid).collect()
+    }
+
+    /// Sends `signal` to one of its own processes, and to nothing else.
+    pub fn kill(&self, name: &str, index: usize, signal: Signal) -> Result<()> {
+        let missing = || HarnessError::NoSuchProcess {
+            name: name.to_owned(),
+            index,
+        };
+        self.named(name)
+            .nth(index)
+            .ok_or_else(missing)?
+            .signal(signal)
+    }
+
+    fn named(&self, name: &str) -> impl Iterator<Item = &Kept> {
+        self.functions
+            .iter()
+            .chain(&self.emulator)
+            .chain(self.jen1.kept())
+            .chain(self.muscgen.kept())
+            .filter(move |kept| kept.program.name == name)
+    }
+
+    /// Ends every process and waits for it: first what makes work, then what does it, Redis last.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+        self.pump = None;
+        let functions = self.functions.drain(..).chain(self.emulator.take());
+        futures_util::future::join_all(functions.map(Kept::stop)).await;
+        tokio::join!(self.jen1.stop(), self.muscgen.stop());
+        if let Some(redis) = &self.redis {
+            redis.stop().await;
+        }
+        self.house
+            .log
+            .line("INFO", "all processes have ended", json!({}));
+    }
+}
+
+async fn own_redis(
+    options: &StackOptions,
+    folder: &Path,
+    house: &Household,
+) -> Result<Option<Redis>> {
+    let RedisChoice::Own { durable } = options.redis else {
+        return Ok(None);
+    };
+    let port = options.ports.redis.map_or_else(free_port, Ok)?;
+    Redis::launch(port, folder.join("redis"), durable, house.clone())
+        .await
+        .map(Some)
+}
+
+fn start_functions(
+    options: &StackOptions,
+    api: &str,
+    configured: &[(String, String)],
+    house: &Household,
+) -> Result<Vec<Kept>> {
+    let mut kept = Vec::new();
+    for name in HTTP_FUNCTIONS.into_iter().chain(EVENT_FUNCTIONS) {
+        let copies = if name == "worker" { options.workers } else { 1 };
+        for index in 0..copies {
+            let mut program = Program::new(name, binary(name)?);
+            program.index = index;
+            program.env = runtime(name, api);
+            program.env.extend_from_slice(configured);
+            kept.push(Kept::start(program, house)?);
+        }
+    }
+    Ok(kept)
+}
+
+async fn mind_workers(mut deaths: broadcast::Receiver<Death>, pump: Arc<Pump>) {
+    loop {
+        match deaths.recv().await {
+            Ok(death) if death.name == "worker" => pump.worker_lost(),
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
