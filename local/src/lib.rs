@@ -1,1 +1,1 @@
-
+pub mod stand_ins;
