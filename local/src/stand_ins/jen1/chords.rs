@@ -1,7 +1,5 @@
 //! Keys that lie well under the hand, and chord names for loops in them.
 
-use super::words::{MAJOR_CHORUS, MAJOR_TURN, MAJOR_VERSE, MINOR_CHORUS, MINOR_TURN, MINOR_VERSE};
-
 /// A key with the spelled names of its seven notes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tonality {
@@ -25,6 +23,16 @@ const MINORS: [[&str; 7]; 6] = [
     ["C", "D", "Eb", "F", "G", "Ab", "Bb"],
     ["B", "C#", "D", "E", "F#", "G", "A"],
 ];
+
+/// Chord loops as degrees of the scale, 0 being the tonic: two for each mode and part of the song.
+const MAJOR_VERSE: [[usize; 4]; 4] = [[0, 5, 3, 4], [0, 3, 0, 4], [0, 2, 3, 4], [0, 4, 5, 3]];
+const MAJOR_CHORUS: [[usize; 4]; 4] = [[3, 4, 0, 5], [0, 4, 5, 3], [5, 3, 0, 4], [3, 0, 4, 5]];
+const MINOR_VERSE: [[usize; 4]; 4] = [[0, 5, 2, 6], [0, 3, 5, 4], [0, 6, 5, 6], [0, 5, 3, 4]];
+const MINOR_CHORUS: [[usize; 4]; 4] = [[5, 6, 0, 0], [5, 2, 6, 0], [0, 5, 2, 6], [3, 0, 5, 4]];
+
+/// The two bars that lead from a verse into what follows.
+const MAJOR_TURN: [usize; 2] = [1, 4];
+const MINOR_TURN: [usize; 2] = [3, 4];
 
 impl Tonality {
     /// One of the common keys of a mode.

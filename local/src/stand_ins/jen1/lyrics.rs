@@ -18,8 +18,8 @@ impl Lyrics {
 
 const VERSES: [[&str; 4]; 4] = [
     [
-        "There's a {a} where the hours go slow",
-        "A little {b} in the afterglow",
+        "Here is the {a} where the hours go slow",
+        "Here is the {b} in the afterglow",
         "I hear the {c} calling low",
         "And I don't want to let it go",
     ],
@@ -30,16 +30,16 @@ const VERSES: [[&str; 4]; 4] = [
         "And every shadow turned to play",
     ],
     [
-        "Somewhere a {a} is coming near",
+        "Somewhere the {a} is coming near",
         "The {b} is all that I can hear",
-        "I followed {c} for half a year",
+        "I followed the {c} for half a year",
         "And now, and now, it brought me here",
     ],
     [
         "Leave the {a} open, leave the light",
         "Let the {b} carry through the night",
-        "There is a {c} just out of sight",
-        "And it will find us, it's all right",
+        "And the {c} waits just out of sight",
+        "And it will find us, that's all right",
     ],
 ];
 const CHORUSES: [[&str; 4]; 3] = [
@@ -73,13 +73,7 @@ pub(super) fn write(images: &[&str], title: &str, rng: &mut fastrand::Rng) -> Ly
     let fill = |lines: &[&str; 4]| {
         lines
             .map(|line| {
-                let article = |image: &str| {
-                    let vowel = image.starts_with(['a', 'e', 'i', 'o', 'u']);
-                    format!("{} {image}", if vowel { "an" } else { "a" })
-                };
-                line.replace("a {a}", &article(pool[0]))
-                    .replace("a {c}", &article(pool[2]))
-                    .replace("{a}", pool[0])
+                line.replace("{a}", pool[0])
                     .replace("{b}", pool[1])
                     .replace("{c}", pool[2])
                     .replace("{title}", title)

@@ -1,7 +1,9 @@
 //! jen1's stand-in: `POST /generate {narrative, duration, options, callback?}` → a song plan by rules.
 
 mod chords;
+mod genres;
 mod lyrics;
+mod narrative;
 pub mod planner;
 mod words;
 

@@ -3,8 +3,10 @@
 use serde::Serialize;
 
 use super::chords::{self, Tonality};
+use super::genres::{GENRES, Genre};
 use super::lyrics;
-use super::words::{GENRES, Genre, INSTRUMENTS, MOODS, Mood};
+use super::narrative::Words;
+use super::words::{INSTRUMENTS, MOODS, Mood};
 use crate::stand_ins::music::fingerprint;
 
 /// A song plan, in the field names that planners use.
@@ -74,70 +76,6 @@ pub fn plan(narrative: &str, seconds: f64) -> SongPlan {
         verse_1: song.verse_1,
         chorus: song.chorus,
     }
-}
-
-/// The narrative in lower case, with the beginnings of its words to be matched.
-struct Words {
-    text: String,
-}
-
-impl Words {
-    fn of(narrative: &str) -> Self {
-        let kept: String = narrative
-            .to_lowercase()
-            .chars()
-            .map(|c| {
-                if c.is_alphanumeric() || "-&/'".contains(c) {
-                    c
-                } else {
-                    ' '
-                }
-            })
-            .collect();
-        let text = kept.split_whitespace().collect::<Vec<_>>().join(" ");
-        Self { text }
-    }
-
-    /// Whether a word of the narrative begins with one of these; after "no" or "without" it does not count.
-    fn any(&self, beginnings: &[&str]) -> bool {
-        beginnings.iter().any(|b| self.has(b))
-    }
-
-    fn has(&self, beginning: &str) -> bool {
-        let text = format!(" {}", self.text);
-        text.match_indices(&format!(" {beginning}")).any(|(at, _)| {
-            let before = text[..at].rsplit(' ').next().unwrap_or_default();
-            !matches!(before, "no" | "not" | "without")
-        })
-    }
-
-    /// The words that paint a picture, for the lyrics.
-    fn images(&self) -> Vec<&str> {
-        const PLAIN: [&str; 36] = [
-            "the", "and", "with", "for", "from", "into", "over", "under", "that", "this", "about",
-            "some", "very", "music", "song", "track", "piece", "like", "where", "while", "when",
-            "then", "its", "his", "her", "their", "your", "have", "has", "are", "was", "after",
-            "before", "through", "make", "without",
-        ];
-        self.text
-            .split(' ')
-            .filter(|w| w.len() > 3 && w.len() < 16 && !PLAIN.contains(w))
-            .filter(|w| w.chars().all(char::is_alphabetic))
-            .filter(|w| !describes_the_music(w))
-            .collect()
-    }
-}
-
-/// Words about how it should sound are no images.
-fn describes_the_music(word: &str) -> bool {
-    const MANNERS: [&str; 12] = [
-        "slow", "fast", "soft", "gentle", "quiet", "smoky", "lonely", "rainy", "sunny", "sad",
-        "loud", "beats",
-    ];
-    MANNERS.contains(&word)
-        || MOODS.iter().any(|m| m.name == word)
-        || GENRES.iter().any(|g| g.words.contains(&word))
-        || INSTRUMENTS.iter().any(|(i, _)| *i == word)
 }
 
 fn tempo(genre: Option<&Genre>, moods: &[&Mood], rng: &mut fastrand::Rng) -> f64 {
@@ -300,6 +238,9 @@ mod tests {
     fn words_of_mood_and_genre_choose_mode_tempo_and_band() {
         let dark = plan("a dark haunted house", 30.0);
         assert!(dark.key.ends_with("minor"), "{}", dark.key);
+        assert_eq!(dark.genre, "piano ballad");
+        let warm = plan("a warm fireplace at the seaside", 30.0);
+        assert_eq!(warm.mood, ["warm"]);
         let club = plan("energetic techno club at night", 30.0);
         assert!(club.tempo > 120.0);
         assert!(club.instrumentation.iter().any(|i| i.contains("drum")));

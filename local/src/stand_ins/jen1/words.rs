@@ -1,4 +1,4 @@
-//! What the planner knows: words of mood, genre and instrument, and chord loops that go with them.
+//! Words of mood and instrument that the planner knows.
 
 /// A mood and what it asks of the music.
 pub(super) struct Mood {
@@ -12,21 +12,11 @@ pub(super) struct Mood {
     pub push: f64,
 }
 
-/// A genre and its usual band.
-pub(super) struct Genre {
-    pub name: &'static str,
-    pub words: &'static [&'static str],
-    pub tempo: f64,
-    pub band: &'static [&'static str],
-    /// Chords with sevenths.
-    pub sevenths: bool,
-}
-
 pub(super) const MOODS: [Mood; 18] = [
     mood(
         "calm",
         &[
-            "calm", "peace", "quiet", "still", "serene", "relax", "gentle", "soft", "evening",
+            "calm", "peace", "quiet", "still ", "serene", "relax", "gentle", "soft", "evening",
         ],
         false,
         70.0,
@@ -43,12 +33,12 @@ pub(super) const MOODS: [Mood; 18] = [
         "melancholic",
         &[
             "melanchol",
-            "sad",
+            "sad ",
             "grief",
             "lonel",
-            "lost",
-            "tear",
-            "cry",
+            "lost ",
+            "tear ",
+            "cry ",
             "goodbye",
             "farewell",
             "autumn",
@@ -65,7 +55,7 @@ pub(super) const MOODS: [Mood; 18] = [
             "remember",
             "childhood",
             "yesterday",
-            "old",
+            "old ",
         ],
         false,
         78.0,
@@ -73,7 +63,9 @@ pub(super) const MOODS: [Mood; 18] = [
     ),
     mood(
         "dreamy",
-        &["dream", "float", "cloud", "star", "moon", "drift"],
+        &[
+            "dream", "float", "cloud", "star ", "stars ", "moon", "drift",
+        ],
         false,
         76.0,
         -8.0,
@@ -87,7 +79,7 @@ pub(super) const MOODS: [Mood; 18] = [
     ),
     mood(
         "warm",
-        &["warm", "cosy", "cozy", "fireplace", "home", "candle"],
+        &["warm", "cosy", "cozy", "fireplace", "home ", "candle"],
         false,
         84.0,
         -4.0,
@@ -118,7 +110,7 @@ pub(super) const MOODS: [Mood; 18] = [
     mood(
         "energetic",
         &[
-            "energ", "fast", "run", "race", "driving", "workout", "power",
+            "energ", "fast", "run ", "running ", "race", "driving", "workout", "power",
         ],
         true,
         134.0,
@@ -135,7 +127,7 @@ pub(super) const MOODS: [Mood; 18] = [
     ),
     mood(
         "fierce",
-        &["fierce", "angry", "rage", "fury", "fire", "war"],
+        &["fierce", "angry", "rage", "fury", "fire ", "war "],
         true,
         140.0,
         14.0,
@@ -173,155 +165,11 @@ pub(super) const MOODS: [Mood; 18] = [
     mood(
         "adventurous",
         &[
-            "adventur", "journey", "travel", "road", "sea", "ocean", "explor",
+            "adventur", "journey", "travel", "road", "sea ", "ocean", "explor",
         ],
         false,
         108.0,
         4.0,
-    ),
-];
-
-pub(super) const GENRES: [Genre; 17] = [
-    genre(
-        "bossa nova",
-        &["bossa", "samba", "brazil"],
-        124.0,
-        &["nylon guitar", "flute", "acoustic bass", "brushes"],
-        true,
-    ),
-    genre(
-        "lo-fi hip-hop",
-        &["lo-fi", "lofi", "hip-hop", "hiphop", "study"],
-        78.0,
-        &["rhodes piano", "vibraphone", "bass", "soft drums"],
-        true,
-    ),
-    genre(
-        "jazz",
-        &["jazz", "swing", "blues", "smoky"],
-        118.0,
-        &["piano", "tenor sax", "double bass", "brushed drums"],
-        true,
-    ),
-    genre(
-        "ambient",
-        &["ambient", "drone", "meditat", "space", "spa"],
-        64.0,
-        &["warm pad", "piano", "bells"],
-        true,
-    ),
-    genre(
-        "synthwave",
-        &["synthwave", "retrowave", "neon", "80s"],
-        104.0,
-        &[
-            "synth",
-            "synth lead",
-            "warm pad",
-            "synth bass",
-            "drum machine",
-        ],
-        false,
-    ),
-    genre(
-        "electronic dance",
-        &[
-            "edm",
-            "techno",
-            "house",
-            "trance",
-            "club",
-            "rave",
-            "electronic",
-            "electro",
-        ],
-        126.0,
-        &["synth", "synth lead", "pad", "synth bass", "drum machine"],
-        false,
-    ),
-    genre(
-        "rock",
-        &["rock", "punk", "metal", "grunge", "guitar riff"],
-        128.0,
-        &["overdriven guitar", "synth lead", "bass guitar", "drums"],
-        false,
-    ),
-    genre(
-        "cinematic orchestral",
-        &["orchestr", "cinema", "film", "symphon", "epic", "trailer"],
-        96.0,
-        &["harp", "strings", "french horn", "contrabass", "timpani"],
-        false,
-    ),
-    genre(
-        "celtic folk",
-        &["celtic", "irish", "ireland", "scottish", "highland"],
-        112.0,
-        &["steel guitar", "fiddle", "acoustic bass", "percussion"],
-        false,
-    ),
-    genre(
-        "country",
-        &["country", "cowboy", "western", "bluegrass"],
-        108.0,
-        &["steel guitar", "harmonica", "acoustic bass", "percussion"],
-        false,
-    ),
-    genre(
-        "folk",
-        &["folk", "campfire", "acoustic", "village"],
-        100.0,
-        &["steel guitar", "flute", "acoustic bass", "shaker"],
-        false,
-    ),
-    genre(
-        "waltz",
-        &["waltz", "ballroom", "carousel"],
-        132.0,
-        &["piano", "clarinet", "strings", "double bass"],
-        false,
-    ),
-    genre(
-        "soul",
-        &["soul", "r&b", "motown", "gospel"],
-        92.0,
-        &["electric piano", "tenor sax", "bass", "drums", "organ"],
-        true,
-    ),
-    genre(
-        "funk pop",
-        &["funk", "disco"],
-        112.0,
-        &["electric piano", "brass", "bass", "drums"],
-        true,
-    ),
-    genre(
-        "classical",
-        &["classical", "sonata", "baroque", "nocturne", "chamber"],
-        80.0,
-        &["piano", "violin", "cello"],
-        false,
-    ),
-    genre(
-        "lullaby",
-        &["lullaby", "cradle", "bedtime"],
-        66.0,
-        &["music box", "harp", "soft strings"],
-        false,
-    ),
-    genre(
-        "pop",
-        &["pop", "song", "radio", "dance", "party", "summer"],
-        112.0,
-        &[
-            "piano",
-            "voice",
-            "electric guitar",
-            "soft strings",
-            "bass",
-            "drums",
-        ],
-        false,
     ),
 ];
 
@@ -369,20 +217,6 @@ pub(super) const INSTRUMENTS: [(&str, &str); 40] = [
     ("drum", "drums"),
 ];
 
-/// Chord loops as degrees of the scale, 0 being the tonic: two for each mode and part of the song.
-pub(super) const MAJOR_VERSE: [[usize; 4]; 4] =
-    [[0, 5, 3, 4], [0, 3, 0, 4], [0, 2, 3, 4], [0, 4, 5, 3]];
-pub(super) const MAJOR_CHORUS: [[usize; 4]; 4] =
-    [[3, 4, 0, 5], [0, 4, 5, 3], [5, 3, 0, 4], [3, 0, 4, 5]];
-pub(super) const MINOR_VERSE: [[usize; 4]; 4] =
-    [[0, 5, 2, 6], [0, 3, 5, 4], [0, 6, 5, 6], [0, 5, 3, 4]];
-pub(super) const MINOR_CHORUS: [[usize; 4]; 4] =
-    [[5, 6, 0, 0], [5, 2, 6, 0], [0, 5, 2, 6], [3, 0, 5, 4]];
-
-/// The two bars that lead from a verse into what follows.
-pub(super) const MAJOR_TURN: [usize; 2] = [1, 4];
-pub(super) const MINOR_TURN: [usize; 2] = [3, 4];
-
 const fn mood(
     name: &'static str,
     words: &'static [&'static str],
@@ -396,21 +230,5 @@ const fn mood(
         minor,
         tempo,
         push,
-    }
-}
-
-const fn genre(
-    name: &'static str,
-    words: &'static [&'static str],
-    tempo: f64,
-    band: &'static [&'static str],
-    sevenths: bool,
-) -> Genre {
-    Genre {
-        name,
-        words,
-        tempo,
-        band,
-        sevenths,
     }
 }

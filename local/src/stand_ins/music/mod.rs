@@ -6,6 +6,7 @@ mod drums;
 pub mod font;
 mod master;
 mod melody;
+mod reading;
 mod score;
 mod song;
 mod style;
