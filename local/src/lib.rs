@@ -22,6 +22,7 @@ mod token;
 
 pub mod moto;
 pub mod redis;
+pub mod stand_ins;
 
 pub use error::{HarnessError, Result};
 pub use log::Log;
