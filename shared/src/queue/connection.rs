@@ -219,7 +219,10 @@ async fn by<T>(
 }
 
 fn is_worth_a_new_connection(error: &RedisError) -> bool {
-    error.is_timeout() || error.is_io_error() || error.is_connection_dropped() || is_read_only(error)
+    error.is_timeout()
+        || error.is_io_error()
+        || error.is_connection_dropped()
+        || is_read_only(error)
 }
 
 /// Of a server that was the master before a failover.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared::event::EventKind;
 use shared::job::{JobId, JobStatus};
-use shared::queue::{Acquired, Failed, Held, Next, Spent};
+use shared::queue::{Acquired, Failed, Held, Holder, Next, Spent};
 use shared::stage::Stage;
 
 use crate::rig::{NOW, Rig, SPENT, error, new_job, stale};

@@ -1,6 +1,5 @@
 //! Enqueue, cancel, delete, restore.
 
-use chrono::TimeDelta;
 use redis::Cmd;
 use shared::job::{JobId, JobStatus, UserId};
 use shared::queue::{Acquired, Cancelled, Deleted, Enqueued, Held, Policy, Queue, QueueError};

@@ -1,14 +1,13 @@
-//! Progress and report: what a model service says.
+//! Progress: a model is at work.
 
 use std::time::Duration;
 
-use redis::Cmd;
 use shared::event::EventKind;
-use shared::job::{Fence, JobId, JobStatus, Progress, RenderKey};
-use shared::queue::{Heartbeat, Held, Holder, Parked, Reported, Spent};
+use shared::job::{Fence, JobId, Progress};
+use shared::queue::Heartbeat;
 use shared::stage::Stage;
 
-use crate::rig::{LONG, NOW, Rig, error, track};
+use crate::rig::{LONG, Rig};
 
 fn half() -> Progress {
     Progress {
@@ -17,10 +16,6 @@ fn half() -> Progress {
         percentage: 50,
         message: "the \"chorus\"".to_owned(),
     }
-}
-
-async fn render(rig: &Rig, id: JobId) -> RenderKey {
-    rig.job(id).await.job.render_key(Stage::Audio)
 }
 
 #[tokio::test]
@@ -88,7 +83,9 @@ async fn progress_refuses_a_stale_fence() {
         .await;
     assert_eq!(said, Heartbeat::Stale);
     let other = Fence("1".to_owned());
-    let said = rig.progress(holder.id, Some(&other), Some(&half()), LONG).await;
+    let said = rig
+        .progress(holder.id, Some(&other), Some(&half()), LONG)
+        .await;
     assert_eq!(said, Heartbeat::Stale);
     assert_eq!(rig.job(holder.id).await.job.progress, None);
 }
@@ -133,4 +130,20 @@ async fn a_heartbeat_may_ask_for_less_time_than_before() {
         .await
         .unwrap();
     assert!(due <= 20_000, "{due}");
+}
+
+#[tokio::test]
+async fn a_heartbeat_without_figures_only_keeps_the_lease() {
+    let rig = Rig::start();
+    let holder = rig.parked("a").await;
+    rig.progress(holder.id, None, Some(&half()), LONG).await;
+    let before = rig.job(holder.id).await;
+    let lease = rig.queue.keys().lease();
+    rig.let_pass(lease.clone(), holder.id).await;
+    let said = rig
+        .progress(holder.id, Some(&holder.fence), None, LONG)
+        .await;
+    assert_eq!(said, Heartbeat::Ok);
+    assert!(rig.due_in(lease, holder.id).await.unwrap() > 590_000);
+    assert_eq!(rig.job(holder.id).await, before);
 }

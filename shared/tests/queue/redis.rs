@@ -31,7 +31,9 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .expect("redis-server is not installed");
-        let log = BufReader::new(child.stdout.take()?);
+        let log = child.stdout.take();
+        let server = Self { port, child };
+        let log = BufReader::new(log?);
         let (told, ready) = mpsc::channel();
         // Reads on to the end: a full pipe would stop the server.
         std::thread::spawn(move || {
@@ -41,7 +43,6 @@ impl Server {
                 }
             }
         });
-        let server = Self { port, child };
         ready
             .recv_timeout(Duration::from_secs(10))
             .is_ok()

@@ -197,7 +197,7 @@ async fn a_job_whose_audio_came_early_does_not_expire_as_unstarted() {
         Reported::Ok
     );
     assert_eq!(rig.due_in(rig.queue.keys().start_by(), id).await, None);
-    let holder: Holder = rig.take().await;
+    let holder = rig.take().await;
     rig.release(&holder, NOW, "x", Spent::default()).await;
     assert_eq!(rig.expire().await.outcome, 0);
 }

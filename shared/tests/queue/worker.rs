@@ -1,15 +1,12 @@
-//! Acquire, advance, park, complete, fail, release.
+//! Acquire, advance, park, complete.
 
-use std::time::Duration;
-
-use shared::event::EventKind;
-use shared::job::{Fence, JobId, JobStatus};
-use shared::queue::{Acquired, Failed, Held, Holder, Next, Parked, Queue, Redis, Spent};
+use shared::job::{JobId, JobStatus};
+use shared::queue::{Acquired, Held, Holder, Parked, Queue, Redis};
 use shared::stage::Stage;
 
 use crate::check::check;
 use crate::proxy::Proxy;
-use crate::rig::{LONG, NOW, Rig, error, new_job, track};
+use crate::rig::{LONG, Rig, SPENT, new_job, stale, track};
 
 #[tokio::test]
 async fn nobody_is_given_a_job_where_none_waits() {
