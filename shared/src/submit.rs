@@ -25,8 +25,7 @@ const LINE_FULL: Duration = Duration::from_secs(60);
 
 impl Catalogue for config::Models {
     fn max_seconds(&self, model: &str) -> Option<u32> {
-        let known = self.get(model)?;
-        matches!(known.planner, config::Planner::Jen1).then_some(known.max_seconds)
+        self.get(model).map(|known| known.max_seconds)
     }
 
     fn default_model(&self) -> &str {

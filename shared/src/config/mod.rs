@@ -28,7 +28,6 @@ pub struct Config {
     pub jen1_url: Option<Address>,
     pub muscgen_url: Option<Address>,
     pub ollama_url: Option<Address>,
-    pub ollama_model: Option<String>,
     /// `API_URL` with `ORCHESTRATOR_TOKEN`.
     pub api: Option<Api>,
     pub public_url: Option<Address>,
@@ -73,7 +72,6 @@ impl Config {
         let jen1_url = from.optional("JEN1_URL", values::web_address);
         let muscgen_url = from.optional("MUSCGEN_URL", values::web_address);
         let ollama_url = from.optional("OLLAMA_URL", values::web_address);
-        let ollama_model = from.optional("OLLAMA_MODEL", |text| Ok(text.to_owned()));
         let api_url = from.optional("API_URL", values::web_address);
         let token = from.optional("ORCHESTRATOR_TOKEN", |text| Ok(Secret::new(text)));
         let public_url = from.optional("PUBLIC_URL", values::web_address);
@@ -120,7 +118,6 @@ impl Config {
             jen1_url,
             muscgen_url,
             ollama_url,
-            ollama_model,
             api: api_url.zip(token).map(|(url, token)| Api { url, token }),
             public_url,
             keys: keys?,

@@ -9,7 +9,6 @@ use serde::Deserialize;
 #[serde(rename_all = "lowercase")]
 pub enum Planner {
     Jen1,
-    Ollama,
 }
 
 /// Who turns a plan into audio.
@@ -54,7 +53,7 @@ impl Models {
         let models: BTreeMap<String, Model> = serde_json::from_str(text).map_err(|error| {
             let place = (error.line(), error.column());
             format!(
-                "must be a JSON object of name to planner (jen1, ollama), generator (muscgen), maxSeconds; see line {}, column {}",
+                "must be a JSON object of name to planner (jen1), generator (muscgen), maxSeconds; see line {}, column {}",
                 place.0, place.1
             )
         })?;
@@ -85,9 +84,9 @@ mod tests {
 
     #[test]
     fn models_are_read_from_json() {
-        let text = r#"{"short": {"planner": "ollama", "generator": "muscgen", "maxSeconds": 60}}"#;
+        let text = r#"{"short": {"planner": "jen1", "generator": "muscgen", "maxSeconds": 60}}"#;
         let models = Models::parse(text).unwrap();
-        assert_eq!(models.get("short").unwrap().planner, Planner::Ollama);
+        assert_eq!(models.get("short").unwrap().planner, Planner::Jen1);
         assert_eq!(models.default_name(), "short");
         assert!(models.get("jen1").is_none());
     }
@@ -95,6 +94,7 @@ mod tests {
     #[test]
     fn models_that_could_not_work_are_refused() {
         for text in [
+            r#"{"x": {"planner": "nobody", "generator": "muscgen", "maxSeconds": 60}}"#,
             "",
             "[]",
             "{}",

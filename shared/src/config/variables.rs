@@ -49,9 +49,8 @@ pub const VARIABLES: &[Variable] = &[
     optional(
         "OLLAMA_URL",
         "",
-        "Base address of Ollama, for models planned by it",
+        "Base address of Ollama; `GET /compose` tells whether it answers",
     ),
-    optional("OLLAMA_MODEL", "", "Ollama's model"),
     optional(
         "API_URL",
         "",
@@ -95,7 +94,7 @@ pub const VARIABLES: &[Variable] = &[
     defaulted(
         "MODELS",
         r#"{"jen1":{"planner":"jen1","generator":"muscgen","maxSeconds":300}}"#,
-        "What `model` may be: name → planner (`jen1`, `ollama`), generator (`muscgen`), maxSeconds",
+        "What `model` may be: name → planner (`jen1`), generator (`muscgen`), maxSeconds",
     ),
     optional(
         "MODEL_HOSTS",

@@ -6,11 +6,10 @@ use shared::config::Config;
 use crate::template::{Function, Template};
 
 /// What somebody who deploys may give.
-const GIVEN: [(&str, &str); 8] = [
+const GIVEN: [(&str, &str); 7] = [
     ("MuscgenUrl", "https://muscgen.example.com/api"),
     ("Jen1Url", "https://jen1.example.com"),
     ("OllamaUrl", "http://ollama.example.com:11434"),
-    ("OllamaModel", "llama"),
     (
         "Models",
         r#"{"jen1":{"planner":"jen1","generator":"muscgen","maxSeconds":60}}"#,
