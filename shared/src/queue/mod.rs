@@ -36,6 +36,8 @@ pub const LEASE: Duration = Duration::from_secs(30);
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How often one audio may be taken for `finish` before the attempt has failed.
 pub const FINISH_TAKES: u32 = 3;
+/// No job lives longer before it ends: `finishBy` with room to spare.
+const LONGEST_LIFE: Duration = Duration::from_secs(48 * 3600);
 /// The caller of a transition settles at once; the sweep leaves it that long.
 const SETTLE_GRACE: Duration = Duration::from_secs(5);
 
@@ -52,6 +54,8 @@ pub struct Policy {
     pub events: usize,
     /// Milliseconds an ended and settled job stays in Redis.
     pub retention_ms: u64,
+    /// Milliseconds a job stays in the lists: longer than it lives and is retained.
+    pub list_ms: u64,
     /// Milliseconds before the sweep settles what its caller should have settled.
     pub settle_ms: u64,
 }
@@ -65,6 +69,7 @@ impl Policy {
             max_queued,
             events: crate::event::KEPT,
             retention_ms: millis(retention),
+            list_ms: millis(2 * retention.max(LONGEST_LIFE)),
             settle_ms: millis(SETTLE_GRACE),
         }
     }

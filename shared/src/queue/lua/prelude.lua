@@ -41,10 +41,10 @@ end
 
 -- Into a list of jobs by age. Long forgotten jobs leave it, a few with each new entry; a list that nobody adds to goes as a whole.
 local function enlist(list, id, created_ms)
-  local old = redis.call('ZRANGEBYSCORE', list, '-inf', now - 2 * policy.retention_ms, 'LIMIT', 0, 16)
+  local old = redis.call('ZRANGEBYSCORE', list, '-inf', now - policy.list_ms, 'LIMIT', 0, 16)
   if #old > 0 then redis.call('ZREM', list, unpack(old)) end
   redis.call('ZADD', list, created_ms, id)
-  redis.call('PEXPIRE', list, 2 * policy.retention_ms)
+  redis.call('PEXPIRE', list, policy.list_ms)
 end
 
 local function set_status(id, job, status)
