@@ -22,7 +22,7 @@ use crate::process::{Death, Household, Kept, Program};
 use crate::pump::{Pump, Source, Sqs, Stream};
 use crate::redis::Redis;
 use crate::sweep;
-use crate::token::{fresh_secret, mint_for};
+use crate::token::{fresh_secret, mint};
 
 /// Long enough for any test or session; only service roles may hold such a token.
 const SERVICE_TOKEN_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -114,12 +114,7 @@ impl Stack {
                 jen1: jen1.url(),
                 muscgen: muscgen.url(),
                 secret: &secret,
-                orchestrator_token: &mint_for(
-                    &secret,
-                    "orchestrator",
-                    "harness",
-                    SERVICE_TOKEN_LIFE,
-                )?,
+                orchestrator_token: &mint(&secret, "orchestrator", "harness", SERVICE_TOKEN_LIFE)?,
                 artifacts: &artifacts,
             },
         );
@@ -248,7 +243,7 @@ impl Stack {
 
     /// A token for `sub`, good for an hour.
     pub fn token(&self, role: &str, sub: &str) -> Result<String> {
-        mint_for(&self.secret, role, sub, Duration::from_secs(3600))
+        mint(&self.secret, role, sub, Duration::from_secs(3600))
     }
 
     /// The one log file.
