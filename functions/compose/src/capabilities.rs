@@ -17,9 +17,11 @@ use uuid::Uuid;
 /// How long an answer about the services is good for: asking is not probing.
 const FRESH: Duration = Duration::from_secs(30);
 
+type Services = BTreeMap<&'static str, Service>;
+
 /// What the services answered last. One probe runs at a time; the others wait for it.
 #[derive(Clone, Default)]
-pub(crate) struct Probed(Arc<Mutex<Option<(Instant, BTreeMap<&'static str, Service>)>>>);
+pub(crate) struct Probed(Arc<Mutex<Option<(Instant, Services)>>>);
 
 #[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -42,7 +44,7 @@ pub(crate) struct Capabilities {
     models: BTreeMap<String, Model>,
     limits: BTreeMap<&'static str, usize>,
     defaults: serde_json::Value,
-    services: BTreeMap<&'static str, Service>,
+    services: Services,
 }
 
 impl Capabilities {
@@ -71,7 +73,7 @@ impl Capabilities {
 }
 
 impl Probed {
-    async fn services(&self, clients: &Clients) -> BTreeMap<&'static str, Service> {
+    async fn services(&self, clients: &Clients) -> Services {
         let mut last = self.0.lock().await;
         if let Some((at, services)) = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
             tracing::debug!(
@@ -86,7 +88,7 @@ impl Probed {
     }
 }
 
-async fn probe(clients: &Clients) -> BTreeMap<&'static str, Service> {
+async fn probe(clients: &Clients) -> Services {
     let id = Uuid::now_v7().to_string();
     let out = Outgoing {
         request_id: id,

@@ -35,8 +35,8 @@ struct Inner {
 }
 
 enum Server {
-    Single(Client),
-    Cluster(ClusterClient),
+    Single(Box<Client>),
+    Cluster(Box<ClusterClient>),
 }
 
 #[derive(Default)]
@@ -94,9 +94,9 @@ impl Redis {
                 .response_timeout(RESPONSE_TIMEOUT)
                 .overall_response_timeout(Some(RESPONSE_TIMEOUT * 2))
                 .retries(1);
-            Server::Cluster(builder.build()?)
+            Server::Cluster(Box::new(builder.build()?))
         } else {
-            Server::Single(Client::open(info)?)
+            Server::Single(Box::new(Client::open(info)?))
         };
         let current = Mutex::new(Current::default());
         Ok(Self {
