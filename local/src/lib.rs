@@ -24,6 +24,7 @@ pub mod api;
 pub mod demo;
 pub mod moto;
 pub mod redis;
+pub mod stand_ins;
 pub mod up;
 
 pub use error::{HarnessError, Result};

@@ -46,9 +46,12 @@ pub(crate) fn upload(work: &Work<'_>, callback: &Callback) -> Option<Upload> {
     Some(Upload {
         url: base.at(&audio_path(work.job.id)),
         method: "PUT".to_owned(),
-        headers: BTreeMap::from([(
-            "Authorization".to_owned(),
-            format!("Bearer {}", callback.token),
-        )]),
+        headers: BTreeMap::from([
+            (
+                "Authorization".to_owned(),
+                format!("Bearer {}", callback.token),
+            ),
+            ("X-Request-Id".to_owned(), work.job.request_id.clone()),
+        ]),
     })
 }

@@ -12,14 +12,17 @@ use redis::{
     ProtocolVersion, RedisError, RedisFuture, ScriptInvocation, ServerErrorKind, Value,
 };
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::queue::QueueError;
 
 /// An answer later than this is no answer.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
-/// TCP, TLS and handshake together. With one retry a caller hears of a dead Redis in under 2 s.
+/// TCP, TLS and handshake together.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(700);
+/// A caller hears of a dead Redis by then, with its one retry, and also when many callers wait for one new connection.
+const DEADLINE: Duration = Duration::from_millis(1900);
 /// A connection that rested longer by the wall clock may have been frozen with its Lambda.
 const IDLE_LIMIT: Duration = Duration::from_secs(20);
 
@@ -124,20 +127,31 @@ impl Redis {
 
     /// Safe because each of our scripts and commands may be sent twice.
     async fn retry_once<T: FromRedisValue>(&self, call: Call<'_>) -> Result<T, QueueError> {
-        let first = self.connection().await;
-        let (connection, number) = first.map_err(QueueError::OutOfReach)?;
-        match call.send(connection).await {
-            Err(error) if is_worth_a_new_connection(&error) => {
-                self.drop_connection(number).await;
-                let (connection, number) = self.connection().await?;
-                let second = call.send(connection).await;
-                if second.as_ref().is_err_and(is_worth_a_new_connection) {
-                    self.drop_connection(number).await;
-                }
-                Ok(second?)
-            }
-            answer => Ok(answer?),
+        let deadline = Instant::now() + DEADLINE;
+        let opened = by(deadline, self.connection()).await;
+        let (connection, number) = opened.map_err(QueueError::OutOfReach)?;
+        let first = match by(deadline, call.send(connection)).await {
+            Err(error) if is_worth_a_new_connection(&error) => error,
+            answer => return Ok(answer?),
+        };
+        let second = by(deadline, self.send_anew(number, call)).await;
+        // What the first call did may be unknown: that the second was refused must not hide it.
+        let refused = is_read_only(&first);
+        second.map_err(|second| if refused { second } else { first }.into())
+    }
+
+    async fn send_anew<T: FromRedisValue>(
+        &self,
+        dead: u64,
+        call: Call<'_>,
+    ) -> Result<T, RedisError> {
+        self.drop_connection(dead).await;
+        let (connection, number) = self.connection().await?;
+        let answer = call.send(connection).await;
+        if answer.as_ref().is_err_and(is_worth_a_new_connection) {
+            self.drop_connection(number).await;
         }
+        answer
     }
 
     async fn connection(&self) -> Result<(Connection, u64), RedisError> {
@@ -196,11 +210,24 @@ fn timed_out() -> RedisError {
     std::io::Error::from(std::io::ErrorKind::TimedOut).into()
 }
 
+async fn by<T>(
+    deadline: Instant,
+    call: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, RedisError> {
+    let answer = tokio::time::timeout_at(deadline, call).await;
+    answer.map_err(|_| timed_out())?
+}
+
 fn is_worth_a_new_connection(error: &RedisError) -> bool {
     error.is_timeout()
         || error.is_io_error()
         || error.is_connection_dropped()
-        || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+        || is_read_only(error)
+}
+
+/// Of a server that was the master before a failover.
+fn is_read_only(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
 }
 
 fn take_cluster_flag(address: &str) -> Result<(String, bool), RedisError> {

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use uuid::Uuid;
+
 use crate::job::{JobId, TenantId, UserId};
 
 /// Whose list: one user's, or everybody's (for admins). `*` can be no user's name.
@@ -140,6 +142,11 @@ impl Keys {
             None => self.key(format_args!("by_user:{owner}")),
             Some(filter) => self.key(format_args!("by_user:{owner}:{filter}")),
         }
+    }
+
+    /// string: what one call of `acquire` was answered, for 60 s.
+    pub fn call(&self, call: Uuid) -> String {
+        self.key(format_args!("call:{call}"))
     }
 
     /// zset: long-polling callers → ms when they give up.

@@ -96,7 +96,8 @@ impl Queue {
     /// Status and number of the newest event; `None` for an unknown job. As cheap as a read can be.
     pub async fn glance(&self, id: JobId) -> Result<Option<(JobStatus, u64)>, QueueError> {
         let mut pipe = redis::pipe();
-        pipe.hmget(self.keys.job(id), &["status", "event_base"])
+        pipe.atomic()
+            .hmget(self.keys.job(id), &["status", "event_base"])
             .llen(self.keys.events(id));
         let (fields, logged): ((Option<String>, Option<u64>), u64) = self.redis.pipe(&pipe).await?;
         let Some(status) = fields.0 else {
@@ -118,7 +119,8 @@ impl Queue {
             rest: serde_json::Map<String, serde_json::Value>,
         }
         let mut pipe = redis::pipe();
-        pipe.hmget(self.keys.job(id), &["status", "event_base"])
+        pipe.atomic()
+            .hmget(self.keys.job(id), &["status", "event_base"])
             .lrange(self.keys.events(id), 0, -1);
         let (fields, texts): ((Option<String>, Option<u64>), Vec<String>) =
             self.redis.pipe(&pipe).await?;

@@ -97,6 +97,8 @@ struct RawAcquired {
     fence: Option<String>,
     fields: Option<Fields>,
     request: Option<String>,
+    #[serde(default)]
+    logged: u64,
 }
 
 impl Queue {
@@ -124,7 +126,7 @@ impl Queue {
         let raw = answer.outcome;
         let outcome = match (raw.outcome.as_str(), raw.id, raw.fence, raw.fields) {
             ("job", Some(id), Some(fence), Some(fields)) => {
-                let job = Box::new(record::parse(id, &fields, 0)?);
+                let job = Box::new(record::parse(id, &fields, raw.logged)?);
                 Acquired::Job(
                     job,
                     Holder {

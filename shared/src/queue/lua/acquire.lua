@@ -1,16 +1,18 @@
 #!lua flags=allow-oom
 -- Gives a worker the best job that may run: one to finish first, else the first of the first tenant in `ready`.
 -- Args: call (id of this call: a repeat gets the same answer for 60 s), nonce, lease_ms, finish_ms, finish_takes
--- Returns: outcome job | empty | saturated | held; with a job: id, fence, fields, request
+-- Returns: outcome job | empty | saturated | held; with a job: id, fence, fields, request, logged (events kept)
 local kept = redis.call('GET', key('call', a.call))
 if kept then return kept end
 reap(16)
 promote(16)
-
 local function give(id, job)
+  set_status(id, job, 'processing')
+  log(id, job, 'job:status', {reason = 'acquired'})
   job.fence = redis.call('HINCRBY', key('clock'), 'fence', 1) .. '-' .. a.nonce
   redis.call('HSET', key('job', id), 'fence', job.fence)
-  local text = answer({outcome = 'job', id = id, fence = job.fence, fields = load(id), request = redis.call('GET', key('request', id)) or nil})
+  local request, logged = redis.call('GET', key('request', id)) or nil, redis.call('LLEN', key('events', id))
+  local text = answer({outcome = 'job', id = id, fence = job.fence, fields = load(id), request = request, logged = logged})
   redis.call('SET', key('call', a.call), text, 'PX', 60000)
   return text
 end
@@ -40,7 +42,6 @@ for _ = 1, 16 do
     redis.call('ZREM', key('start_by'), id)
     redis.call('HSETNX', key('job', id), 'started_ms', now)
     add_usage(id, {queue_ms = math.max(0, now - job.queued_ms)})
-    set_status(id, job, 'processing')
     local run = job.generation .. '.' .. job.attempt
     if job.charged ~= run then -- a job given back unused is not charged twice
       local v = 'v' .. math.floor(tonumber(score) / LEVEL)
@@ -51,7 +52,6 @@ for _ = 1, 16 do
       redis.call('HSET', key('tenant', tenant), v, all + math.ceil(job.cost / weight))
       redis.call('HSET', key('job', id), 'charged', run)
     end
-    log(id, job, 'job:status', {reason = 'acquired'})
     refresh(tenant)
     return give(id, job)
   end

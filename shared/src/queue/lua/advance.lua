@@ -3,7 +3,7 @@
 -- Args: id, fence, to (audio | finish), lease_ms, usage {name: ms}
 -- Returns: outcome ok | stale
 local job = held(a.id, a.fence)
-if not job or RANK[job.stage] > RANK[a.to] then return answer({outcome = 'stale'}) end
+if not job or job.parked or RANK[job.stage] > RANK[a.to] then return answer({outcome = 'stale'}) end
 if job.stage == a.to then return answer({outcome = 'ok'}) end -- sent twice
 job.stage = a.to
 redis.call('HSET', key('job', a.id), 'stage', a.to)

@@ -15,9 +15,11 @@ if outcome ~= 'enqueued' then return answer({outcome = outcome}) end
 local order = a.created_ms * 64
 local job = {tenant = a.tenant, user = a.user, status = 'queued', stage = 'plan', attempt = 1, level = a.level, created_ms = a.created_ms}
 if a.restored then
-  job.stage = a.restored.stage
+  -- A worker that finds the audio in the store advances by itself.
+  job.stage = a.restored.stage == 'finish' and 'audio' or a.restored.stage
+  job.generation = a.restored.generation
   -- A log that grew slower than one event a millisecond never gets the same number twice.
-  redis.call('HSET', key('job', a.id), 'event_base', math.max(0, now - a.created_ms), 'generation', a.restored.generation)
+  job.event_base = math.max(0, now - a.created_ms)
 else
   order = math.max(order, tonumber(redis.call('HGET', key('clock'), 'order') or 0) + 1)
   redis.call('HSET', key('clock'), 'order', order)
@@ -30,8 +32,8 @@ redis.call('SET', key('request', a.id), a.request)
 if job.stage == 'plan' then redis.call('ZADD', key('start_by'), a.start_by_ms, a.id) end -- a restored job with a plan had started
 redis.call('ZADD', key('finish_by'), a.finish_by_ms, a.id)
 for _, owner in ipairs({a.user, '*'}) do
-  redis.call('ZADD', key('by_user', owner), a.created_ms, a.id)
-  for _, tag in ipairs(a.tags or {}) do redis.call('ZADD', key('by_user', owner, '#' .. tag), a.created_ms, a.id) end
+  enlist(key('by_user', owner), a.id, a.created_ms)
+  for _, tag in ipairs(a.tags) do enlist(key('by_user', owner, '#' .. tag), a.id, a.created_ms) end
 end
 set_status(a.id, job, 'queued')
 stand(a.id, job)

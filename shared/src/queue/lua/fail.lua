@@ -10,6 +10,5 @@ local speaks = job.status == 'processing' and (a.fence and job.fence == a.fence 
 if not speaks then return answer({outcome = 'stale'}) end
 a.error.stage = a.error.stage or job.stage
 add_usage(a.id, a.usage)
-if job.parked then add_usage(a.id, {[job.stage .. '_ms'] = math.max(0, now - job.parked_ms)}) end
 fail_attempt(a.id, job, a.error, a.delay_ms, a.change)
 return answer({outcome = job.status})

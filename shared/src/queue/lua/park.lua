@@ -3,9 +3,14 @@
 -- Args: id, fence, stage, deadline_ms, usage
 -- Returns: outcome ok | moved_on (its report came first) | stale
 local job = load(a.id)
-if job and not TERMINAL[job.status] then add_usage(a.id, a.usage) end
-if job and (TERMINAL[job.status] or RANK[job.stage] > RANK[a.stage]) then return answer({outcome = 'moved_on'}) end
-if not held(a.id, a.fence) then return answer({outcome = 'stale'}) end
+if job and TERMINAL[job.status] then return answer({outcome = 'moved_on'}) end
+if job and RANK[job.stage] > RANK[a.stage] then
+  add_usage(a.id, a.usage)
+  return answer({outcome = 'moved_on'})
+end
+if not held(a.id, a.fence) or job.stage ~= a.stage then return answer({outcome = 'stale'}) end
+if job.parked then return answer({outcome = 'ok'}) end -- sent twice
+add_usage(a.id, a.usage)
 redis.call('HSET', key('job', a.id), 'parked', 1, 'parked_ms', now)
 redis.call('ZADD', key('lease'), now + a.deadline_ms, a.id)
 log(a.id, job, 'job:status', {reason = 'parked'})

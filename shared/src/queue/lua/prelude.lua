@@ -39,17 +39,26 @@ local function log(id, job, kind, extra)
   redis.call('HSET', key('job', id), 'updated_ms', now)
 end
 
+-- Into a list of jobs by age. Long forgotten jobs leave it, a few with each new entry; a list that nobody adds to goes as a whole.
+local function enlist(list, id, created_ms)
+  local old = redis.call('ZRANGEBYSCORE', list, '-inf', now - 2 * policy.retention_ms, 'LIMIT', 0, 16)
+  if #old > 0 then redis.call('ZREM', list, unpack(old)) end
+  redis.call('ZADD', list, created_ms, id)
+  redis.call('PEXPIRE', list, 2 * policy.retention_ms)
+end
+
 local function set_status(id, job, status)
   for _, owner in ipairs({job.user, '*'}) do
     redis.call('ZREM', key('by_user', owner, job.status), id)
-    redis.call('ZADD', key('by_user', owner, status), job.created_ms, id)
+    enlist(key('by_user', owner, status), id, job.created_ms)
   end
   job.status = status
   redis.call('HSET', key('job', id), 'status', status)
 end
 
--- Takes the job out of every place where a live job can stand.
+-- Takes the job out of every place where a live job can stand. What a model had of it counts as used.
 local function lift(id, job)
+  if job.parked then add_usage(id, {[job.stage .. '_ms'] = math.max(0, now - job.parked_ms)}) end
   for _, name in ipairs({'lease', 'delayed', 'finish'}) do redis.call('ZREM', key(name), id) end
   redis.call('ZREM', key('run', job.tenant), id)
   redis.call('ZREM', key('q', job.tenant), id)
@@ -75,10 +84,12 @@ local function stand(id, job)
   redis.call('ZADD', key('q', job.tenant), job.level * LEVEL + job.order, id)
 end
 
--- Back to `queued`, now or after a delay.
+-- Back to `queued`, now or after a delay. What only has to be finished needs no slot and stands in no line.
 local function requeue(id, job, delay_ms)
   set_status(id, job, 'queued')
-  if (delay_ms or 0) > 0 then
+  if job.stage == 'finish' then
+    redis.call('ZADD', key('finish'), now + delay_ms, id)
+  elseif delay_ms > 0 then
     redis.call('HSET', key('job', id), 'delayed_ms', now + delay_ms, 'queued_ms', now)
     redis.call('ZADD', key('delayed'), now + delay_ms, id)
   else
@@ -101,19 +112,19 @@ end
 
 -- Ends the attempt: another one follows after the delay, or the job has failed for good.
 local function fail_attempt(id, job, error, delay_ms, change)
-  lift(id, job)
   redis.call('SET', key('outcome', id), cjson.encode(error))
   if not error.retryable or tonumber(job.attempt) >= tonumber(job.max_attempts) then
     if error.retryable then redis.call('ZADD', key('dead'), now, id) end
     return finish(id, job, 'failed', {error = error})
   end
+  lift(id, job)
   for name, value in pairs(change or {}) do
     job[name] = value
     redis.call('HSET', key('job', id), name, value)
   end
-  log(id, job, 'job:error', {error = error})
-  job.attempt = redis.call('HINCRBY', key('job', id), 'attempt', 1)
   requeue(id, job, delay_ms)
+  log(id, job, 'job:error', {error = error})
+  redis.call('HINCRBY', key('job', id), 'attempt', 1)
   refresh(job.tenant)
 end
 

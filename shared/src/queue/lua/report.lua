@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- A model has delivered; what it delivered is stored already. Accepted wherever a live job of that render key stands.
--- Args: id, stage (plan | audio), render? (none: a role token, while a model holds the job), usage
+-- Args: id, stage (plan | audio), render? (none: a role token, while a model holds the job)
 -- Returns: outcome ok | repeat | wrong_render | not_parked | ended | unknown
 local job = load(a.id)
 if not job then return answer({outcome = 'unknown'}) end
@@ -9,7 +9,6 @@ if a.render and a.render ~= render then return answer({outcome = 'wrong_render'}
 if job.status == 'completed' or not TERMINAL[job.status] and RANK[job.stage] > RANK[a.stage] then return answer({outcome = 'repeat'}) end
 if TERMINAL[job.status] then return answer({outcome = 'ended'}) end
 if not a.render and not (job.parked and job.stage == a.stage) then return answer({outcome = 'not_parked'}) end
-if job.parked_ms and job.parked then add_usage(a.id, {[a.stage .. '_ms'] = math.max(0, now - job.parked_ms)}) end
 lift(a.id, job)
 redis.call('ZREM', key('start_by'), a.id)
 if a.stage == 'audio' then

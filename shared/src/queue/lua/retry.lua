@@ -4,8 +4,9 @@
 -- Returns: outcome ok | completed | live | unknown
 local job = load(a.id)
 if not job then return answer({outcome = 'unknown'}) end
-if not TERMINAL[job.status] then return answer({outcome = tonumber(job.generation) == a.generation and 'ok' or 'live'}) end
 if job.status == 'completed' then return answer({outcome = 'completed'}) end
+if tonumber(job.generation) >= a.generation then return answer({outcome = 'ok'}) end -- sent twice
+if not TERMINAL[job.status] then return answer({outcome = 'live'}) end
 for _, name in ipairs({'job', 'request', 'events'}) do redis.call('PERSIST', key(name, a.id)) end
 for _, name in ipairs({'outbox', 'dead'}) do redis.call('ZREM', key(name), a.id) end
 redis.call('DEL', key('outcome', a.id))

@@ -12,10 +12,4 @@ if a.again_ms then
 end
 redis.call('ZREM', key('outbox'), a.id)
 for _, name in ipairs({'job', 'request', 'outcome', 'events'}) do redis.call('PEXPIRE', key(name, a.id), policy.retention_ms) end
-for _, owner in ipairs({job.user, '*'}) do -- lists are trimmed a little with each job that ends
-  for _, list in ipairs({key('by_user', owner), key('by_user', owner, job.status)}) do
-    local old = redis.call('ZRANGEBYSCORE', list, '-inf', now - 2 * policy.retention_ms, 'LIMIT', 0, 16)
-    if #old > 0 then redis.call('ZREM', list, unpack(old)) end
-  end
-end
 return answer({outcome = 'ok'})

@@ -1,0 +1,15 @@
+//! Stand-ins for the two model services, so that everything runs on one machine without a GPU. Reading order: `jen1`
+//! (narrative → plan), `muscgen` (plan → audio), `music` (how a plan is played), then what both share: `faults` and `calls`
+//! (told to fail, and what was asked), `exchange` (one call as it comes in), `report` (callbacks), `serve` (the process).
+
+pub mod calls;
+pub mod exchange;
+pub mod faults;
+pub mod jen1;
+pub mod muscgen;
+pub mod music;
+pub mod report;
+pub mod serve;
+
+#[cfg(test)]
+mod testing;

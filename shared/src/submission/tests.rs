@@ -1,0 +1,163 @@
+use super::*;
+use serde_json::json;
+
+struct Two;
+
+impl Catalogue for Two {
+    fn max_seconds(&self, model: &str) -> Option<u32> {
+        match model {
+            "jen1" => Some(300),
+            "short" => Some(20),
+            _ => None,
+        }
+    }
+
+    fn default_model(&self) -> &str {
+        "jen1"
+    }
+}
+
+fn parse(body: Value) -> Result<Submission, Vec<FieldError>> {
+    Submission::parse(body, &Two)
+}
+
+fn refused(body: Value) -> Vec<(String, &'static str)> {
+    parse(body)
+        .unwrap_err()
+        .into_iter()
+        .map(|e| (e.pointer, e.code))
+        .collect()
+}
+
+fn one(pointer: &str, code: &'static str) -> Vec<(String, &'static str)> {
+    vec![(pointer.to_owned(), code)]
+}
+
+#[test]
+fn a_narrative_is_enough() {
+    let ok = parse(json!({"narrative": "rain"})).unwrap();
+    assert_eq!(
+        (ok.duration, ok.model.as_str(), ok.seed_fixed),
+        (30, "jen1", false)
+    );
+}
+
+#[test]
+fn the_longest_narrative_counts_characters_not_bytes() {
+    assert!(parse(json!({"narrative": "é".repeat(4000)})).is_ok());
+    assert_eq!(
+        refused(json!({"narrative": "é".repeat(4001)})),
+        one("/narrative", "too_long")
+    );
+}
+
+#[test]
+fn a_missing_empty_or_foreign_narrative_is_refused() {
+    assert_eq!(refused(json!({})), one("/narrative", "required"));
+    assert_eq!(
+        refused(json!({"narrative": " \n"})),
+        one("/narrative", "too_short")
+    );
+    assert_eq!(
+        refused(json!({"narrative": 3})),
+        one("/narrative", "wrong_type")
+    );
+    assert_eq!(refused(json!(["narrative"])), one("", "wrong_type"));
+}
+
+#[test]
+fn a_duration_outside_the_limits_is_refused() {
+    for duration in [json!(0), json!(301), json!(-1), json!(1.5), json!(1e300)] {
+        assert_eq!(
+            refused(json!({"narrative": "x", "duration": duration})),
+            one("/duration", "out_of_range")
+        );
+    }
+    assert_eq!(
+        refused(json!({"narrative": "x", "duration": "ten"})),
+        one("/duration", "wrong_type")
+    );
+    assert_eq!(
+        parse(json!({"narrative": "x", "duration": 10.0}))
+            .unwrap()
+            .duration,
+        10
+    );
+}
+
+#[test]
+fn a_model_limits_the_duration() {
+    assert_eq!(
+        refused(json!({"narrative": "x", "model": "short", "duration": 21})),
+        one("/duration", "out_of_range")
+    );
+    assert_eq!(
+        parse(json!({"narrative": "x", "model": "short"}))
+            .unwrap()
+            .duration,
+        20
+    );
+    assert_eq!(
+        refused(json!({"narrative": "x", "model": "gone"})),
+        one("/model", "unknown_model")
+    );
+}
+
+#[test]
+fn options_over_sixteen_kilobytes_are_refused() {
+    let fits = json!({"narrative": "x", "options": {"a": "x".repeat(OPTIONS_MAX - 8)}});
+    assert!(parse(fits).is_ok());
+    let over = json!({"narrative": "x", "options": {"a": "x".repeat(OPTIONS_MAX - 7)}});
+    assert_eq!(refused(over), one("/options", "too_large"));
+}
+
+#[test]
+fn a_given_seed_is_kept_and_a_bad_one_refused() {
+    let ok = parse(json!({"narrative": "x", "seed": 7})).unwrap();
+    assert_eq!((ok.seed, ok.seed_fixed), (7, true));
+    assert_eq!(
+        refused(json!({"narrative": "x", "seed": -7})),
+        one("/seed", "out_of_range")
+    );
+    assert_eq!(
+        refused(json!({"narrative": "x", "seed": "7"})),
+        one("/seed", "wrong_type")
+    );
+}
+
+#[test]
+fn tags_are_few_and_plain() {
+    assert_eq!(
+        parse(json!({"narrative": "x", "tags": ["a", "b-1", "a"]}))
+            .unwrap()
+            .tags,
+        ["a", "b-1"]
+    );
+    assert_eq!(
+        refused(json!({"narrative": "x", "tags": vec!["a"; 11]})),
+        one("/tags", "too_many")
+    );
+    assert_eq!(
+        refused(json!({"narrative": "x", "tags": ["ok", "a:b"]})),
+        one("/tags/1", "malformed")
+    );
+}
+
+#[test]
+fn fields_of_later_versions_and_unknown_ones_are_named_all_at_once() {
+    let body = json!({"narrative": "", "priority": "high", "webhook": {}, "startBy": 1, "finishBy": 2, "a/b": 1});
+    let mut errors = refused(body);
+    errors.sort();
+    let expected = [
+        ("/a~1b", "unknown_field"),
+        ("/finishBy", "unsupported_field"),
+        ("/narrative", "too_short"),
+        ("/priority", "unsupported_field"),
+        ("/startBy", "unsupported_field"),
+        ("/webhook", "unsupported_field"),
+    ];
+    assert_eq!(
+        errors,
+        expected.map(|(pointer, code)| (pointer.to_owned(), code))
+    );
+}

@@ -1,0 +1,220 @@
+//! Sweep, expire, settle, and the marks of the reconcile.
+
+use std::time::Duration;
+
+use redis::Cmd;
+use shared::job::{JobId, JobStatus};
+use shared::queue::{Acquired, Settled};
+
+use crate::rig::{LONG, RETENTION, Rig, new_job};
+
+#[tokio::test]
+async fn the_sweep_rescues_promotes_and_says_how_many_bells_to_ring() {
+    let rig = Rig::start();
+    rig.put("a").await;
+    let lost = rig.take().await;
+    rig.put("b").await;
+    let delayed = rig.take().await;
+    let usage = shared::queue::Spent::default();
+    rig.release(&delayed, LONG, "busy", usage).await;
+    rig.put("c").await;
+    let step = rig.sweep("").await.outcome;
+    assert_eq!((step.bells, step.busy), (1, false));
+    rig.let_pass(rig.queue.keys().lease(), lost.id).await;
+    rig.let_pass(rig.queue.keys().delayed(), delayed.id).await;
+    assert_eq!(rig.sweep("").await.outcome.bells, 3);
+    assert_eq!(rig.job(lost.id).await.job.attempt, 2);
+    assert_eq!(rig.job(delayed.id).await.job.attempt, 1);
+}
+
+#[tokio::test]
+async fn one_step_rescues_at_most_sixteen_and_says_that_it_is_busy() {
+    let rig = Rig::with(20, 20);
+    let mut ids = Vec::new();
+    for _ in 0..17 {
+        rig.put("a").await;
+        ids.push(rig.take().await.id);
+    }
+    for id in ids {
+        rig.let_pass(rig.queue.keys().lease(), id).await;
+    }
+    assert!(rig.sweep("").await.outcome.busy);
+    assert_eq!(rig.queue.counts().await.unwrap().running, 1);
+    assert!(!rig.sweep("").await.outcome.busy);
+    assert_eq!(rig.queue.counts().await.unwrap().running, 0);
+}
+
+#[tokio::test]
+async fn the_sweep_goes_round_all_tenants_and_heals_ready() {
+    let rig = Rig::start();
+    for number in 0..20 {
+        rig.put(&format!("t{number:02}")).await;
+    }
+    let _: () = rig.raw(&Cmd::del(rig.queue.keys().ready())).await;
+    let step = rig.queue.sweep("").await.unwrap().outcome;
+    assert_eq!(step.after, "t15");
+    let step = rig.sweep(&step.after).await.outcome;
+    assert_eq!(step.after, "");
+    assert_eq!(rig.queue.counts().await.unwrap().ready_tenants, 20);
+}
+
+#[tokio::test]
+async fn the_sweep_forgets_tenants_without_work() {
+    let rig = Rig::start();
+    let id = rig.put("a").await;
+    rig.cancel(id, "cancelled").await;
+    rig.sweep("").await;
+    let known: Vec<String> = rig
+        .raw(&Cmd::zrange(rig.queue.keys().tenants(), 0, -1))
+        .await;
+    assert_eq!(known, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_sweep_tells_of_jobs_that_it_ended() {
+    let rig = Rig::start();
+    let mut job = new_job("a");
+    job.max_attempts = 1;
+    rig.enqueue(&job).await;
+    rig.take().await;
+    rig.let_pass(rig.queue.keys().lease(), job.id).await;
+    assert_eq!(rig.sweep("").await.debt.ended, [job.id]);
+}
+
+#[tokio::test]
+async fn an_unsettled_job_is_left_to_its_caller_and_then_shown_to_the_sweep() {
+    let rig = Rig::start();
+    let id = rig.ended("a", JobStatus::Failed).await;
+    assert_eq!(rig.sweep("").await.outcome.unsettled, []);
+    rig.let_pass(rig.queue.keys().outbox(), id).await;
+    assert_eq!(rig.sweep("").await.outcome.unsettled, [id]);
+}
+
+#[tokio::test]
+async fn an_unstarted_job_expires_at_start_by() {
+    let rig = Rig::start();
+    let id = rig.put("a").await;
+    let started = rig.take().await;
+    let next = rig.put("a").await;
+    assert_eq!(started.id, id);
+    rig.let_pass(rig.queue.keys().start_by(), next).await;
+    let answer = rig.expire().await;
+    assert_eq!((answer.outcome, answer.debt.ended), (1, vec![next]));
+    assert_eq!(rig.status(next).await, JobStatus::Expired);
+    assert_eq!(
+        rig.due_in(rig.queue.keys().start_by(), id).await,
+        None,
+        "it has started"
+    );
+    let page = rig.queue.events(next, 1).await.unwrap().unwrap();
+    assert_eq!(page.events[0].reason.as_deref(), Some("start_by"));
+    assert_eq!(rig.expire().await.outcome, 0);
+}
+
+#[tokio::test]
+async fn every_job_expires_at_finish_by_wherever_it_stands() {
+    let rig = Rig::start();
+    let parked = rig.parked("a").await.id;
+    let finishing = rig.finishing("a").await.id;
+    rig.put("b").await;
+    let holder = rig.take().await;
+    rig.release(&holder, LONG, "busy", shared::queue::Spent::default())
+        .await;
+    let queued = rig.put("b").await;
+    for id in [parked, finishing, holder.id, queued] {
+        rig.let_pass(rig.queue.keys().finish_by(), id).await;
+    }
+    assert_eq!(rig.expire().await.outcome, 4);
+    for id in [parked, finishing, holder.id, queued] {
+        assert_eq!(rig.status(id).await, JobStatus::Expired);
+    }
+    assert_eq!(rig.acquire().await.outcome, Acquired::Empty);
+}
+
+#[tokio::test]
+async fn expiry_frees_a_slot_and_rings() {
+    let rig = Rig::with(1, 1);
+    rig.put("a").await;
+    let holder = rig.take().await;
+    rig.put("b").await;
+    rig.let_pass(rig.queue.keys().finish_by(), holder.id).await;
+    assert_eq!(rig.expire().await.debt.ring, 1);
+}
+
+#[tokio::test]
+async fn settle_keeps_the_job_until_the_retention_time_is_over() {
+    let rig = Rig::start();
+    let id = rig.ended("a", JobStatus::Completed).await;
+    assert_eq!(rig.settle(id, 0).await, Settled::Ok { tries: 0 });
+    let keys = rig.queue.keys();
+    for key in [
+        keys.job(id),
+        keys.request(id),
+        keys.outcome(id),
+        keys.events(id),
+    ] {
+        let rest: u128 = rig.raw(&Cmd::pttl(&key)).await;
+        let retention = RETENTION.as_millis();
+        assert!(
+            (retention - 5_000..=retention).contains(&rest),
+            "{key}: {rest}"
+        );
+    }
+    assert_eq!(rig.queue.counts().await.unwrap().unsettled, 0);
+    assert_eq!(
+        rig.settle(id, 0).await,
+        Settled::Ok { tries: 0 },
+        "sent twice"
+    );
+}
+
+#[tokio::test]
+async fn settle_later_leaves_the_job_in_the_outbox_and_counts() {
+    let rig = Rig::start();
+    let id = rig.ended("a", JobStatus::Completed).await;
+    let delay = Duration::from_secs(60);
+    for tries in 1..=2 {
+        assert_eq!(rig.settle_later(id, 0, delay).await, Settled::Ok { tries });
+        let due = rig.due_in(rig.queue.keys().outbox(), id).await.unwrap();
+        assert!(due > 55_000, "{due}");
+    }
+    rig.settle(id, 0).await;
+    rig.settle_later(id, 0, delay).await;
+    assert_eq!(
+        rig.due_in(rig.queue.keys().outbox(), id).await,
+        None,
+        "it is settled"
+    );
+}
+
+#[tokio::test]
+async fn settle_refuses_another_generation_a_live_job_and_an_unknown_one() {
+    let rig = Rig::start();
+    let id = rig.ended("a", JobStatus::Failed).await;
+    assert_eq!(rig.settle(id, 1).await, Settled::Stale);
+    let live = rig.put("a").await;
+    assert_eq!(rig.settle(live, 0).await, Settled::Stale);
+    assert_eq!(rig.settle(JobId::mint(), 0).await, Settled::Stale);
+    assert_eq!(rig.queue.counts().await.unwrap().unsettled, 1);
+}
+
+#[tokio::test]
+async fn an_emptied_redis_is_noticed_until_the_epoch_begins() {
+    let rig = Rig::start();
+    assert!(!rig.sweep("").await.outcome.epoch);
+    rig.queue.begin_epoch().await.unwrap();
+    assert!(rig.sweep("").await.outcome.epoch);
+    rig.empty_redis().await;
+    assert!(!rig.sweep("").await.outcome.epoch);
+}
+
+#[tokio::test]
+async fn the_reconcile_goes_on_where_it_stopped() {
+    let rig = Rig::start();
+    assert_eq!(rig.queue.reconcile_cursor().await.unwrap(), None);
+    let at = Some(JobId::mint());
+    rig.queue.set_reconcile_cursor(at).await.unwrap();
+    assert_eq!(rig.queue.reconcile_cursor().await.unwrap(), at);
+    rig.queue.set_reconcile_cursor(None).await.unwrap();
+    assert_eq!(rig.queue.reconcile_cursor().await.unwrap(), None);
+}

@@ -1,0 +1,120 @@
+//! What must hold after every transition, whatever it was.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use redis::Cmd;
+use shared::job::{JobStatus, TenantId};
+use shared::queue::Owner;
+
+use crate::rig::Rig;
+
+/// Reads the whole partition and panics where an invariant is broken.
+pub(crate) async fn check(rig: &Rig) {
+    let keys = rig.queue.keys();
+    let names: Vec<String> = rig.raw(redis::cmd("KEYS").arg("*")).await;
+    let named = |kind: &str| -> BTreeSet<String> {
+        let prefix = format!("{}:{kind}:", keys.tag());
+        let rest = |name: &String| Some(name.strip_prefix(&prefix)?.to_owned());
+        names.iter().filter_map(rest).collect()
+    };
+    let mut places: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (place, key) in [
+        ("lease", keys.lease()),
+        ("delayed", keys.delayed()),
+        ("finish", keys.finish()),
+    ] {
+        for id in members(rig, &key).await {
+            places.entry(id).or_default().push(place);
+        }
+    }
+
+    let ready = members(rig, &keys.ready()).await;
+    let mut tenants: BTreeSet<String> = ready.iter().cloned().collect();
+    for kind in ["q", "run", "tenant"] {
+        tenants.extend(named(kind));
+    }
+    let mut running = BTreeSet::new();
+    for name in tenants {
+        let tenant = TenantId::new(&name);
+        let line = members(rig, &keys.line(&tenant)).await;
+        let run = members(rig, &keys.running(&tenant)).await;
+        let own = Cmd::hmget(keys.tenant(&tenant), &["cap", "paused"]);
+        let (cap, paused): (Option<usize>, Option<u32>) = rig.raw(&own).await;
+        let cap = cap.unwrap_or(rig.queue.policy().cap as usize);
+        let may_run = !line.is_empty() && run.len() < cap && paused != Some(1);
+        assert_eq!(ready.contains(&name), may_run, "{name} in ready");
+        for id in line {
+            places.entry(id).or_default().push("line");
+        }
+        running.extend(run);
+    }
+    let leased: BTreeSet<String> = members(rig, &keys.lease()).await.into_iter().collect();
+    assert_eq!(
+        leased, running,
+        "leases are the running jobs of all tenants"
+    );
+
+    let mut lists = Vec::new();
+    for status in JobStatus::ALL {
+        let list = keys.by_user(&Owner::Everybody, Some(status.as_str()));
+        lists.push((status, members(rig, &list).await));
+    }
+    for id in named("job") {
+        let place = places.remove(&id).unwrap_or_default();
+        let status = check_job(rig, &id, &place).await;
+        for (list, ids) in &lists {
+            let said = format!("{id} is {status}, and in the list of {list}");
+            assert_eq!(ids.contains(&id), *list == status, "{said}");
+        }
+    }
+    assert_eq!(places, BTreeMap::new(), "places of jobs that do not exist");
+
+    let fence: Option<u64> = rig.raw(&Cmd::hget(keys.clock(), "fence")).await;
+    rig.fence_is_now(fence.unwrap_or(0));
+}
+
+async fn check_job(rig: &Rig, id: &str, place: &[&str]) -> JobStatus {
+    type Read = (
+        HashMap<String, String>,
+        i64,
+        Option<f64>,
+        Option<f64>,
+        Option<f64>,
+    );
+    let keys = rig.queue.keys();
+    let key = keys.job(id.parse().unwrap());
+    let mut pipe = redis::pipe();
+    pipe.hgetall(&key).pttl(&key);
+    for clock in [keys.outbox(), keys.start_by(), keys.finish_by()] {
+        pipe.zscore(clock, id);
+    }
+    let (fields, rest, owed, start_by, finish_by): Read =
+        rig.queue.redis().pipe(&pipe).await.unwrap();
+    let status: JobStatus = fields["status"].parse().unwrap();
+    let said = format!("{id} is {status}, stands in {place:?}, TTL {rest}: {fields:?}");
+    if status.is_terminal() {
+        assert!(place.is_empty(), "{said}");
+        assert!(owed.is_some() != (rest > 0), "settled or in outbox: {said}");
+        assert!(start_by.or(finish_by).is_none(), "a clock runs on: {said}");
+        return status;
+    }
+    assert_eq!(place.len(), 1, "{said}");
+    assert_eq!(place[0] == "finish", fields["stage"] == "finish", "{said}");
+    match place[0] {
+        "lease" => assert_eq!(status, JobStatus::Processing, "{said}"),
+        "line" | "delayed" => assert_eq!(status, JobStatus::Queued, "{said}"),
+        _ => {}
+    }
+    assert!(rest == -1 && owed.is_none(), "{said}");
+    assert!(finish_by.is_some(), "nothing ends it: {said}");
+    let started = fields.contains_key("started_ms");
+    assert!(
+        !(started && start_by.is_some()),
+        "startBy after it started: {said}"
+    );
+    status
+}
+
+async fn members(rig: &Rig, key: &str) -> Vec<String> {
+    rig.raw(&Cmd::zrange(key, 0, -1)).await
+}

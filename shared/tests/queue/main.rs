@@ -1,0 +1,27 @@
+//! The queue against a real Redis. `rig` has the verbs, and after each of them `check` looks at what must always hold;
+//! the other modules mirror `shared/src/queue`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says so by a panic"
+)]
+
+mod attempt;
+mod care;
+mod check;
+mod connection;
+mod fairness;
+mod finish;
+mod lease;
+mod owner;
+mod progress;
+mod proxy;
+mod reads;
+mod redis;
+mod report;
+mod restore;
+mod retry;
+mod rig;
+mod sides;
+mod walk;
+mod worker;

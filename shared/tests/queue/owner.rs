@@ -1,0 +1,233 @@
+//! Enqueue, cancel, delete, restore.
+
+use redis::Cmd;
+use shared::job::{JobId, JobStatus, UserId};
+use shared::queue::{Acquired, Cancelled, Deleted, Enqueued, Held, Policy, Queue, QueueError};
+use shared::queue::{Restored, Spent};
+use shared::stage::Stage;
+
+use crate::rig::{LONG, RETENTION, Rig, error, new_job, track};
+
+#[tokio::test]
+async fn an_enqueued_job_is_read_back_as_it_was_accepted() {
+    let rig = Rig::start();
+    let mut job = new_job("alice");
+    job.seed_fixed = true;
+    let answer = rig.enqueue(&job).await;
+    assert_eq!(answer.outcome, Enqueued::Enqueued);
+    assert_eq!(answer.debt.ring, 1);
+    let found = rig.job(job.id).await;
+    assert_eq!(found.request.as_deref(), Some(job.request.as_str()));
+    assert_eq!((found.position, found.outcome), (Some(0), None));
+    let record = found.job;
+    assert_eq!((record.tenant, record.user), (job.tenant, job.user));
+    assert_eq!(
+        (record.status, record.stage),
+        (JobStatus::Queued, Stage::Plan)
+    );
+    assert_eq!(
+        (record.attempt, record.generation, record.max_attempts),
+        (1, 0, 3)
+    );
+    assert_eq!((record.seed, record.seed_fixed), (7, true));
+    assert_eq!(
+        record.created_at.timestamp_millis(),
+        job.created_at.timestamp_millis()
+    );
+    assert_eq!(
+        record.start_by.timestamp_millis(),
+        job.start_by.timestamp_millis()
+    );
+    assert_eq!(
+        record.finish_by.timestamp_millis(),
+        job.finish_by.timestamp_millis()
+    );
+    assert_eq!(
+        (record.fence, record.started_at, record.seq),
+        (None, None, 1)
+    );
+}
+
+#[tokio::test]
+async fn enqueueing_a_known_job_changes_nothing_and_rings_again() {
+    let rig = Rig::start();
+    let mut job = new_job("alice");
+    rig.enqueue(&job).await;
+    job.seed = 8;
+    let answer = rig.enqueue(&job).await;
+    assert_eq!((answer.outcome, answer.debt.ring), (Enqueued::Exists, 1));
+    let record = rig.job(job.id).await.job;
+    assert_eq!((record.seed, record.seq), (7, 1));
+}
+
+#[tokio::test]
+async fn a_full_line_is_refused() {
+    let mut rig = Rig::start();
+    let policy = Policy::new(4, 2, 2, RETENTION);
+    rig.queue = Queue::new(rig.queue.redis().clone(), "p", policy);
+    let first = rig.put("alice").await;
+    rig.put("alice").await;
+    let third = new_job("alice");
+    assert_eq!(rig.enqueue(&third).await.outcome, Enqueued::Full);
+    assert_eq!(rig.queue.read(third.id).await.unwrap(), None);
+    rig.put("bob").await;
+    // A repeat of what is in the line is no new job.
+    let mut again = new_job("alice");
+    again.id = first;
+    assert_eq!(rig.enqueue(&again).await.outcome, Enqueued::Exists);
+    // Nor is what was accepted once.
+    let proven = Restored {
+        stage: Stage::Plan,
+        generation: 0,
+    };
+    assert_eq!(
+        rig.restore(&third, proven).await.outcome,
+        Enqueued::Enqueued
+    );
+}
+
+#[tokio::test]
+async fn a_full_redis_refuses_new_work_and_lets_old_work_end() {
+    let rig = Rig::start();
+    let id = rig.put("alice").await;
+    let cancelled = rig.put("alice").await;
+    let limit = |bytes: &str| {
+        let mut command = redis::cmd("CONFIG");
+        command.arg("SET").arg("maxmemory").arg(bytes);
+        command
+    };
+    let _: () = rig.raw(&limit("1")).await;
+    let refused = rig.queue.enqueue(&new_job("alice")).await;
+    assert!(
+        matches!(&refused, Err(QueueError::Redis(e)) if e.code() == Some("OOM")),
+        "{refused:?}"
+    );
+    let holder = rig.take().await;
+    assert_eq!(holder.id, id);
+    rig.on_to(&holder, Stage::Audio).await;
+    rig.park_audio(&holder).await;
+    rig.report(id, Stage::Audio, None).await;
+    let holder = rig.take().await;
+    rig.complete(&holder, &track(), Spent::default()).await;
+    rig.settle(id, 0).await;
+    rig.cancel(cancelled, "cancelled").await;
+    rig.sweep("").await;
+    assert_eq!(rig.status(id).await, JobStatus::Completed);
+    let _: () = rig.raw(&limit("0")).await;
+    rig.put("alice").await;
+}
+
+#[tokio::test]
+async fn a_cancelled_job_leaves_the_line_and_is_never_given_out() {
+    let rig = Rig::start();
+    let id = rig.put("alice").await;
+    let answer = rig.cancel(id, "cancelled by alice").await;
+    assert_eq!(answer.outcome, Cancelled::Ok);
+    assert_eq!(answer.debt.ended, [id]);
+    assert_eq!(rig.acquire().await.outcome, Acquired::Empty);
+    let page = rig.queue.events(id, 1).await.unwrap().unwrap();
+    assert_eq!(page.events[0].status, JobStatus::Cancelled);
+    assert_eq!(page.events[0].reason.as_deref(), Some("cancelled by alice"));
+}
+
+#[tokio::test]
+async fn cancel_while_running_frees_the_slot_and_fences_the_worker_out() {
+    let rig = Rig::with(1, 1);
+    rig.put("alice").await;
+    let holder = rig.take().await;
+    let waiting = rig.put("bob").await;
+    assert_eq!(rig.acquire().await.outcome, Acquired::Saturated);
+    let answer = rig.cancel(holder.id, "cancelled").await;
+    assert_eq!((answer.outcome, answer.debt.ring), (Cancelled::Ok, 1));
+    assert_eq!(rig.renew(&holder).await, Held::Stale);
+    let late = rig.advance(&holder, Stage::Finish, Spent::default()).await;
+    assert_eq!(late.outcome, Held::Stale);
+    assert_eq!(rig.take().await.id, waiting);
+}
+
+#[tokio::test]
+async fn a_job_can_be_cancelled_wherever_it_stands() {
+    let rig = Rig::with(4, 4);
+    let parked = rig.parked("alice").await.id;
+    let finishing = rig.finishing("alice").await.id;
+    rig.put("alice").await;
+    let holder = rig.take().await;
+    rig.release(&holder, LONG, "busy", Spent::default()).await;
+    for id in [parked, finishing, holder.id] {
+        assert_eq!(rig.cancel(id, "cancelled").await.outcome, Cancelled::Ok);
+    }
+    assert_eq!(rig.queue.counts().await.unwrap().unsettled, 3);
+}
+
+#[tokio::test]
+async fn cancel_says_how_a_job_had_ended_and_changes_nothing() {
+    let rig = Rig::start();
+    for status in [
+        JobStatus::Completed,
+        JobStatus::Failed,
+        JobStatus::Cancelled,
+        JobStatus::Expired,
+    ] {
+        let id = rig.ended("alice", status).await;
+        let before = rig.job(id).await;
+        let answer = rig.cancel(id, "cancelled").await;
+        assert_eq!(answer.outcome, Cancelled::Ended { status });
+        assert_eq!(answer.debt.ended, []);
+        assert_eq!(rig.job(id).await, before);
+    }
+    assert_eq!(
+        rig.cancel(JobId::mint(), "cancelled").await.outcome,
+        Cancelled::Unknown
+    );
+}
+
+#[tokio::test]
+async fn delete_leaves_nothing_of_an_ended_job() {
+    let rig = Rig::start();
+    let mut job = new_job("alice");
+    job.tags = vec!["calm".to_owned(), "{p}:x".to_owned()];
+    job.max_attempts = 1;
+    rig.enqueue(&job).await;
+    let holder = rig.take().await;
+    assert_eq!(
+        rig.delete(job.id, &job.user, &job.tags).await,
+        Deleted::Live
+    );
+    assert_eq!(rig.status(job.id).await, JobStatus::Processing);
+    rig.fail_now(&holder, &error(true)).await;
+    assert_eq!(rig.queue.counts().await.unwrap().dead, 1);
+    assert_eq!(rig.delete(job.id, &job.user, &job.tags).await, Deleted::Ok);
+    assert_eq!(rig.queue.read(job.id).await.unwrap(), None);
+    // Of zsets the empty ones are gone: what may remain is the clock, the tenant, and the answer kept for a repeated acquire.
+    let mut left: Vec<String> = rig.raw(redis::cmd("KEYS").arg("*")).await;
+    left.retain(|key| !key.starts_with("{p}:call:"));
+    left.sort();
+    assert_eq!(left, ["{p}:clock", "{p}:tenant:alice", "{p}:tenants"]);
+    // Broken off and sent again.
+    assert_eq!(
+        rig.delete(job.id, &UserId::new("alice"), &job.tags).await,
+        Deleted::Ok
+    );
+}
+
+#[tokio::test]
+async fn lists_lose_what_is_long_forgotten_and_go_when_nobody_uses_them() {
+    let rig = Rig::start();
+    let mut job = new_job("alice");
+    job.tags = vec!["calm".to_owned()];
+    for list in ["by_user:alice", "by_user:alice:#calm", "by_user:*:queued"] {
+        let forgotten = Cmd::zadd(format!("{{p}}:{list}"), JobId::mint().to_string(), 1);
+        let _: () = rig.raw(&forgotten).await;
+    }
+    rig.enqueue(&job).await;
+    for list in ["by_user:alice", "by_user:alice:#calm", "by_user:*:queued"] {
+        let key = format!("{{p}}:{list}");
+        let ids: Vec<String> = rig.raw(&Cmd::zrange(&key, 0, -1)).await;
+        assert_eq!(ids, [job.id.to_string()], "{list}");
+        let rest: u128 = rig.raw(&Cmd::pttl(&key)).await;
+        assert!(
+            rest > RETENTION.as_millis(),
+            "{list} goes too early: {rest}"
+        );
+    }
+}

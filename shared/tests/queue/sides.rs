@@ -1,0 +1,101 @@
+//! Holds the sides together: scripts, methods, tests, and the names of keys.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use shared::queue::SCRIPTS;
+
+const PRELUDE: &str = include_str!("../../src/queue/lua/prelude.lua");
+/// The doorbell's own keys: no script touches them.
+const BELLS: [&str; 2] = ["bell", "bell_later"];
+
+fn here(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Name and text of every file of this kind in a folder.
+fn files(folder: &str, kind: &str) -> Vec<(String, String)> {
+    let entries = std::fs::read_dir(here(folder)).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let wanted = paths.filter(|path| path.extension().is_some_and(|e| e == kind));
+    let read = |path: PathBuf| {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        (name, std::fs::read_to_string(path).unwrap())
+    };
+    wanted.map(read).collect()
+}
+
+/// What stands between `start` and the next character that is no part of a name.
+fn names_after<'a>(text: &'a str, start: &'a str) -> impl Iterator<Item = String> + 'a {
+    let name = |rest: &str| -> String {
+        let letters = rest.chars();
+        letters
+            .take_while(|c| c.is_ascii_lowercase() || *c == '_')
+            .collect()
+    };
+    text.split(start).skip(1).map(name)
+}
+
+#[test]
+fn every_script_is_listed() {
+    let mut found: Vec<_> = files("src/queue/lua", "lua");
+    found.retain(|(name, _)| name != "prelude");
+    found.sort();
+    let listed: Vec<_> = SCRIPTS
+        .iter()
+        .map(|(n, t)| ((*n).to_owned(), (*t).to_owned()))
+        .collect();
+    assert_eq!(listed, found);
+}
+
+#[test]
+fn every_script_says_what_it_takes_and_returns_and_is_short() {
+    for (name, text) in SCRIPTS {
+        assert!(text.starts_with("#!lua"), "{name}: no shebang");
+        let header: Vec<_> = text
+            .lines()
+            .skip(1)
+            .take_while(|l| l.starts_with("--"))
+            .collect();
+        let said = |word: &str| header.iter().any(|line| line.starts_with(word));
+        assert!(
+            said("-- Args: ") && said("-- Returns: "),
+            "{name}: {header:?}"
+        );
+        let length = text.lines().count();
+        assert!(length <= 60, "{name} has {length} lines");
+    }
+}
+
+#[test]
+fn every_script_has_a_method_of_its_name_and_a_test() {
+    let sources = files("src/queue", "rs");
+    let tests = files("tests/queue", "rs");
+    for (name, _) in SCRIPTS {
+        let method = format!("pub async fn {name}(");
+        assert!(
+            sources.iter().any(|(_, text)| text.contains(&method)),
+            "no method {name}"
+        );
+        let call = format!(".{name}(");
+        let tested =
+            |(_, text): &(String, String)| text.contains("#[tokio::test]") && text.contains(&call);
+        assert!(tests.iter().any(tested), "no test of {name}");
+    }
+}
+
+#[test]
+fn scripts_and_keys_spell_the_same_names() {
+    let scripts = SCRIPTS.iter().map(|(_, text)| *text).chain([PRELUDE]);
+    let in_scripts: BTreeSet<String> = scripts
+        .flat_map(|text| names_after(text, "key('"))
+        .collect();
+    let keys = std::fs::read_to_string(here("src/queue/keys.rs")).unwrap();
+    let plain = names_after(&keys, "key(\"");
+    let with_more = names_after(&keys, "key(format_args!(\"");
+    let mut in_keys: BTreeSet<String> = plain.chain(with_more).collect();
+    for bell in BELLS {
+        assert!(in_keys.remove(bell), "{bell} is gone");
+    }
+    assert_eq!(in_scripts, in_keys);
+}

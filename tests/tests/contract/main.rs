@@ -1,0 +1,21 @@
+//! What is written down twice must say the same twice: the template, the laptop's router, the table of variables, the
+//! README, and the map of which code may know of which.
+//!
+//! `project` and `template` read the files; every other module is a chapter of the contract.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test says what is wrong by panicking"
+)]
+
+mod deployment;
+mod files;
+mod functions;
+mod layers;
+mod project;
+mod queue;
+mod routes;
+mod settings;
+mod template;
+mod variables;

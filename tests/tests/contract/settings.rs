@@ -1,0 +1,178 @@
+//! What the template writes into the environment is what the functions accept.
+
+use serde_json::{Value, json};
+use shared::config::Config;
+
+use crate::template::{Function, Template};
+
+/// What somebody who deploys may give.
+const GIVEN: [(&str, &str); 8] = [
+    ("MuscgenUrl", "https://muscgen.example.com/api"),
+    ("Jen1Url", "https://jen1.example.com"),
+    ("OllamaUrl", "http://ollama.example.com:11434"),
+    ("OllamaModel", "llama"),
+    (
+        "Models",
+        r#"{"jen1":{"planner":"jen1","generator":"muscgen","maxSeconds":60}}"#,
+    ),
+    ("ModelHosts", "files.example.com,10.0.0.7"),
+    ("ApiUrl", "https://api.example.com"),
+    ("OrchestratorToken", "a-token"),
+];
+
+/// What CloudFormation would put in the place of a value.
+struct Deployment<'a> {
+    template: &'a Template,
+    /// Parameters that are given something else than their default.
+    given: Vec<(&'a str, &'a str)>,
+}
+
+impl Deployment<'_> {
+    /// None: the variable is not set.
+    fn value(&self, value: &Value) -> Option<String> {
+        if let Some(name) = value["Ref"].as_str() {
+            return self.reference(name);
+        }
+        if let Some([condition, then, otherwise]) = value["Fn::If"].as_array().map(Vec::as_slice) {
+            let holds = self.holds(condition.as_str().unwrap());
+            return self.value(if holds { then } else { otherwise });
+        }
+        let text = value["Fn::Sub"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{value}"));
+        Some(self.substituted(text))
+    }
+
+    fn reference(&self, name: &str) -> Option<String> {
+        if name == "AWS::NoValue" {
+            return None;
+        }
+        let given = self.given.iter().find(|(given, _)| *given == name);
+        if let Some((_, text)) = given {
+            return Some((*text).to_owned());
+        }
+        if let Some(parameter) = self.template.parameters().get(name) {
+            let default = parameter.get("Default")?;
+            return Some(default.as_str().map_or(default.to_string(), str::to_owned));
+        }
+        match self.template.resources()[name]["Type"].as_str().unwrap() {
+            "AWS::SQS::Queue" => Some(format!("https://sqs.eu-north-1.amazonaws.com/1/{name}")),
+            _ => Some(name.to_ascii_lowercase()),
+        }
+    }
+
+    /// The conditions here all ask whether a parameter is given.
+    fn holds(&self, condition: &str) -> bool {
+        let condition = self.template.condition(condition);
+        let equals = &condition["Fn::Not"][0]["Fn::Equals"];
+        assert_eq!(equals[1], "", "{condition}");
+        self.value(&equals[0]).is_some_and(|text| !text.is_empty())
+    }
+
+    fn substituted(&self, text: &str) -> String {
+        let mut parts = text.split("${");
+        let mut out = parts.next().unwrap().to_owned();
+        for part in parts {
+            let (name, rest) = part.split_once('}').unwrap();
+            out.push_str(&match name.split_once('.') {
+                Some((_, "PrimaryEndPoint.Port")) => "6379".to_owned(),
+                Some((name, _)) => name.to_ascii_lowercase(),
+                None if name.starts_with("AWS::") => name[5..].to_ascii_lowercase(),
+                None => self.reference(name).unwrap(),
+            });
+            out.push_str(rest);
+        }
+        secrets_resolved(&out)
+    }
+
+    fn configure(&self, function: &Function<'_>) -> Result<Config, String> {
+        let environment = function.environment();
+        let read = Config::read(|name| match name {
+            "AWS_EXECUTION_ENV" => Some("AWS_Lambda_provided.al2023".to_owned()),
+            name => self.value(environment.get(name)?),
+        });
+        read.map_err(|error| format!("{}: {error}", function.binary))
+    }
+}
+
+/// `{{resolve:secretsmanager:…}}` gives 64 letters and digits.
+fn secrets_resolved(text: &str) -> String {
+    let mut out = text.to_owned();
+    while let Some(start) = out.find("{{resolve:") {
+        let end = start + out[start..].find("}}").unwrap() + 2;
+        out.replace_range(start..end, &"a1B2".repeat(16));
+    }
+    out
+}
+
+fn configured(template: &Template) -> Vec<Function<'_>> {
+    let mut functions = template.functions();
+    functions.retain(|function| function.binary != "health");
+    functions
+}
+
+#[test]
+fn every_function_accepts_a_deployment_with_everything_given() {
+    let template = Template::read();
+    let given = GIVEN.to_vec();
+    let deployment = Deployment {
+        template: &template,
+        given,
+    };
+    for function in configured(&template) {
+        let config = deployment.configure(&function).unwrap();
+        let environment = function.environment();
+        let given = |name| environment.contains_key(name);
+        let name = function.binary;
+        assert_eq!(config.api.is_some(), given("API_URL"), "{name}");
+        assert_eq!(config.public_url.is_some(), given("PUBLIC_URL"), "{name}");
+        assert_ne!(
+            config.model_hosts.is_empty(),
+            given("MODEL_HOSTS"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn every_function_accepts_a_deployment_with_nothing_given_that_may_be_empty() {
+    let template = Template::read();
+    let given = GIVEN[..2].to_vec();
+    let deployment = Deployment {
+        template: &template,
+        given,
+    };
+    for function in configured(&template) {
+        let config = deployment.configure(&function).unwrap();
+        assert!(config.ollama_url.is_none() && config.api.is_none());
+    }
+}
+
+#[test]
+fn every_log_level_that_the_template_offers_is_known() {
+    let template = Template::read();
+    let levels = template.parameters()["LogLevel"]["AllowedValues"].as_array();
+    for level in levels.unwrap() {
+        let given = vec![GIVEN[0], ("LogLevel", level.as_str().unwrap())];
+        let deployment = Deployment {
+            template: &template,
+            given,
+        };
+        for function in configured(&template) {
+            deployment.configure(&function).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_parameter_that_may_be_empty_sets_no_variable_when_it_is() {
+    let template = Template::read();
+    for function in template.functions() {
+        for (name, value) in function.environment() {
+            let parameter = value["Ref"].as_str();
+            let parameter = parameter.and_then(|name| template.parameters().get(name));
+            let default = parameter.and_then(|parameter| parameter.get("Default"));
+            assert_ne!(default, Some(&json!("")), "{}: {name}", function.name);
+        }
+    }
+}

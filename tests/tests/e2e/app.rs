@@ -1,0 +1,226 @@
+//! A running Tutti and what a caller, an operator and a fault can do to it.
+
+use std::time::{Duration, Instant};
+
+use local::{Stack, StackOptions};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+
+/// The user of most tests.
+pub(crate) const ALICE: &str = "alice";
+/// Longer than any test's job may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A stack of this test's own; its processes end with it.
+pub(crate) struct App {
+    pub(crate) stack: Stack,
+    pub(crate) http: reqwest::Client,
+}
+
+/// Which stand-in.
+#[derive(Clone, Copy)]
+pub(crate) enum Model {
+    Jen1,
+    Muscgen,
+}
+
+impl App {
+    pub(crate) async fn start() -> Self {
+        Self::with(StackOptions::default()).await
+    }
+
+    pub(crate) async fn with(options: StackOptions) -> Self {
+        let stack = Stack::start(options).await.expect("the stack starts");
+        Self {
+            stack,
+            http: reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .build()
+                .unwrap(),
+        }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stack.stop().await;
+    }
+
+    /// A request of `user`, still to be dressed and sent.
+    pub(crate) fn request(&self, method: Method, path: &str, user: &str) -> RequestBuilder {
+        let token = self.stack.token("user", user).unwrap();
+        self.http
+            .request(method, format!("{}{path}", self.stack.api()))
+            .bearer_auth(token)
+    }
+
+    pub(crate) async fn get(&self, path: &str, user: &str) -> Response {
+        self.request(Method::GET, path, user).send().await.unwrap()
+    }
+
+    pub(crate) async fn post(&self, path: &str, user: &str, body: &Value) -> Response {
+        self.request(Method::POST, path, user)
+            .json(body)
+            .send()
+            .await
+            .unwrap()
+    }
+
+    /// Submits and returns the job's id.
+    pub(crate) async fn submit(&self, body: Value) -> String {
+        let response = self.post("/jobs", ALICE, &body).await;
+        assert_eq!(
+            response.status(),
+            StatusCode::ACCEPTED,
+            "{}",
+            response.text().await.unwrap()
+        );
+        let job: Value = response.json().await.unwrap();
+        job["jobId"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn job(&self, id: &str) -> Value {
+        let response = self.get(&format!("/jobs/{id}"), ALICE).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        response.json().await.unwrap()
+    }
+
+    /// The job as soon as `done` holds of it, by long polls.
+    pub(crate) async fn until(
+        &self,
+        id: &str,
+        limit: Duration,
+        done: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let end = Instant::now() + limit;
+        let mut job = self.job(id).await;
+        while !done(&job) {
+            assert!(
+                Instant::now() < end,
+                "not in {limit:?}: {job:#}\n{}",
+                self.history(id).await
+            );
+            let path = format!("/jobs/{id}?wait=5&after={}", job["seq"]);
+            let response = self.get(&path, ALICE).await;
+            if response.status() == StatusCode::OK {
+                job = response.json().await.unwrap();
+            }
+        }
+        job
+    }
+
+    pub(crate) async fn until_ended(&self, id: &str) -> Value {
+        self.until(id, PATIENCE, ended).await
+    }
+
+    pub(crate) async fn until_completed(&self, id: &str) -> Value {
+        let job = self.until_ended(id).await;
+        assert_eq!(
+            job["status"],
+            "completed",
+            "{job:#}\n{}",
+            self.history(id).await
+        );
+        job
+    }
+
+    /// The job's events, oldest first.
+    pub(crate) async fn events(&self, id: &str) -> Vec<Value> {
+        let response = self.get(&format!("/jobs/{id}/events"), ALICE).await;
+        let page: Value = response.json().await.unwrap();
+        page["events"].as_array().unwrap().clone()
+    }
+
+    async fn history(&self, id: &str) -> String {
+        let lines = self.stack.log_lines();
+        let of_job = |line: &&Value| line.to_string().contains(id);
+        let lines: Vec<String> = lines.iter().filter(of_job).map(Value::to_string).collect();
+        lines.join("\n")
+    }
+
+    /// Log lines of one program in which every given word stands.
+    pub(crate) fn logged(&self, words: &[&str]) -> Vec<Value> {
+        let has = |line: &Value| words.iter().all(|word| line.to_string().contains(word));
+        self.stack.log_lines().into_iter().filter(has).collect()
+    }
+
+    fn address(&self, model: Model) -> &str {
+        match model {
+            Model::Jen1 => self.stack.jen1(),
+            Model::Muscgen => self.stack.muscgen(),
+        }
+    }
+
+    /// Sets some fault switches of a stand-in.
+    pub(crate) async fn faults(&self, model: Model, switches: Value) {
+        let url = format!("{}/faults", self.address(model));
+        let response = self.http.put(url).json(&switches).send().await.unwrap();
+        assert_eq!(
+            response.status(),
+            StatusCode::OK,
+            "{}",
+            response.text().await.unwrap()
+        );
+    }
+
+    /// The `generate` calls that a stand-in has had for a job.
+    pub(crate) async fn calls(&self, model: Model, id: &str) -> Vec<Value> {
+        let url = format!("{}/calls", self.address(model));
+        let calls: Value = self
+            .http
+            .get(url)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        let calls = calls.as_array().expect("a list of calls").clone();
+        let of_job = |call: &Value| {
+            call["idempotencyKey"]
+                .as_str()
+                .is_some_and(|key| key.starts_with(id))
+        };
+        calls.into_iter().filter(of_job).collect()
+    }
+
+    /// The names of the objects that the file store has of a job.
+    pub(crate) fn objects(&self, id: &str) -> Vec<String> {
+        let folder = self.stack.folder().join("artifacts/jobs").join(id);
+        let Ok(entries) = std::fs::read_dir(folder) else {
+            return Vec::new();
+        };
+        let mut names: Vec<_> = entries
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Whether the store still holds the job for unfinished.
+    pub(crate) fn is_open(&self, id: &str) -> bool {
+        self.stack.folder().join("artifacts/open").join(id).exists()
+    }
+
+    /// Runs one Redis command of the test's own.
+    pub(crate) async fn redis<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
+        let client = redis::Client::open(self.stack.redis_url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut cmd = redis::cmd(command[0]);
+        cmd.arg(&command[1..]);
+        cmd.query_async(&mut connection).await.unwrap()
+    }
+}
+
+/// A job of ten seconds.
+pub(crate) fn ten_seconds() -> Value {
+    json!({"narrative": "a calm piano evening in the rain", "duration": 10})
+}
+
+/// The job will not move by itself any more.
+pub(crate) fn ended(job: &Value) -> bool {
+    ["completed", "failed", "cancelled", "expired"].contains(&job["status"].as_str().unwrap())
+}
+
+/// The job stands at this stage.
+pub(crate) fn at(status: &'static str, stage: &'static str) -> impl Fn(&Value) -> bool {
+    move |job| job["status"] == status && job["stage"] == stage
+}

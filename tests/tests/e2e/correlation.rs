@@ -1,0 +1,167 @@
+//! One request id from the caller to the last log line.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::{Json, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use local::StackOptions;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::app::{ALICE, App, Model, PATIENCE, ten_seconds};
+
+#[tokio::test]
+async fn the_callers_request_id_stands_in_the_job_at_both_models_and_in_every_log_line() {
+    let app = App::start().await;
+    app.faults(
+        Model::Muscgen,
+        json!({"mode": "callback", "renderSeconds": 0.5}),
+    )
+    .await;
+    let request = app
+        .request(Method::POST, "/jobs", ALICE)
+        .header("x-request-id", "rq-from-the-caller.1");
+    let response = request.json(&ten_seconds()).send().await.unwrap();
+    assert_eq!(response.headers()["x-request-id"], "rq-from-the-caller.1");
+    let id = response.json::<Value>().await.unwrap()["jobId"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let job = app.until_completed(&id).await;
+    assert_eq!(job["requestId"], "rq-from-the-caller.1");
+    for model in [Model::Jen1, Model::Muscgen] {
+        for call in app.calls(model, &id).await {
+            assert_eq!(call["requestId"], "rq-from-the-caller.1", "{call:#}");
+            assert!(call["traceparent"].is_string(), "{call:#}");
+        }
+    }
+    let of_job = app.logged(&[&id]);
+    for program in ["worker", "report", "jobs", "muscgen"] {
+        assert!(
+            of_job.iter().any(|line| line.to_string().contains(program)),
+            "{program} logged nothing of the job"
+        );
+    }
+    // Reading is a request of its own; what is done for the job carries the job's.
+    let done_for_it = of_job.iter().filter(|line| {
+        !line["message"]
+            .as_str()
+            .unwrap_or_default()
+            .starts_with("GET ")
+    });
+    for line in done_for_it {
+        assert!(
+            line.to_string().contains("rq-from-the-caller.1"),
+            "{line:#}"
+        );
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_without_an_id_gets_one_that_is_kept() {
+    let app = App::start().await;
+    let response = app.post("/jobs", ALICE, &ten_seconds()).await;
+    let made = response.headers()["x-request-id"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let job: Value = response.json().await.unwrap();
+    assert_eq!(job["requestId"], made.as_str());
+    let hostile = app
+        .request(Method::GET, "/jobs", ALICE)
+        .header("x-request-id", "a b\u{7f}".replace('\u{7f}', ""));
+    let answered = hostile.send().await.unwrap().headers()["x-request-id"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert_ne!(answered, "a b");
+    app.stop().await;
+}
+
+type Seen = Arc<Mutex<Vec<(HeaderMap, Value)>>>;
+
+/// An API with a job table of its own; every other report fails.
+async fn job_table() -> (String, Seen) {
+    let seen = Seen::default();
+    let take = async |State(seen): State<Seen>, headers: HeaderMap, Json(body): Json<Value>| {
+        let mut seen = seen.lock().unwrap();
+        seen.push((headers, body));
+        if seen.len() % 2 == 1 {
+            StatusCode::BAD_GATEWAY
+        } else {
+            StatusCode::OK
+        }
+    };
+    let router = Router::new()
+        .route("/v1/jobs/report", post(take))
+        .with_state(seen.clone());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (format!("http://{address}/v1"), seen)
+}
+
+#[tokio::test]
+async fn an_api_with_its_own_job_table_hears_of_every_transition_even_if_it_fails_at_first() {
+    let (api_url, seen) = job_table().await;
+    let env = vec![("API_URL".to_owned(), api_url)];
+    let app = App::with(StackOptions {
+        env,
+        ..StackOptions::default()
+    })
+    .await;
+    app.faults(Model::Muscgen, json!({"renderSeconds": 0.3}))
+        .await;
+    let id = app.submit(ten_seconds()).await;
+    let job = app.until_completed(&id).await;
+    local::until(PATIENCE, async || {
+        let seen = seen.lock().unwrap();
+        seen.iter()
+            .filter(|(_, body)| body["type"] == "completed")
+            .nth(1)
+            .map(|_| ())
+    })
+    .await;
+    let seen = seen.lock().unwrap();
+    for (headers, body) in seen.iter() {
+        assert_eq!(body["jobId"], id.as_str());
+        assert_eq!(headers["x-request-id"], job["requestId"].as_str().unwrap());
+        assert!(
+            headers["authorization"]
+                .to_str()
+                .unwrap()
+                .starts_with("Bearer ")
+        );
+    }
+    let kinds: Vec<_> = seen
+        .iter()
+        .map(|(_, body)| (body["type"].clone(), body["payload"]["stage"].clone()))
+        .collect();
+    for kind in [
+        ("status", json!("plan")),
+        ("status", json!("audio")),
+        ("status", json!("finish")),
+        ("completed", Value::Null),
+    ] {
+        assert!(
+            kinds.contains(&(json!(kind.0), kind.1.clone())),
+            "{kind:?} of {kinds:?}"
+        );
+    }
+    let completed = seen
+        .iter()
+        .find(|(_, body)| body["type"] == "completed")
+        .unwrap();
+    assert_eq!(completed.1["payload"]["job"]["id"], id.as_str());
+    assert!(
+        completed.1["payload"]["job"]["artifactUrl"]
+            .as_str()
+            .unwrap()
+            .contains(&id)
+    );
+    drop(seen);
+    app.stop().await;
+}

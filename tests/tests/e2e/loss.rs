@@ -1,0 +1,177 @@
+//! Redis emptied, and Redis gone.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use local::StackOptions;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::app::{ALICE, App, Model, at, ended, ten_seconds};
+
+#[tokio::test]
+async fn an_emptied_redis_loses_no_job_and_runs_no_finished_one_again() {
+    let sweep_every = Duration::from_secs(2);
+    let app = App::with(StackOptions {
+        sweep_every,
+        workers: 6,
+        ..StackOptions::default()
+    })
+    .await;
+    // Three have ended, some render (four slots), one is being planned, the rest wait.
+    app.faults(
+        Model::Muscgen,
+        json!({"mode": "callback", "renderSeconds": 0.3}),
+    )
+    .await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(app.submit(ten_seconds()).await);
+    }
+    let mut finished = BTreeMap::new();
+    for id in &ids {
+        finished.insert(
+            id.clone(),
+            app.until_completed(id).await["track"]["sha256"].clone(),
+        );
+        local::until(Duration::from_secs(20), async || {
+            (!app.is_open(id)).then_some(())
+        })
+        .await
+        .expect("settled");
+    }
+    app.faults(Model::Muscgen, json!({"renderSeconds": 4}))
+        .await;
+    for _ in 0..3 {
+        let id = app.submit(ten_seconds()).await;
+        app.until(&id, Duration::from_secs(30), at("processing", "audio"))
+            .await;
+        ids.push(id);
+    }
+    app.faults(Model::Jen1, json!({"planSeconds": 2})).await;
+    let planned = app.submit(ten_seconds()).await;
+    app.until(&planned, Duration::from_secs(30), at("processing", "plan"))
+        .await;
+    ids.push(planned);
+    for _ in 0..3 {
+        ids.push(app.submit(ten_seconds()).await);
+    }
+    let mut stages: Vec<String> = Vec::new();
+    for id in &ids {
+        let job = app.job(id).await;
+        stages.push(format!(
+            "{}/{}",
+            job["status"].as_str().unwrap(),
+            job["stage"].as_str().unwrap()
+        ));
+    }
+    for stage in [
+        "completed/finish",
+        "processing/audio",
+        "processing/plan",
+        "queued/plan",
+    ] {
+        assert!(stages.iter().any(|s| s == stage), "{stages:?}");
+    }
+
+    app.redis::<()>(&["FLUSHALL"]).await;
+    let emptied = Instant::now();
+    for id in &ids {
+        let job = app.until_completed(id).await;
+        assert_eq!(
+            app.calls(Model::Jen1, id).await.len().min(2),
+            app.calls(Model::Jen1, id).await.len(),
+            "{job:#}"
+        );
+    }
+    assert!(
+        emptied.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        emptied.elapsed()
+    );
+    for (id, sha256) in &finished {
+        assert_eq!(app.job(id).await["track"]["sha256"], *sha256);
+        assert_eq!(
+            app.calls(Model::Muscgen, id).await.len(),
+            1,
+            "a finished job is not run again"
+        );
+    }
+    for id in &ids {
+        let names = app.objects(id);
+        assert_eq!(
+            names.iter().filter(|n| n.starts_with("track-")).count(),
+            1,
+            "{names:?}"
+        );
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn without_redis_callers_get_a_quick_503_and_then_all_is_well_again() {
+    let app = App::start().await;
+    let id = app.submit(ten_seconds()).await;
+    app.until_completed(&id).await;
+    app.stack.redis().unwrap().stop().await;
+
+    let mut unknown = Vec::new();
+    for (method, path) in [
+        (Method::POST, "/jobs"),
+        (Method::POST, "/jobs"),
+        (Method::POST, "/compose"),
+        (Method::GET, "/jobs"),
+        (Method::GET, "/jobs/{id}"),
+    ] {
+        let from = Instant::now();
+        let request = app.request(method.clone(), &path.replace("{id}", &id), ALICE);
+        let request = if method == Method::POST {
+            request.json(&ten_seconds())
+        } else {
+            request
+        };
+        let response = request.send().await.unwrap();
+        assert!(
+            from.elapsed() < Duration::from_secs(2),
+            "{method} {path} took {:?}",
+            from.elapsed()
+        );
+        assert_eq!(
+            response.status(),
+            StatusCode::SERVICE_UNAVAILABLE,
+            "{method} {path}"
+        );
+        assert!(
+            response.headers().contains_key("retry-after"),
+            "{method} {path}"
+        );
+        let problem: Value = response.json().await.unwrap();
+        assert_eq!(
+            (&problem["code"], &problem["retryable"]),
+            (&json!("queue_unavailable"), &json!(true))
+        );
+        unknown.extend(problem["jobId"].as_str().map(str::to_owned));
+    }
+    // What Redis never heard of is not kept; what it may have heard of is named in the answer, and runs.
+    let open = app.stack.folder().join("artifacts/open");
+    let kept: Vec<_> = std::fs::read_dir(open)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(kept, unknown);
+
+    app.stack.redis().unwrap().restart().await.unwrap();
+    let again = app.submit(ten_seconds()).await;
+    for id in unknown.iter().chain([&again]) {
+        app.until_completed(id).await;
+    }
+    assert!(
+        unknown.len() < 4,
+        "a Redis that is known to be gone is known not to have heard"
+    );
+    assert!(
+        ended(&app.job(&id).await),
+        "the first job is read from its manifest"
+    );
+    app.stop().await;
+}
