@@ -170,4 +170,26 @@ mod tests {
         assert_eq!(concurrency("jobs").as_deref(), Some("16"));
         assert_eq!(concurrency("worker"), None);
     }
+
+    #[test]
+    fn the_scripts_build_every_function_and_the_router_knows_those_behind_it() {
+        let read = |path: &str| std::fs::read_to_string(crate::root().join(path)).unwrap();
+        let script = read("local/prepare.sh");
+        let list = script
+            .lines()
+            .find_map(|line| line.strip_prefix("functions=(")?.strip_suffix(')'));
+        let all: Vec<&str> = HTTP_FUNCTIONS.into_iter().chain(EVENT_FUNCTIONS).collect();
+        assert_eq!(list.unwrap().split_whitespace().collect::<Vec<_>>(), all);
+
+        let manifest = read("Cargo.toml");
+        let (_, router) = manifest
+            .split_once("[workspace.metadata.lambda.watch.router]")
+            .unwrap();
+        for name in HTTP_FUNCTIONS {
+            assert!(
+                router.contains(&format!("\"{name}\"")),
+                "{name} has no route"
+            );
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub enum HarnessError {
     #[error("{0} is not installed here. Run ./local/install, which fetches what is missing")]
     Missing(String),
-    #[error("the program `{0}` is not built. Run: cargo build --bin {0}")]
+    #[error("the program `{0}` is not built. Run: cargo build --workspace --bin {0}")]
     NotBuilt(String),
     #[error(
         "port {port} for {name} is taken: stop what listens there, or choose another with {flag}"

@@ -2,7 +2,8 @@
 //!
 //! `kill_on_drop` does not run on SIGKILL, and asking the kernel for a parent-death signal needs unsafe code. So each owner
 //! has one small shell that reads, on its standard input, which process groups run. When the owner ends, however it ends,
-//! the kernel closes that pipe, and the shell kills the groups that are still on its list and ends itself.
+//! the kernel closes that pipe, and the shell ends the groups that are still on its list: SIGTERM, so that `cargo lambda watch`
+//! can end the functions that it started in groups of their own, and SIGKILL after two seconds.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -22,7 +23,15 @@ while read -r sign group; do
     -) alive=$kept ;;
   esac
 done
-for one in $alive; do kill -s KILL -- "-$one" 2>/dev/null; done
+send() { for one in $alive; do kill -s "$1" -- "-$one" 2>/dev/null; done; }
+send TERM
+for tenth in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+  left=
+  for one in $alive; do kill -s 0 -- "-$one" 2>/dev/null && left=1; done
+  [ -n "$left" ] || exit 0
+  sleep 0.1
+done
+send KILL
 exit 0
 "#;
 
@@ -30,7 +39,7 @@ exit 0
 #[derive(Debug)]
 pub(crate) struct Guard {
     pipe: Mutex<Option<ChildStdin>>,
-    shell: Mutex<Child>,
+    shell: Option<Child>,
 }
 
 impl Guard {
@@ -46,7 +55,7 @@ impl Guard {
             .map_err(HarnessError::io("start sh"))?;
         Ok(Self {
             pipe: Mutex::new(shell.stdin.take()),
-            shell: Mutex::new(shell),
+            shell: Some(shell),
         })
     }
 
@@ -75,9 +84,9 @@ impl Drop for Guard {
         if let Ok(mut pipe) = self.pipe.lock() {
             pipe.take();
         }
-        if let Ok(mut shell) = self.shell.lock() {
-            // It ends at once: its input is closed and `kill` does not wait.
-            let _ = shell.wait();
+        if let Some(mut shell) = self.shell.take() {
+            // Only so that no zombie stays.
+            std::thread::spawn(move || shell.wait());
         }
     }
 }
@@ -86,6 +95,7 @@ impl Drop for Guard {
 mod tests {
     use super::*;
     use crate::wait::until;
+    use std::io::Read;
     use std::os::unix::process::ExitStatusExt;
     use std::time::Duration;
 
@@ -106,9 +116,37 @@ mod tests {
         guard.remove(removed.id());
         drop(guard);
         let ended = until(Duration::from_secs(5), async || kept.try_wait().unwrap()).await;
-        assert_eq!(ended.expect("it is killed").signal(), Some(9));
+        assert_eq!(ended.expect("it is killed").signal(), Some(15));
         assert!(removed.try_wait().unwrap().is_none());
         removed.kill().unwrap();
         removed.wait().unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_ignores_sigterm_is_killed() {
+        let guard = Guard::start().unwrap();
+        let mut stubborn = Command::new("sh")
+            .args([
+                "-c",
+                "trap '' TERM; echo ready; while :; do sleep 600; done",
+            ])
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let mut ready = [0; 6];
+        stubborn
+            .stdout
+            .take()
+            .unwrap()
+            .read_exact(&mut ready)
+            .unwrap();
+        guard.add(stubborn.id());
+        drop(guard);
+        let ended = until(Duration::from_secs(10), async || {
+            stubborn.try_wait().unwrap()
+        })
+        .await;
+        assert_eq!(ended.expect("it is killed").signal(), Some(9));
     }
 }

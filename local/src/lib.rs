@@ -20,9 +20,12 @@ mod stack;
 mod sweep;
 mod token;
 
+pub mod api;
+pub mod demo;
 pub mod moto;
 pub mod redis;
 pub mod stand_ins;
+pub mod up;
 
 pub use error::{HarnessError, Result};
 pub use log::Log;
@@ -32,5 +35,5 @@ pub use options::{Artifacts, Bells, Ports, RedisChoice, StackOptions};
 pub use place::{Scratch, binary, free_port, root};
 pub use redis::Redis;
 pub use stack::Stack;
-pub use token::{mint, mint_for, own_secret};
+pub use token::{mint, own_secret};
 pub use wait::until;

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -70,7 +71,9 @@ pub struct Scratch(PathBuf);
 impl Scratch {
     /// A new one under `.local/run`.
     pub fn new() -> Result<Self> {
-        let path = private().join("run").join(Uuid::new_v4().to_string());
+        let runs = private().join("run");
+        forget_old(&runs);
+        let path = runs.join(Uuid::new_v4().to_string());
         std::fs::create_dir_all(&path)
             .map_err(HarnessError::io(format!("make {}", path.display())))?;
         Ok(Self(path))
@@ -80,11 +83,27 @@ impl Scratch {
     pub fn path(&self) -> &Path {
         &self.0
     }
+
+    /// Leaves it, for somebody to read why a run failed.
+    pub(crate) fn keep(mut self) {
+        self.0 = PathBuf::new();
+    }
+}
+
+/// Kept folders of failed runs are of no use on another day.
+fn forget_old(runs: &Path) {
+    let day = Duration::from_secs(24 * 3600);
+    for entry in std::fs::read_dir(runs).into_iter().flatten().flatten() {
+        let changed = entry.metadata().and_then(|about| about.modified());
+        if changed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > day)) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if !std::thread::panicking() && !self.0.as_os_str().is_empty() {
             let _ = std::fs::remove_dir_all(&self.0);
         }
     }

@@ -5,9 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use chrono::Utc;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use serde_json::json;
+use shared::keyring::{AccessClaims, KeyRing};
 use uuid::Uuid;
 
 use crate::error::{HarnessError, Result};
@@ -46,27 +44,22 @@ fn secret_at(path: &Path) -> Result<String> {
     Ok(text.trim().to_owned())
 }
 
-/// A token of this clone for `sub`, good for an hour.
-pub fn mint(role: &str, sub: &str) -> Result<String> {
-    mint_for(&own_secret()?, role, sub, Duration::from_secs(3600))
+/// A token signed with `secret` that runs out after `life`. Roles: user, admin, orchestrator, system, worker.
+pub fn mint(secret: &str, role: &str, sub: &str, life: Duration) -> Result<String> {
+    let role = role.parse().map_err(trouble)?;
+    let ring = KeyRing::single(secret).map_err(trouble)?;
+    ring.sign_access(&AccessClaims::new(sub, role, life))
+        .map_err(trouble)
 }
 
-/// A token signed with `secret` that runs out after `life`; one of more than an hour is only accepted for a service role.
-pub fn mint_for(secret: &str, role: &str, sub: &str, life: Duration) -> Result<String> {
-    let now = Utc::now().timestamp();
-    let end = now.saturating_add(i64::try_from(life.as_secs()).unwrap_or(i64::MAX));
-    let claims = json!({"sub": sub, "role": role, "iat": now, "exp": end});
-    let key = EncodingKey::from_secret(secret.as_bytes());
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)
-        .map_err(|error| HarnessError::Token(error.to_string()))
+fn trouble(error: impl std::fmt::Display) -> HarnessError {
+    HarnessError::Token(error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::place::Scratch;
-    use jsonwebtoken::{DecodingKey, Validation};
-    use serde_json::Value;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
@@ -82,30 +75,19 @@ mod tests {
 
     #[test]
     fn a_token_says_who_and_until_when() {
-        let token = mint_for(
-            "s".repeat(32).as_str(),
-            "admin",
-            "alice",
-            Duration::from_secs(60),
-        )
-        .unwrap();
-        let key = DecodingKey::from_secret("s".repeat(32).as_bytes());
-        let claims =
-            jsonwebtoken::decode::<Value>(&token, &key, &Validation::new(Algorithm::HS256))
-                .unwrap()
-                .claims;
+        let secret = fresh_secret();
+        let token = mint(&secret, "admin", "alice", Duration::from_secs(60)).unwrap();
+        let claims = KeyRing::single(&secret)
+            .unwrap()
+            .verify_access(&token)
+            .unwrap();
         assert_eq!(
-            (&claims["sub"], &claims["role"]),
-            (&json!("alice"), &json!("admin"))
+            (claims.sub.as_str(), claims.role.as_str()),
+            ("alice", "admin")
         );
-        assert_eq!(
-            claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(),
-            60
-        );
-        let other = DecodingKey::from_secret("t".repeat(32).as_bytes());
-        assert!(
-            jsonwebtoken::decode::<Value>(&token, &other, &Validation::new(Algorithm::HS256))
-                .is_err()
-        );
+        assert_eq!(claims.exp - claims.iat.unwrap(), 60);
+        let stranger = KeyRing::single(&fresh_secret()).unwrap();
+        assert!(stranger.verify_access(&token).is_err());
+        assert!(mint(&secret, "emperor", "alice", Duration::from_secs(60)).is_err());
     }
 }

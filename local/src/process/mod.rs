@@ -1,7 +1,8 @@
 //! A child process that is started again when it dies, until it is told to stop.
 
-use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+mod program;
+
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,91 +10,22 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStdout};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
 use crate::error::{HarnessError, Result};
 use crate::guard::Guard;
 use crate::log::Log;
-use crate::place::{root, variable};
 use crate::wait::Backoff;
+
+pub(crate) use program::Program;
 
 /// How long a process may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// A process that ran this long was well; its next death starts the backoff anew.
 const WELL: Duration = Duration::from_secs(10);
-
-/// What of the caller's own environment every child sees.
-const INHERITED: [&str; 8] = [
-    "PATH",
-    "HOME",
-    "CARGO_HOME",
-    "RUSTUP_HOME",
-    "TMPDIR",
-    "LANG",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-];
-
-/// What to run; the same again after each death.
-#[derive(Debug, Clone)]
-pub(crate) struct Program {
-    pub(crate) name: String,
-    /// Tells copies of one program apart.
-    pub(crate) index: usize,
-    pub(crate) path: PathBuf,
-    pub(crate) args: Vec<String>,
-    pub(crate) env: Vec<(String, String)>,
-    /// It prints `listening on <address>` on its standard output when it is ready.
-    pub(crate) announces: bool,
-}
-
-impl Program {
-    pub(crate) fn new(name: &str, path: PathBuf) -> Self {
-        Self {
-            name: name.to_owned(),
-            index: 0,
-            path,
-            args: Vec::new(),
-            env: Vec::new(),
-            announces: false,
-        }
-    }
-
-    pub(crate) fn args<T: Into<String>>(mut self, args: impl IntoIterator<Item = T>) -> Self {
-        self.args = args.into_iter().map(Into::into).collect();
-        self
-    }
-
-    fn spawn(&self, log: &Log) -> Result<Child> {
-        let mut command = Command::new(&self.path);
-        command
-            .args(&self.args)
-            .current_dir(root())
-            .env_clear()
-            .envs(
-                INHERITED
-                    .iter()
-                    .filter_map(|&name| Some((name, variable(name)?))),
-            )
-            .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stderr(log.stdio()?)
-            .stdout(if self.announces {
-                Stdio::piped()
-            } else {
-                log.stdio()?
-            })
-            // A group of its own: Ctrl-C reaches only the harness, which then stops all in order.
-            .process_group(0)
-            .kill_on_drop(true);
-        command
-            .spawn()
-            .map_err(HarnessError::io(format!("start {}", self.path.display())))
-    }
-}
 
 /// A child ended although nobody stopped it.
 #[derive(Debug, Clone)]
@@ -296,72 +228,4 @@ async fn relay(stdout: ChildStdout, log: Arc<Log>, address: watch::Sender<Option
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::place::Scratch;
-
-    fn house(scratch: &Scratch) -> Household {
-        let log = Log::create(&scratch.path().join("test.log")).unwrap();
-        Household::new(Arc::new(log)).unwrap()
-    }
-
-    fn shell(script: &str) -> Program {
-        Program::new("shell", PathBuf::from("/bin/sh")).args(["-c", script])
-    }
-
-    async fn soon<T>(what: impl Future<Output = T>) -> T {
-        tokio::time::timeout(Duration::from_secs(10), what)
-            .await
-            .expect("within 10 s")
-    }
-
-    #[tokio::test]
-    async fn a_killed_process_comes_back_under_another_pid() {
-        let scratch = Scratch::new().unwrap();
-        let house = house(&scratch);
-        let mut deaths = house.deaths.subscribe();
-        let kept = Kept::start(shell("exec sleep 600"), &house).unwrap();
-        let first = kept.pid().unwrap();
-        kept.signal(Signal::SIGKILL).unwrap();
-        assert!(
-            soon(deaths.recv())
-                .await
-                .unwrap()
-                .status
-                .contains("signal: 9")
-        );
-        let mut pid = kept.pid.clone();
-        let second = soon(pid.wait_for(Option::is_some)).await.unwrap().unwrap();
-        assert_ne!(first, second);
-        soon(kept.stop()).await;
-        assert!(!send(second, Signal::SIGKILL), "{second} still runs");
-    }
-
-    #[tokio::test]
-    async fn a_process_that_ignores_sigterm_is_killed_with_its_own_children() {
-        let scratch = Scratch::new().unwrap();
-        let mut program =
-            shell("trap '' TERM; sleep 600 & echo listening on $!; while :; do wait; done");
-        program.announces = true;
-        let kept = Kept::start(program, &house(&scratch)).unwrap();
-        let grandchild: i32 = soon(kept.address()).await.unwrap().parse().unwrap();
-        soon(kept.stop()).await;
-        let gone = crate::wait::until(Duration::from_secs(5), async || {
-            let state =
-                std::fs::read_to_string(format!("/proc/{grandchild}/stat")).unwrap_or_default();
-            (state.is_empty() || state.contains(") Z ")).then_some(())
-        });
-        assert!(gone.await.is_some());
-    }
-
-    #[tokio::test]
-    async fn a_child_sees_only_the_environment_that_it_is_given() {
-        let scratch = Scratch::new().unwrap();
-        let mut program = shell("echo listening on $GIVEN-$CARGO_PKG_NAME-; exec sleep 600");
-        program.announces = true;
-        program.env = vec![("GIVEN".into(), "yes".into())];
-        let kept = Kept::start(program, &house(&scratch)).unwrap();
-        assert_eq!(soon(kept.address()).await.unwrap(), "yes--");
-        soon(kept.stop()).await;
-    }
-}
+mod tests;

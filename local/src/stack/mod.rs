@@ -1,12 +1,13 @@
 //! The whole system: started together, ready together, ended together.
 
+mod doors;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use nix::sys::signal::Signal;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
@@ -22,7 +23,7 @@ use crate::process::{Death, Household, Kept, Program};
 use crate::pump::{Pump, Source, Sqs, Stream};
 use crate::redis::Redis;
 use crate::sweep;
-use crate::token::{fresh_secret, mint_for};
+use crate::token::{fresh_secret, mint};
 
 /// Long enough for any test or session; only service roles may hold such a token.
 const SERVICE_TOKEN_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -63,23 +64,31 @@ impl Stack {
         let log = Arc::new(Log::create(&folder.join("tutti.log"))?);
         let house = Household::new(log.clone())?;
         let mut deaths = house.deaths.subscribe();
-        tokio::select! {
-            stack = Self::assemble(options, folder, scratch, house) => stack,
+        let started = tokio::select! {
+            stack = Self::assemble(options, folder, house) => stack,
             Ok(Death { name, status }) = deaths.recv() => Err(HarnessError::Ended {
                 name,
                 status,
                 log: log.path().to_owned(),
                 tail: log.tail(8),
             }),
+        };
+        match started {
+            Ok(mut stack) => {
+                stack._scratch = scratch;
+                Ok(stack)
+            }
+            Err(error) => {
+                // The error names the log in it.
+                if let Some(scratch) = scratch {
+                    scratch.keep();
+                }
+                Err(error)
+            }
         }
     }
 
-    async fn assemble(
-        options: StackOptions,
-        folder: PathBuf,
-        scratch: Option<Scratch>,
-        house: Household,
-    ) -> Result<Self> {
+    async fn assemble(options: StackOptions, folder: PathBuf, house: Household) -> Result<Self> {
         let port = options.ports.api.map_or_else(free_port, Ok)?;
         let api = format!("http://127.0.0.1:{port}");
         let secret = options.secret.clone().unwrap_or_else(fresh_secret);
@@ -114,12 +123,7 @@ impl Stack {
                 jen1: jen1.url(),
                 muscgen: muscgen.url(),
                 secret: &secret,
-                orchestrator_token: &mint_for(
-                    &secret,
-                    "orchestrator",
-                    "harness",
-                    SERVICE_TOKEN_LIFE,
-                )?,
+                orchestrator_token: &mint(&secret, "orchestrator", "harness", SERVICE_TOKEN_LIFE)?,
                 artifacts: &artifacts,
             },
         );
@@ -144,7 +148,7 @@ impl Stack {
             house,
             folder,
             options,
-            _scratch: scratch,
+            _scratch: None,
         };
         if !stack.options.watch {
             stack.functions_answer().await?;
@@ -204,97 +208,6 @@ impl Stack {
         ));
         self.pump = Some(pump);
         Ok(())
-    }
-
-    /// Base address of the HTTP API.
-    pub fn api(&self) -> &str {
-        &self.api
-    }
-
-    /// What the functions have as `REDIS_URL`.
-    pub fn redis_url(&self) -> &str {
-        &self.redis_url
-    }
-
-    /// Its own Redis, to stop and to start again; `None` when it was given one.
-    pub fn redis(&self) -> Option<&Redis> {
-        self.redis.as_ref()
-    }
-
-    /// What the functions have as `PARTITION`.
-    pub fn partition(&self) -> &str {
-        &self.options.partition
-    }
-
-    /// Base address of the planner.
-    pub fn jen1(&self) -> &str {
-        self.jen1.url()
-    }
-
-    /// Base address of the generator.
-    pub fn muscgen(&self) -> &str {
-        self.muscgen.url()
-    }
-
-    /// The secret that signs this stack's tokens.
-    pub fn secret(&self) -> &str {
-        &self.secret
-    }
-
-    /// The folder of this run: log, Redis files, `artifacts/` unless they are elsewhere.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// A token for `sub`, good for an hour.
-    pub fn token(&self, role: &str, sub: &str) -> Result<String> {
-        mint_for(&self.secret, role, sub, Duration::from_secs(3600))
-    }
-
-    /// The one log file.
-    pub fn logs(&self) -> &Path {
-        self.house.log.path()
-    }
-
-    /// What the functions and the harness wrote so far, oldest first.
-    pub fn log_lines(&self) -> Vec<Value> {
-        self.house.log.json_lines()
-    }
-
-    /// Invokes a function with an event of your own, as the cloud would.
-    pub async fn invoke(&self, function: &str, event: &Value) -> Result<Value> {
-        self.invoker.invoke(function, event).await
-    }
-
-    /// One sweep now, beside those of the timer.
-    pub async fn sweep(&self) -> Result<Value> {
-        self.invoke("sweep", &sweep::scheduled_event()).await
-    }
-
-    /// The processes of a function or stand-in, by the number that [`Self::kill`] takes; `None`: about to be started again.
-    pub fn pids(&self, name: &str) -> Vec<Option<u32>> {
-        self.named(name).map(Kept::pid).collect()
-    }
-
-    /// Sends `signal` to one of its own processes, and to nothing else.
-    pub fn kill(&self, name: &str, index: usize, signal: Signal) -> Result<()> {
-        let missing = || HarnessError::NoSuchProcess {
-            name: name.to_owned(),
-            index,
-        };
-        self.named(name)
-            .nth(index)
-            .ok_or_else(missing)?
-            .signal(signal)
-    }
-
-    fn named(&self, name: &str) -> impl Iterator<Item = &Kept> {
-        self.functions
-            .iter()
-            .chain(&self.emulator)
-            .chain(self.jen1.kept())
-            .chain(self.muscgen.kept())
-            .filter(move |kept| kept.program.name == name)
     }
 
     /// Ends every process and waits for it: first what makes work, then what does it, Redis last.

@@ -1,0 +1,34 @@
+# Sourced by the scripts beside it: where things are, what is built, and how they speak.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(dirname "$here")
+
+functions=(compose jobs report health admin worker sweep)
+models=(jen1-stand-in muscgen-stand-in)
+
+# Everything but a result goes to the error stream: `local/token` prints one token and nothing else.
+say() { printf '%s\n' "$*" >&2; }
+
+give_up() {
+  say ""
+  say "  $*"
+  exit 1
+}
+
+# build PROGRAM...: in the whole workspace, so that every script builds the same dependencies the same way.
+build() {
+  local flags=() name
+  for name in "$@"; do flags+=(--bin "$name"); done
+  (cd "$top" && cargo build --workspace "${flags[@]}" ${quiet[@]+"${quiet[@]}"}) >&2 ||
+    give_up "The build failed; the first error above says where. Rust ${rust_version} or newer is needed: rustup update"
+}
+quiet=()
+rust_version=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$top/Cargo.toml")
+
+# The folder of built programs, wherever Cargo has been told to put it.
+programs() {
+  local target
+  target=$(cd "$top" && cargo metadata --no-deps --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+  printf '%s/debug\n' "$target"
+}

@@ -1,0 +1,197 @@
+//! The program behind `local/up`, `local/demo` and `local/token`.
+
+use std::io::{Write, stdout};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use local::api::Api;
+use local::{HarnessError, Result, Scratch, Stack, StackOptions, demo, mint, own_secret, up};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Tutti on one machine.
+#[derive(Parser)]
+#[command(name = "local")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything until Ctrl-C.
+    Up {
+        /// Build and reload the functions when their code changes.
+        #[arg(long)]
+        watch: bool,
+        /// Port of the HTTP API on the loopback address.
+        #[arg(long, default_value_t = up::API_PORT)]
+        port: u16,
+    },
+    /// Compose one track into ./track.wav and stop.
+    Demo {
+        /// What the music should be about.
+        #[arg(default_value = "a calm piano evening in the rain")]
+        narrative: String,
+        /// Seconds of music.
+        #[arg(long, default_value_t = 30)]
+        duration: u32,
+    },
+    /// Print a token of this clone.
+    Token {
+        /// user, admin, orchestrator, system or worker.
+        #[arg(long, default_value = "user")]
+        role: String,
+        /// Whom it speaks for.
+        #[arg(long)]
+        sub: String,
+        /// How long it works: a number with s, m, h or d.
+        #[arg(long, default_value = "1h", value_parser = span)]
+        expires: Duration,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Up { watch, port } => run_up(port, watch).await,
+        Command::Demo {
+            narrative,
+            duration,
+        } => run_demo(&narrative, duration).await,
+        Command::Token { role, sub, expires } => {
+            own_secret().and_then(|secret| say(&mint(&secret, &role, &sub, expires)?))
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\n  {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run_up(port: u16, watch: bool) -> Result<()> {
+    let mut stop = Stop::new()?;
+    let options = up::options(port, watch)?;
+    let stack = tokio::select! {
+        stack = Stack::start(options) => stack?,
+        () = stop.told() => return Ok(()),
+    };
+    say(&up::card(&stack)?)?;
+    stop.told().await;
+    eprintln!("\n  Stopping.");
+    stack.stop().await;
+    Ok(())
+}
+
+async fn run_demo(narrative: &str, duration: u32) -> Result<()> {
+    let mut stop = Stop::new()?;
+    // Beside a running `up`: its own ports, Redis and files.
+    let scratch = Scratch::new()?;
+    let options = StackOptions {
+        folder: Some(scratch.path().to_owned()),
+        ..up::with_caller(StackOptions::default())?
+    };
+    eprintln!("  Starting Redis, the functions and the models.");
+    let composed = tokio::select! {
+        composed = started_demo(options, narrative, duration) => composed,
+        () = stop.told() => Err(HarnessError::Job("stopped before the track was finished".to_owned())),
+    };
+    if composed.is_err() {
+        // The log tells why; it is kept.
+        let kept = local::root().join(".local/demo.log");
+        let _ = std::fs::copy(scratch.path().join("tutti.log"), &kept);
+        eprintln!("\n  The log of this run: {}", kept.display());
+    }
+    composed
+}
+
+async fn started_demo(options: StackOptions, narrative: &str, duration: u32) -> Result<()> {
+    let stack = Stack::start(options).await?;
+    eprintln!("  \"{narrative}\", {duration} s");
+    let api = Api::new(stack.api(), &stack.token("user", "demo")?)?;
+    let file = Path::new("track.wav");
+    let job = demo::compose(&api, narrative, duration, file).await;
+    stack.stop().await;
+    say(&demo::summary(&job?, file))
+}
+
+/// Ctrl-C, `kill`, or a closed terminal. Made before anything starts, so that none is missed.
+struct Stop([Signal; 3]);
+
+impl Stop {
+    fn new() -> Result<Self> {
+        let on = |kind| {
+            signal(kind).map_err(|source| HarnessError::Io {
+                what: "listen for signals".to_owned(),
+                source,
+            })
+        };
+        Ok(Self([
+            on(SignalKind::interrupt())?,
+            on(SignalKind::terminate())?,
+            on(SignalKind::hangup())?,
+        ]))
+    }
+
+    async fn told(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+fn say(text: &str) -> Result<()> {
+    writeln!(stdout(), "{text}").map_err(|source| HarnessError::Io {
+        what: "write to standard output".to_owned(),
+        source,
+    })
+}
+
+fn span(text: &str) -> std::result::Result<Duration, String> {
+    let wrong = || format!("{text} is no span of time; write for example 90s, 30m, 1h or 7d");
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    number
+        .checked_mul(seconds)
+        .filter(|&all| all > 0)
+        .map(Duration::from_secs)
+        .ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_of_time_is_a_number_and_a_unit() {
+        assert_eq!(span("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(span("7d"), Ok(Duration::from_secs(7 * 86_400)));
+        for wrong in [
+            "",
+            "h",
+            "1",
+            "1 h",
+            "-1h",
+            "0s",
+            "1w",
+            "99999999999999999999d",
+            "1é",
+        ] {
+            assert!(span(wrong).is_err(), "{wrong}");
+        }
+    }
+}

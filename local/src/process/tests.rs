@@ -1,0 +1,66 @@
+use super::*;
+use crate::place::Scratch;
+
+fn house(scratch: &Scratch) -> Household {
+    let log = Log::create(&scratch.path().join("test.log")).unwrap();
+    Household::new(Arc::new(log)).unwrap()
+}
+
+fn shell(script: &str) -> Program {
+    Program::new("shell", "/bin/sh".into()).args(["-c", script])
+}
+
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), what)
+        .await
+        .expect("within 10 s")
+}
+
+#[tokio::test]
+async fn a_killed_process_comes_back_under_another_pid() {
+    let scratch = Scratch::new().unwrap();
+    let house = house(&scratch);
+    let mut deaths = house.deaths.subscribe();
+    let kept = Kept::start(shell("exec sleep 600"), &house).unwrap();
+    let first = kept.pid().unwrap();
+    kept.signal(Signal::SIGKILL).unwrap();
+    assert!(
+        soon(deaths.recv())
+            .await
+            .unwrap()
+            .status
+            .contains("signal: 9")
+    );
+    let mut pid = kept.pid.clone();
+    let second = soon(pid.wait_for(Option::is_some)).await.unwrap().unwrap();
+    assert_ne!(first, second);
+    soon(kept.stop()).await;
+    assert!(!send(second, Signal::SIGKILL), "{second} still runs");
+}
+
+#[tokio::test]
+async fn a_process_that_ignores_sigterm_is_killed_with_its_own_children() {
+    let scratch = Scratch::new().unwrap();
+    let mut program =
+        shell("trap '' TERM; sleep 600 & echo listening on $!; while :; do wait; done");
+    program.announces = true;
+    let kept = Kept::start(program, &house(&scratch)).unwrap();
+    let grandchild: i32 = soon(kept.address()).await.unwrap().parse().unwrap();
+    soon(kept.stop()).await;
+    let gone = crate::wait::until(Duration::from_secs(5), async || {
+        let state = std::fs::read_to_string(format!("/proc/{grandchild}/stat")).unwrap_or_default();
+        (state.is_empty() || state.contains(") Z ")).then_some(())
+    });
+    assert!(gone.await.is_some());
+}
+
+#[tokio::test]
+async fn a_child_sees_only_the_environment_that_it_is_given() {
+    let scratch = Scratch::new().unwrap();
+    let mut program = shell("echo listening on $GIVEN-$CARGO_PKG_NAME-; exec sleep 600");
+    program.announces = true;
+    program.env = vec![("GIVEN".into(), "yes".into())];
+    let kept = Kept::start(program, &house(&scratch)).unwrap();
+    assert_eq!(soon(kept.address()).await.unwrap(), "yes--");
+    soon(kept.stop()).await;
+}

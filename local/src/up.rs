@@ -1,0 +1,128 @@
+//! Everything on this machine until Ctrl-C, and the card that says where it is.
+
+use std::time::Duration;
+
+use shared::config::VARIABLES;
+
+use crate::error::{HarnessError, Result};
+use crate::options::{Ports, RedisChoice, StackOptions};
+use crate::place::{is_free, private, variable};
+use crate::stack::Stack;
+use crate::token::{mint, own_secret};
+
+/// Unless a flag says otherwise.
+pub const API_PORT: u16 = 9000;
+const REDIS_PORT: u16 = 6390;
+const JEN1_PORT: u16 = 9101;
+const MUSCGEN_PORT: u16 = 9102;
+
+/// How long the token on the card works.
+const TOKEN_LIFE: Duration = Duration::from_secs(12 * 3600);
+
+/// What the harness sets itself; a value of the caller's environment would break the stack.
+const ITS_OWN: [&str; 6] = [
+    "REDIS_URL",
+    "JWT_SECRET",
+    "JEN1_URL",
+    "MUSCGEN_URL",
+    "QUEUE_URL",
+    "PARTITION",
+];
+
+/// A stack that keeps its line over a restart, with the services and settings of the caller's environment.
+pub fn options(api_port: u16, watch: bool) -> Result<StackOptions> {
+    let ports = Ports {
+        api: Some(api_port),
+        redis: Some(REDIS_PORT),
+        jen1: Some(JEN1_PORT),
+        muscgen: Some(MUSCGEN_PORT),
+    };
+    let options = StackOptions {
+        redis: redis_choice(true),
+        ports,
+        watch,
+        folder: Some(private().join("up")),
+        ..with_caller(StackOptions::default())?
+    };
+    taken_ports(&options)?;
+    Ok(options)
+}
+
+/// Its own Redis unless the caller names one.
+pub fn redis_choice(durable: bool) -> RedisChoice {
+    variable("REDIS_URL").map_or(RedisChoice::Own { durable }, RedisChoice::Url)
+}
+
+/// The services and settings of the caller's environment, and the secret of this clone.
+pub fn with_caller(options: StackOptions) -> Result<StackOptions> {
+    let passed = VARIABLES
+        .iter()
+        .filter(|known| !ITS_OWN.contains(&known.name))
+        .filter_map(|known| Some((known.name.to_owned(), variable(known.name)?)));
+    Ok(StackOptions {
+        jen1_url: variable("JEN1_URL"),
+        muscgen_url: variable("MUSCGEN_URL"),
+        partition: variable("PARTITION").unwrap_or(options.partition),
+        secret: Some(variable("JWT_SECRET").map_or_else(own_secret, Ok)?),
+        env: passed.collect(),
+        ..options
+    })
+}
+
+fn taken_ports(options: &StackOptions) -> Result<()> {
+    let Ports {
+        api,
+        redis,
+        jen1,
+        muscgen,
+    } = options.ports;
+    let needed = [
+        ("the API", api, "--port", true),
+        (
+            "Redis",
+            redis,
+            "REDIS_URL",
+            matches!(options.redis, RedisChoice::Own { .. }),
+        ),
+        ("jen1", jen1, "JEN1_URL", options.jen1_url.is_none()),
+        (
+            "muscgen",
+            muscgen,
+            "MUSCGEN_URL",
+            options.muscgen_url.is_none(),
+        ),
+    ];
+    for (name, port, flag, used) in needed {
+        if let Some(port) = port.filter(|&port| used && !is_free(port)) {
+            return Err(HarnessError::PortTaken { name, port, flag });
+        }
+    }
+    Ok(())
+}
+
+/// Addresses, a token, the log, and a line to paste.
+pub fn card(stack: &Stack) -> Result<String> {
+    let token = mint(stack.secret(), "user", "alice", TOKEN_LIFE)?;
+    let api = stack.api();
+    Ok(format!(
+        "
+  Tutti is up. Ctrl-C stops everything.
+
+  API      {api}
+  jen1     {jen1}
+  muscgen  {muscgen}
+  Redis    {redis}
+  log      {log}
+  token    {token}
+           (role user, sub alice, 12 h; others: ./local/token --role admin --sub you)
+
+  Try it:
+
+curl -sS {api}/compose -H 'authorization: Bearer {token}' -H 'content-type: application/json' -d '{{\"narrative\":\"a calm piano evening in the rain\"}}'
+",
+        jen1 = stack.jen1(),
+        muscgen = stack.muscgen(),
+        redis = stack.redis_url(),
+        log = stack.logs().display(),
+    ))
+}
