@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use local::api::Api;
-use local::{Scratch, Signal, Stack, StackOptions, demo, until};
+use local::{Artifacts, Bells, Moto, Scratch, Signal, Stack, StackOptions, demo, until};
 
 fn runs(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
@@ -56,4 +56,30 @@ async fn a_function_that_cannot_start_is_named_with_what_it_said() {
         "{error}"
     );
     assert!(error.contains("REDIS_URL"), "{error}");
+}
+
+#[tokio::test]
+async fn a_track_is_composed_over_sqs_and_s3_as_well() {
+    let moto = Moto::start().await.unwrap();
+    let options = StackOptions {
+        bells: Bells::Sqs {
+            endpoint: moto.endpoint().to_owned(),
+            queue_url: moto.queue_url().to_owned(),
+            visibility: 30,
+        },
+        artifacts: Artifacts::S3 {
+            endpoint: moto.endpoint().to_owned(),
+            bucket: Moto::BUCKET.to_owned(),
+            prefix: "tracks".to_owned(),
+        },
+        ..StackOptions::default()
+    };
+    let stack = Stack::start(options).await.unwrap();
+    let api = Api::new(stack.api(), &stack.token("user", "alice").unwrap()).unwrap();
+    let scratch = Scratch::new().unwrap();
+    let file = scratch.path().join("track.wav");
+    let job = demo::compose(&api, "a slow waltz", 5, &file).await.unwrap();
+    assert_eq!(job["status"], "completed");
+    stack.stop().await;
+    moto.stop().await;
 }

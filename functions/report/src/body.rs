@@ -207,7 +207,8 @@ mod tests {
             refused_at(json!({"jobId": "x", "type": "status"})),
             "/jobId"
         );
-        assert_eq!(refused_at(json!({"type": "status"})), "");
+        assert_eq!(refused_at(json!({"jobId": id, "type": 7})), "/type");
+        assert_eq!(refused_at(json!({"type": "status"})), "/jobId");
     }
 
     #[test]

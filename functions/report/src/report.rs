@@ -10,6 +10,7 @@ use shared::clients::Clients;
 use shared::http;
 use shared::job::{JobError, JobStatus, Progress};
 use shared::lookup::Unreachable;
+use shared::plan::Plan;
 use shared::problem::Problem;
 use shared::queue::{Failed, Heartbeat, Next, Reported, Spent, backoff};
 use shared::settle;
@@ -32,17 +33,7 @@ pub(crate) async fn report(
     match says {
         Says::Alive(progress) => alive(&clients, &speaker, progress).await?,
         Says::Audio(source) => audio(&clients, &speaker, &source).await?,
-        Says::Plan(plan) => {
-            if speaker.stage != Stage::Plan {
-                return Err(Problem::conflict("not_planning", "the job has its plan"));
-            }
-            clients
-                .store
-                .put_plan_if_absent(job, &plan)
-                .await
-                .map_err(Unreachable::from)?;
-            delivered(&clients, &speaker).await?;
-        }
+        Says::Plan(plan) => planned(&clients, &speaker, &plan).await?,
         Says::Failed {
             code,
             message,
@@ -79,6 +70,34 @@ async fn alive(
     }
 }
 
+/// Asked before anything is stored: what a refused report left behind, the job's next run would use. False: a repeat.
+fn is_awaited(speaker: &Speaker) -> Result<bool, Problem> {
+    let job = &speaker.known.job;
+    match speaker.claimed() {
+        _ if job.status == JobStatus::Completed => Ok(false),
+        _ if job.status.is_terminal() => Err(ended()),
+        Some(render) if *render != job.render_key(speaker.stage) => Err(wrong_render()),
+        _ if job.stage > speaker.stage => Ok(false),
+        None if !job.parked => Err(not_parked()),
+        _ => Ok(true),
+    }
+}
+
+async fn planned(clients: &Clients, speaker: &Speaker, plan: &Plan) -> Result<(), Problem> {
+    if speaker.stage != Stage::Plan {
+        return Err(Problem::conflict("not_planning", "the job has its plan"));
+    }
+    if !is_awaited(speaker)? {
+        return Ok(());
+    }
+    clients
+        .store
+        .put_plan_if_absent(speaker.known.job.id, plan)
+        .await
+        .map_err(Unreachable::from)?;
+    delivered(clients, speaker).await
+}
+
 async fn audio(clients: &Clients, speaker: &Speaker, source: &Source) -> Result<(), Problem> {
     if speaker.stage != Stage::Audio {
         return Err(Problem::conflict(
@@ -86,14 +105,10 @@ async fn audio(clients: &Clients, speaker: &Speaker, source: &Source) -> Result<
             "the job waits for a plan, not for audio",
         ));
     }
-    let (id, store) = (speaker.known.job.id, &clients.store);
-    if speaker.known.job.status.is_terminal() {
-        return if speaker.known.job.status == JobStatus::Completed {
-            Ok(())
-        } else {
-            Err(ended())
-        };
+    if !is_awaited(speaker)? {
+        return Ok(());
     }
+    let (id, store) = (speaker.known.job.id, &clients.store);
     if source.audio_url.is_none() {
         let uploaded = store
             .upload_size(id, &speaker.render)
@@ -126,11 +141,8 @@ async fn delivered(clients: &Clients, speaker: &Speaker) -> Result<(), Problem> 
     settle::pay(clients, answer.debt, Some(id)).await;
     match answer.outcome {
         Reported::Ok | Reported::Repeat => Ok(()),
-        Reported::WrongRender => Err(Problem::conflict(
-            "wrong_render",
-            "the job asks for another render now",
-        )),
-        Reported::NotParked => Err(Problem::conflict("not_parked", "no model holds the job")),
+        Reported::WrongRender => Err(wrong_render()),
+        Reported::NotParked => Err(not_parked()),
         Reported::Ended | Reported::Unknown => Err(ended()),
     }
 }
@@ -154,6 +166,14 @@ async fn failed(clients: &Clients, speaker: &Speaker, error: &JobError) -> Resul
 
 fn stale() -> Problem {
     Problem::conflict("stale_fence", "this run of the job is over")
+}
+
+fn wrong_render() -> Problem {
+    Problem::conflict("wrong_render", "the job asks for another render now")
+}
+
+fn not_parked() -> Problem {
+    Problem::conflict("not_parked", "no model holds the job")
 }
 
 fn ended() -> Problem {

@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
 use super::fields::field_error;
@@ -38,11 +38,12 @@ where
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        match error.inner().classify() {
-            Category::Data => {
-                Problem::validation(vec![field_error(error.path(), &error.inner().to_string())])
-            }
-            Category::Syntax | Category::Eof | Category::Io => malformed(error.inner()),
+        // serde_json calls a number where a word of a list should be, or one that is too large, bad syntax.
+        let is_json = || serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
+        if error.inner().classify() == Category::Data || is_json() {
+            Problem::validation(vec![field_error(error.path(), &error.inner().to_string())])
+        } else {
+            malformed(error.inner())
         }
     })?;
     reader.end().map_err(|error| malformed(&error))?;
@@ -75,6 +76,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::problem::FieldError;
 
     #[derive(Debug, Deserialize)]
     #[serde(rename_all = "lowercase")]
@@ -148,6 +150,15 @@ mod tests {
                 "wrong_type",
                 "expected a whole number from 0 to 4294967295"
             )
+        );
+        assert_eq!(
+            wrong(r#"{"narrative": "x", "mood": 7}"#),
+            is("/mood", "wrong_type", "expected another value")
+        );
+        let large = parse_json::<serde_json::Value>(br#"{"duration": 1e999}"#).unwrap_err();
+        assert_eq!(
+            large.errors()[0],
+            FieldError::new("/duration", "out_of_range", "the number is too large")
         );
         assert_eq!(wrong("[]").1, "wrong_length");
         assert_eq!(wrong("null"), is("", "wrong_type", "expected an object"));

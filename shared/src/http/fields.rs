@@ -45,6 +45,12 @@ fn describe(message: &str) -> (&'static str, Option<&str>, String) {
         _ if starts("duplicate field") => {
             ("duplicate", None, "this field is given twice".to_owned())
         }
+        _ if starts("number out of range") => {
+            ("out_of_range", None, "the number is too large".to_owned())
+        }
+        _ if message == "expected value" => {
+            ("wrong_type", None, "expected another value".to_owned())
+        }
         _ if starts("unknown field") => (
             "unknown_field",
             None,

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::job::JobId;
 use crate::queue::{Answer, Queue, QueueError, millis, scripts};
@@ -124,10 +126,26 @@ impl Queue {
         }
     }
 
+    /// When it was first noticed that Redis had been emptied: `now` at the first call of an epoch that has not begun.
+    pub async fn emptied_at(&self, now: DateTime<Utc>) -> Result<DateTime<Utc>, QueueError> {
+        let clock = self.keys.clock();
+        let mut pipe = redis::pipe();
+        pipe.hset_nx(&clock, "emptied_ms", now.timestamp_millis())
+            .ignore()
+            .hget(&clock, "emptied_ms");
+        let (ms,): (i64,) = self.redis.pipe(&pipe).await?;
+        DateTime::from_timestamp_millis(ms)
+            .ok_or_else(|| QueueError::Record(format!("emptied_ms is {ms}")))
+    }
+
     /// Every unfinished job of the store is known here: the epoch begins.
     pub async fn begin_epoch(&self) -> Result<(), QueueError> {
-        let begin =
-            redis::Cmd::hset_nx(self.keys.clock(), "epoch", uuid::Uuid::now_v7().to_string());
-        self.redis.run(&begin).await
+        let clock = self.keys.clock();
+        let mut pipe = redis::pipe();
+        pipe.hset_nx(&clock, "epoch", Uuid::now_v7().to_string())
+            .ignore()
+            .hdel(&clock, "emptied_ms")
+            .ignore();
+        self.redis.pipe(&pipe).await
     }
 }

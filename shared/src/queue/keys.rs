@@ -76,7 +76,7 @@ impl Keys {
         self.key("tenants")
     }
 
-    /// hash: `v<level>`, order, fence, epoch, reconcile.
+    /// hash: `v<level>`, order, fence, epoch, emptied_ms, reconcile.
     pub fn clock(&self) -> String {
         self.key("clock")
     }

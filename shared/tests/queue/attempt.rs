@@ -30,6 +30,7 @@ async fn fail_delays_the_next_attempt_and_rings_later() {
         Some(why.clone())
     );
     assert_eq!((found.job.attempt, found.job.seed), (2, u32::MAX));
+    assert_eq!(found.job.usage.billed_ms, 9);
     assert!(found.job.delayed_until.is_some());
     assert_eq!(rig.acquire().await.outcome, Acquired::Empty, "not yet");
     let event = rig
@@ -141,6 +142,9 @@ async fn release_uses_no_attempt_and_keeps_the_place_in_line() {
         (job.status, job.attempt, job.fence),
         (JobStatus::Queued, 1, None)
     );
+    assert_eq!(job.usage.billed_ms, 9);
+    let page = rig.queue.events(first, job.seq - 1).await.unwrap().unwrap();
+    assert_eq!(page.events[0].reason.as_deref(), Some("no_time"));
     assert_eq!(rig.take().await.id, first);
 }
 
@@ -168,4 +172,7 @@ async fn release_refuses_a_stale_fence_a_repeat_and_a_parked_job() {
     assert_eq!(release(&holder).await, Held::Stale);
     rig.cancel(holder.id, "cancelled").await;
     assert_eq!(release(&rig.parked("alice").await).await, Held::Stale);
+    let finisher = rig.finishing("alice").await;
+    assert_eq!(release(&finisher).await, Held::Ok);
+    assert_eq!(release(&finisher).await, Held::Stale, "in finish, too");
 }

@@ -45,6 +45,25 @@ async fn one_step_rescues_at_most_sixteen_and_says_that_it_is_busy() {
 }
 
 #[tokio::test]
+async fn one_step_promotes_at_most_sixteen_and_says_that_it_is_busy() {
+    let rig = Rig::with(20, 20);
+    let mut ids = Vec::new();
+    for _ in 0..17 {
+        rig.put("a").await;
+        let holder = rig.take().await;
+        let usage = shared::queue::Spent::default();
+        rig.release(&holder, LONG, "busy", usage).await;
+        ids.push(holder.id);
+    }
+    for id in ids {
+        rig.let_pass(rig.queue.keys().delayed(), id).await;
+    }
+    assert!(rig.sweep("").await.outcome.busy);
+    assert_eq!(rig.queue.counts().await.unwrap().delayed, 1);
+    assert!(!rig.sweep("").await.outcome.busy);
+}
+
+#[tokio::test]
 async fn the_sweep_goes_round_all_tenants_and_heals_ready() {
     let rig = Rig::start();
     for number in 0..20 {

@@ -192,4 +192,23 @@ async fn a_place_in_line_without_a_job_is_passed_over() {
     let next = rig.put("a").await;
     let _: () = rig.raw(&Cmd::del(rig.queue.keys().job(lost))).await;
     assert_eq!(rig.take().await.id, next);
+    let only = rig.put("b").await;
+    let _: () = rig.raw(&Cmd::del(rig.queue.keys().job(only))).await;
+    assert_eq!(rig.acquire().await.outcome, Acquired::Empty);
+    assert!(!rig.is_ready("b").await);
+}
+
+#[tokio::test]
+async fn what_forgotten_jobs_left_behind_does_not_stay() {
+    let rig = Rig::start();
+    let keys = rig.queue.keys();
+    for place in [keys.lease(), keys.finish(), keys.start_by()] {
+        let forgotten = Cmd::zadd(place, JobId::mint().to_string(), 1);
+        let _: () = rig.raw(&forgotten).await;
+    }
+    assert_eq!(rig.acquire().await.outcome, Acquired::Empty);
+    let counts = rig.queue.counts().await.unwrap();
+    assert_eq!((counts.running, counts.finishing), (0, 0));
+    assert_eq!(rig.expire().await.outcome, 1);
+    assert_eq!(rig.expire().await.outcome, 0);
 }

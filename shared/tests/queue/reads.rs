@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use shared::event::EventKind;
+use shared::event::{Event, EventKind};
 use shared::job::{JobId, JobStatus, Progress, UserId};
 use shared::queue::{Counts, Owner, Position, Spent, Waiting};
 use shared::stage::Stage;
@@ -28,21 +28,30 @@ async fn the_log_tells_the_whole_way_of_a_job() {
     let holder = rig.take().await;
     rig.complete(&holder, &track(), Spent::default()).await;
     let page = rig.queue.events(holder.id, 0).await.unwrap().unwrap();
-    let told: Vec<_> = page
-        .events
-        .iter()
-        .map(|e| (e.seq, e.status, e.reason.as_deref()))
-        .collect();
-    let (queued, processing) = (JobStatus::Queued, JobStatus::Processing);
+    let tell = |e: &Event| {
+        (
+            e.seq,
+            e.status,
+            e.stage,
+            e.reason.clone().unwrap_or_default(),
+        )
+    };
+    let told: Vec<_> = page.events.iter().map(tell).collect();
+    let (queued, processing, completed) = (
+        JobStatus::Queued,
+        JobStatus::Processing,
+        JobStatus::Completed,
+    );
     let expected = [
-        (1, queued, Some("enqueued")),
-        (2, processing, Some("acquired")),
-        (3, processing, Some("advanced")),
-        (4, processing, Some("parked")),
-        (5, processing, Some("delivered")),
-        (6, processing, Some("acquired")),
-        (7, JobStatus::Completed, None),
-    ];
+        (1, queued, Stage::Plan, "enqueued"),
+        (2, processing, Stage::Plan, "acquired"),
+        (3, processing, Stage::Audio, "advanced"),
+        (4, processing, Stage::Audio, "parked"),
+        (5, processing, Stage::Finish, "delivered"),
+        (6, processing, Stage::Finish, "acquired"),
+        (7, completed, Stage::Finish, ""),
+    ]
+    .map(|(seq, status, stage, reason)| (seq, status, stage, reason.to_owned()));
     assert_eq!(told, expected);
     assert_eq!((page.seq, page.gap), (7, false));
     assert_eq!(page.events[6].event, EventKind::Completed);

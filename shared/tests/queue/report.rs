@@ -5,7 +5,7 @@ use shared::job::{JobId, JobStatus, RenderKey};
 use shared::queue::{Held, Parked, Reported, Spent};
 use shared::stage::Stage;
 
-use crate::rig::{LONG, NOW, Rig, error, track};
+use crate::rig::{LONG, NOW, Rig, SPENT, error, track};
 
 async fn render(rig: &Rig, id: JobId) -> RenderKey {
     rig.job(id).await.job.render_key(Stage::Audio)
@@ -48,10 +48,9 @@ async fn a_completed_report_before_park_is_used() {
             .outcome,
         Reported::Ok
     );
-    let late = rig
-        .park(&holder, Stage::Audio, LONG, Spent::default())
-        .await;
+    let late = rig.park(&holder, Stage::Audio, LONG, SPENT).await;
     assert_eq!(late.outcome, Parked::MovedOn);
+    assert_eq!(rig.job(holder.id).await.job.usage.billed_ms, 9);
     let finisher = rig.take().await;
     let done = rig.complete(&finisher, &track(), Spent::default()).await;
     assert_eq!(done.outcome, Held::Ok);
@@ -69,6 +68,7 @@ async fn a_report_after_the_lease_ran_out_is_used() {
         rig.report(lost.id, Stage::Audio, Some(&key)).await.outcome,
         Reported::Ok
     );
+    assert_eq!(rig.status(lost.id).await, JobStatus::Processing);
     assert_eq!(rig.take_job().await.0.stage, Stage::Finish);
 }
 

@@ -138,3 +138,17 @@ async fn a_settled_job_that_is_retried_is_not_forgotten() {
         assert_eq!(rest, -1, "{key}");
     }
 }
+
+#[tokio::test]
+async fn a_retry_counts_attempts_from_one_again() {
+    let rig = Rig::start();
+    let id = rig.put("alice").await;
+    rig.fail_now(&rig.take().await, &error(true)).await;
+    rig.fail_now(&rig.take().await, &error(false)).await;
+    let before = rig.job(id).await.job;
+    assert_eq!(before.attempt, 2);
+    retry(&rig, id, 1).await;
+    let page = rig.queue.events(id, before.seq).await.unwrap().unwrap();
+    assert_eq!(page.events[0].attempt, 1);
+    assert_eq!(rig.take_job().await.0.attempt, 1);
+}

@@ -1,5 +1,6 @@
 //! Acquire, advance, park, complete.
 
+use redis::Cmd;
 use shared::job::{JobId, JobStatus};
 use shared::queue::{Acquired, Held, Holder, Parked, Queue, Redis};
 use shared::stage::Stage;
@@ -34,6 +35,20 @@ async fn a_worker_is_given_the_job_as_it_now_is() {
 }
 
 #[tokio::test]
+async fn time_in_the_line_counts_and_the_rest_before_a_retry_does_not() {
+    let rig = Rig::start();
+    let id = rig.put("alice").await;
+    let job = rig.queue.keys().job(id);
+    let _: () = rig.raw(&Cmd::hincr(&job, "queued_ms", -60_000)).await;
+    let holder = rig.take().await;
+    rig.release(&holder, LONG, "busy", SPENT).await;
+    let _: () = rig.raw(&Cmd::hincr(&job, "queued_ms", -60_000)).await;
+    rig.let_pass(rig.queue.keys().delayed(), id).await;
+    let waited = rig.take_job().await.0.usage.queue_ms;
+    assert!((60_000..65_000).contains(&waited), "{waited}");
+}
+
+#[tokio::test]
 async fn an_acquire_that_leaves_work_and_a_slot_rings_for_another_worker() {
     let rig = Rig::with(2, 2);
     for _ in 0..3 {
@@ -46,6 +61,7 @@ async fn an_acquire_that_leaves_work_and_a_slot_rings_for_another_worker() {
 #[tokio::test]
 async fn an_acquire_sent_twice_gives_the_same_job() {
     let rig = Rig::start();
+    rig.acquire().await; // the script is loaded: the lost answer is a job
     let first = rig.put("alice").await;
     rig.put("alice").await;
     let proxy = Proxy::to(rig.server.port);
@@ -76,6 +92,18 @@ async fn advance_keeps_the_slot_for_audio_and_frees_it_for_finish() {
     assert_eq!((answer.outcome, answer.debt.ring), (Held::Ok, 1));
     let usage = rig.job(holder.id).await.job.usage;
     assert_eq!((usage.plan_ms, usage.billed_ms), (10, 18));
+}
+
+#[tokio::test]
+async fn advance_to_audio_starts_a_new_lease() {
+    let rig = Rig::start();
+    rig.put("alice").await;
+    let holder = rig.take().await;
+    let lease = rig.queue.keys().lease();
+    rig.let_pass(lease.clone(), holder.id).await;
+    rig.on_to(&holder, Stage::Audio).await;
+    let due = rig.due_in(lease, holder.id).await.unwrap();
+    assert!((25_000..=30_000).contains(&due), "{due}");
 }
 
 #[tokio::test]

@@ -125,7 +125,7 @@ async fn an_api_with_its_own_job_table_hears_of_every_transition_even_if_it_fail
             .map(|_| ())
     })
     .await;
-    let seen = seen.lock().unwrap();
+    let seen = seen.lock().unwrap().clone();
     for (headers, body) in seen.iter() {
         assert_eq!(body["jobId"], id.as_str());
         assert_eq!(headers["x-request-id"], job["requestId"].as_str().unwrap());
@@ -162,6 +162,5 @@ async fn an_api_with_its_own_job_table_hears_of_every_transition_even_if_it_fail
             .unwrap()
             .contains(&id)
     );
-    drop(seen);
     app.stop().await;
 }

@@ -1,6 +1,12 @@
 //! The whole system through its public doors: real function processes under `cargo lambda`, a real Redis, stand-in models over
 //! real HTTP. One module for each promise; `app` has the verbs.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test says what is wrong by panicking"
+)]
+
 mod app;
 mod correlation;
 mod crash;

@@ -51,10 +51,7 @@ pub(crate) async fn job(
     let live = !known.job.status.is_terminal();
     let job = view::shown(&clients, known);
     let etag = job.etag();
-    let same = headers
-        .get(IF_NONE_MATCH)
-        .is_some_and(|tag| tag.as_bytes() == etag.as_bytes());
-    let mut response = if same {
+    let mut response = if is_known(&headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         Json(job).into_response()
@@ -70,6 +67,19 @@ pub(crate) async fn job(
         set(RETRY_AFTER, LOOK_AGAIN);
     }
     Ok(response)
+}
+
+/// Whether `If-None-Match` names this state of the job; weak and strong tags are alike (RFC 9110 §13.1.2).
+fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    fn opaque(tag: &str) -> &str {
+        tag.trim().trim_start_matches("W/")
+    }
+    headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.split(','))
+        .any(|tag| tag.trim() == "*" || opaque(tag) == opaque(etag))
 }
 
 #[derive(Deserialize)]

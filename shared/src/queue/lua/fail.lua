@@ -8,7 +8,6 @@ if not job then return answer({outcome = 'unknown'}) end
 if TERMINAL[job.status] then return answer({outcome = 'ended'}) end
 local speaks = job.status == 'processing' and (a.fence and job.fence == a.fence or not a.fence and job.parked)
 if not speaks then return answer({outcome = 'stale'}) end
-a.error.stage = a.error.stage or job.stage
 add_usage(a.id, a.usage)
 fail_attempt(a.id, job, a.error, a.delay_ms, a.change)
 return answer({outcome = job.status})

@@ -1,0 +1,166 @@
+//! Whether the system lives, whether it is ready, how busy it is, and what can be composed with.
+
+use std::collections::BTreeMap;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::{held_by_the_model, quiet, refused, with_role, with_token};
+use crate::app::{App, PATIENCE, ten_seconds};
+
+#[tokio::test]
+async fn the_system_says_how_it_is() {
+    let app = App::with(quiet()).await;
+    anybody_may_ask_whether_it_lives_and_what_it_can_do(&app).await;
+    the_metrics_count_the_jobs(&app).await;
+    only_an_admin_sees_the_dependencies(&app).await;
+    without_redis_it_lives_and_is_not_ready(&app).await;
+    app.stop().await;
+}
+
+async fn anonymous(app: &App, path: &str) -> reqwest::Response {
+    with_token(app, Method::GET, path, None)
+        .send()
+        .await
+        .unwrap()
+}
+
+async fn anybody_may_ask_whether_it_lives_and_what_it_can_do(app: &App) {
+    let health = anonymous(app, "/health").await;
+    assert_eq!(health.status(), StatusCode::OK);
+    assert_eq!(health.headers()["content-type"], "application/json");
+    assert_eq!(
+        health.json::<Value>().await.unwrap(),
+        json!({"status": "ok"})
+    );
+    let can: Value = anonymous(app, "/compose").await.json().await.unwrap();
+    assert_eq!(can["models"], json!({"jen1": {"maxSeconds": 300}}));
+    assert_eq!(can["defaults"], json!({"model": "jen1", "duration": 30}));
+    assert_eq!(can["limits"]["narrativeCharacters"], 4000);
+    for (service, there) in [("jen1", true), ("muscgen", true), ("ollama", false)] {
+        let service = &can["services"][service];
+        assert_eq!(
+            (&service["configured"], &service["available"]),
+            (&json!(there), &json!(there))
+        );
+        assert!(service["checkedAt"].is_string());
+    }
+    let again: Value = anonymous(app, "/compose").await.json().await.unwrap();
+    assert_eq!(again, can, "asking again is no new probe");
+}
+
+async fn metrics(app: &App) -> BTreeMap<String, u64> {
+    let answer = with_role(app, Method::GET, "/metrics", "admin")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(
+        answer.headers()["content-type"],
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+    let text = answer.text().await.unwrap();
+    assert!(text.ends_with('\n'));
+    let mut figures = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (name, value) = line.split_once(' ').unwrap();
+        assert!(text.contains(&format!("# TYPE {name} gauge\n")), "{name}");
+        assert!(text.contains(&format!("# HELP {name} ")), "{name}");
+        figures.insert(name.to_owned(), value.parse().unwrap());
+    }
+    figures
+}
+
+async fn the_metrics_count_the_jobs(app: &App) {
+    let none = metrics(app).await;
+    assert_eq!(
+        (
+            none["tutti_slots"],
+            none["tutti_jobs_running"],
+            none["tutti_jobs_completed"]
+        ),
+        (4, 0, 0)
+    );
+    let done = app.submit(ten_seconds()).await;
+    app.until_completed(&done).await;
+    held_by_the_model(app).await;
+    let some = metrics(app).await;
+    assert_eq!(
+        (some["tutti_jobs_running"], some["tutti_jobs_completed"]),
+        (1, 1)
+    );
+    assert_eq!(
+        (some["tutti_jobs_queued"], some["tutti_jobs_failed"]),
+        (0, 0)
+    );
+}
+
+async fn only_an_admin_sees_the_dependencies(app: &App) {
+    let answer = anonymous(app, "/health/ready").await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(
+        answer.json::<Value>().await.unwrap(),
+        json!({"status": "ready"})
+    );
+    for role in ["user", "worker"] {
+        let answer = with_role(app, Method::GET, "/health/ready", role)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(
+            answer.json::<Value>().await.unwrap(),
+            json!({"status": "ready"}),
+            "{role}"
+        );
+    }
+    let answer = with_role(app, Method::GET, "/health/ready", "admin")
+        .send()
+        .await
+        .unwrap();
+    let ready: Value = answer.json().await.unwrap();
+    let names: Vec<_> = ready["dependencies"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["jen1", "muscgen", "redis", "store"]);
+    for (name, dependency) in ready["dependencies"].as_object().unwrap() {
+        assert_eq!(dependency["up"], true, "{name}");
+        assert!(dependency["latencyMs"].is_u64(), "{name}");
+        assert_eq!(
+            dependency["needed"],
+            json!(["redis", "store"].contains(&name.as_str()))
+        );
+    }
+}
+
+async fn without_redis_it_lives_and_is_not_ready(app: &App) {
+    app.stack.redis().unwrap().stop().await;
+    let down = local::until(PATIENCE, async || {
+        Some(anonymous(app, "/health/ready").await)
+            .filter(|answer| answer.status() != StatusCode::OK)
+    });
+    let down = down.await.expect("it notices when its last look is old");
+    assert_eq!(down.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(down.headers()["retry-after"], "5");
+    assert_eq!(
+        down.json::<Value>().await.unwrap(),
+        json!({"status": "unavailable"})
+    );
+    let answer = with_role(app, Method::GET, "/health/ready", "admin")
+        .send()
+        .await
+        .unwrap();
+    let ready: Value = answer.json().await.unwrap();
+    assert_eq!(ready["dependencies"]["redis"]["up"], false);
+    assert_eq!(ready["dependencies"]["store"]["up"], true);
+    let metrics = with_role(app, Method::GET, "/metrics", "admin")
+        .send()
+        .await
+        .unwrap();
+    refused(metrics, 503, "queue_unavailable").await;
+    assert_eq!(anonymous(app, "/health").await.status(), StatusCode::OK);
+
+    app.stack.redis().unwrap().restart().await.unwrap();
+    local::until(PATIENCE, async || {
+        (anonymous(app, "/health/ready").await.status() == StatusCode::OK).then_some(())
+    })
+    .await
+    .expect("it is ready again");
+}
