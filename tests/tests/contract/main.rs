@@ -10,6 +10,7 @@
 )]
 
 mod deployment;
+mod docs;
 mod files;
 mod functions;
 mod layers;
