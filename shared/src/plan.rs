@@ -101,7 +101,10 @@ impl Plan {
             parts.push(format!("with {instruments}"));
         }
         match &self.tempo {
-            Some(Value::Number(bpm)) => parts.push(format!("at {bpm} BPM")),
+            // 76.0 reads as 76.
+            Some(Value::Number(bpm)) => {
+                parts.push(format!("at {} BPM", bpm.as_f64().unwrap_or_default()));
+            }
             Some(Value::String(word)) if !word.is_empty() => parts.push(format!("tempo {word}")),
             _ => {}
         }
@@ -167,7 +170,7 @@ mod tests {
     #[test]
     fn the_prompt_is_one_line_of_what_the_plan_says() {
         let plan = Plan::parse(json!({
-            "genre": "piano ballad", "mood": ["calm", "warm"], "tempo": 72, "key": "F major",
+            "genre": "piano ballad", "mood": ["calm", "warm"], "tempo": 72.0, "key": "F major",
             "time_signature": "4/4", "instrumentation": ["piano", "strings"]
         }))
         .unwrap();

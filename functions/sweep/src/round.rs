@@ -6,7 +6,7 @@ use lambda_runtime::Error;
 use serde::Serialize;
 use shared::clients::Clients;
 use shared::lookup::Unreachable;
-use shared::queue::{Debt, millis};
+use shared::queue::millis;
 use shared::settle;
 
 use crate::reconcile;
@@ -53,15 +53,7 @@ async fn expire(clients: &Clients, report: &mut Report, from: Instant) -> Result
         let answer = clients.queue.expire().await?;
         report.expired += answer.outcome;
         report.settled += answer.debt.ended.len();
-        settle::pay(
-            clients,
-            Debt {
-                ring: 0,
-                ..answer.debt
-            },
-            None,
-        )
-        .await;
+        settle::pay(clients, answer.debt.without_bells(), None).await;
         if answer.outcome == 0 {
             break;
         }
@@ -81,22 +73,16 @@ async fn step(
         let found = answer.outcome;
         report.steps += 1;
         report.settled += answer.debt.ended.len() + found.unsettled.len();
-        settle::pay(
-            clients,
-            Debt {
-                ring: 0,
-                ..answer.debt
-            },
-            None,
-        )
-        .await;
+        settle::pay(clients, answer.debt.without_bells(), None).await;
+        let mut all_settled = true;
         for id in &found.unsettled {
             if let Err(error) = settle::settle(clients, *id).await {
                 tracing::warn!(job_id = %id, error = %error, "not settled; the next round tries again");
+                all_settled = false;
             }
         }
         after = found.after;
-        let more = found.busy || !after.is_empty() || found.unsettled.len() == 16;
+        let more = found.busy || !after.is_empty() || (all_settled && found.unsettled.len() == 16);
         if !more || report.steps >= STEPS_MAX || from.elapsed() > ROUND / 2 {
             return Ok((found.epoch, found.bells));
         }

@@ -35,7 +35,12 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
                 None,
             ));
         }
-        Err(error) => return Ok(Step::of_fault(Stage::Finish, &error)),
+        Err(error) if error.is_retryable() => return Ok(Step::of_fault(Stage::Finish, &error)),
+        // The address is of no use: the model is asked for another delivery.
+        Err(error) => {
+            clients.store.remove_upload(id, &render).await?;
+            return Ok(render_again(work, &error.code(), error.message(), None));
+        }
     };
     let seconds = f64::from(work.request.submission.duration);
     match examined(bytes.clone(), seconds).await {

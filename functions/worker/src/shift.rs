@@ -57,7 +57,7 @@ pub(crate) async fn work(clients: &Clients, time: TimeLeft) -> Result<(), Unreac
             Acquired::Job(job, holder, request) => {
                 let debt = run::run(clients, time, *job, holder, request).await?;
                 // Its bell for now is this loop's next acquire; only the later one must be rung.
-                settle::pay(clients, Debt { ring: 0, ..debt }, None).await;
+                settle::pay(clients, debt.without_bells(), None).await;
             }
             Acquired::Empty | Acquired::Saturated | Acquired::Held => return Ok(()),
         }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::job::{Fence, JobError, JobId, JobRecord};
 use crate::queue::record::{self, Fields};
-use crate::queue::{Answer, Debt, FINISH_TAKES, LEASE, Queue, QueueError, millis, scripts};
+use crate::queue::{Answer, FINISH_TAKES, LEASE, Queue, QueueError, millis, scripts};
 use crate::stage::Stage;
 use crate::track::Track;
 
@@ -304,12 +304,5 @@ impl Queue {
             answer.debt.ring_later = Some(delay);
         }
         Ok(answer)
-    }
-}
-
-impl Debt {
-    /// Nothing to do.
-    pub fn is_nothing(&self) -> bool {
-        self.ring == 0 && self.ring_later.is_none() && self.ended.is_empty()
     }
 }

@@ -2,7 +2,7 @@
 
 use redis::Cmd;
 use shared::job::{JobId, JobStatus};
-use shared::queue::{Acquired, Held, Holder, Parked, Queue, Redis};
+use shared::queue::{Acquired, Debt, Held, Holder, Parked, Queue, Redis};
 use shared::stage::Stage;
 
 use crate::check::check;
@@ -14,7 +14,7 @@ async fn nobody_is_given_a_job_where_none_waits() {
     let rig = Rig::start();
     let answer = rig.acquire().await;
     assert_eq!(answer.outcome, Acquired::Empty);
-    assert!(answer.debt.is_nothing());
+    assert_eq!(answer.debt, Debt::default());
 }
 
 #[tokio::test]

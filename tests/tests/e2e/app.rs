@@ -40,6 +40,16 @@ impl App {
         }
     }
 
+    /// A stack whose models lose a job after two seconds without a word, and whose sweep notices within one.
+    pub(crate) async fn impatient() -> Self {
+        Self::with(StackOptions {
+            env: vec![("RENDER_DEADLINE".to_owned(), "2".to_owned())],
+            sweep_every: Duration::from_secs(1),
+            ..StackOptions::default()
+        })
+        .await
+    }
+
     pub(crate) async fn stop(self) {
         self.stack.stop().await;
     }

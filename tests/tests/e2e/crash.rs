@@ -84,14 +84,7 @@ async fn a_report_before_the_park_or_twice_is_used_once() {
 #[tokio::test]
 async fn a_report_after_the_lease_ran_out_is_used() {
     // The lease runs out after two seconds, the retry is busy elsewhere, and the late report brings the audio.
-    let env = vec![("RENDER_DEADLINE".to_owned(), "2".to_owned())];
-    let sweep_every = Duration::from_secs(1);
-    let app = App::with(StackOptions {
-        env,
-        sweep_every,
-        ..StackOptions::default()
-    })
-    .await;
+    let app = App::impatient().await;
     let late = json!({"mode": "callback", "renderSeconds": 0.3, "reportDelaySeconds": 5});
     app.faults(Model::Muscgen, late).await;
     let id = app.submit(ten_seconds()).await;

@@ -2,7 +2,6 @@
 
 use local::StackOptions;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 use crate::app::{App, Model, PATIENCE, ended, ten_seconds};
 
@@ -190,14 +189,7 @@ async fn a_failure_that_a_model_reports_is_a_failed_attempt() {
 
 #[tokio::test]
 async fn a_model_that_never_reports_is_asked_again_under_the_same_render_key() {
-    let env = vec![("RENDER_DEADLINE".to_owned(), "2".to_owned())];
-    let sweep_every = Duration::from_secs(1);
-    let app = App::with(StackOptions {
-        env,
-        sweep_every,
-        ..StackOptions::default()
-    })
-    .await;
+    let app = App::impatient().await;
     app.faults(
         Model::Muscgen,
         json!({"mode": "callback", "neverReportTimes": 1, "renderSeconds": 0.5}),
@@ -218,5 +210,46 @@ async fn a_model_that_never_reports_is_asked_again_under_the_same_render_key() {
         .collect();
     assert_eq!(keys.len(), 2);
     assert_eq!(keys[0], keys[1]);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_model_whose_audio_address_is_dead_is_asked_again() {
+    let app = App::start().await;
+    app.faults(
+        Model::Muscgen,
+        json!({"mode": "callback", "neverReportTimes": 1}),
+    )
+    .await;
+    let id = app.submit(ten_seconds()).await;
+    let parked = |job: &Value| job["stage"] == "audio" && job["status"] == "processing";
+    app.until(&id, PATIENCE, parked).await;
+    local::until(PATIENCE, async || {
+        (!app.logged(&["parked:", &id]).is_empty()).then_some(())
+    })
+    .await
+    .unwrap();
+    let dead = json!({"audioUrl": format!("{}/files/none.wav", app.stack.muscgen())});
+    let report = json!({"jobId": id, "type": "completed", "payload": dead});
+    let token = app.stack.token("orchestrator", "operator").unwrap();
+    let url = format!("{}/jobs/report", app.stack.api());
+    let answer = app
+        .http
+        .post(url)
+        .bearer_auth(token)
+        .json(&report)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+    let job = app.until_completed(&id).await;
+    assert_eq!(job["attempt"], 2);
+    let refused = app
+        .events(&id)
+        .await
+        .into_iter()
+        .find(|e| e["event"] == "job:error")
+        .unwrap();
+    assert_eq!(refused["error"]["code"], "audio_url_refused");
     app.stop().await;
 }
