@@ -121,6 +121,14 @@ impl App {
         self.until(id, PATIENCE, ended).await
     }
 
+    /// A job of ten seconds, completed under these switches of the muscgen stand-in.
+    pub(crate) async fn compose(&self, switches: Value) -> (String, Value) {
+        self.faults(Model::Muscgen, switches).await;
+        let id = self.submit(ten_seconds()).await;
+        let job = self.until_completed(&id).await;
+        (id, job)
+    }
+
     pub(crate) async fn until_completed(&self, id: &str) -> Value {
         let job = self.until_ended(id).await;
         assert_eq!(

@@ -32,10 +32,7 @@ fn pauses(events: &[Value]) -> Vec<i64> {
 async fn jen1_failing_twice_then_well_completes_at_the_third_attempt_after_growing_delays() {
     let app = App::start().await;
     app.faults(Model::Jen1, json!({"failTimes": 2})).await;
-    app.faults(Model::Muscgen, json!({"renderSeconds": 0.2}))
-        .await;
-    let id = app.submit(ten_seconds()).await;
-    let job = app.until_completed(&id).await;
+    let (id, job) = app.compose(json!({"renderSeconds": 0.2})).await;
     assert_eq!(job["attempt"], 3);
     assert!(job["error"].is_null(), "{:#}", job["error"]);
     let pauses = pauses(&app.events(&id).await);
@@ -83,13 +80,9 @@ async fn a_jen1_that_is_gone_fails_the_job_with_a_clear_code_after_its_attempts(
 #[tokio::test]
 async fn silent_audio_is_played_again_with_another_seed() {
     let app = App::start().await;
-    app.faults(
-        Model::Muscgen,
-        json!({"silentTimes": 1, "renderSeconds": 0.2}),
-    )
-    .await;
-    let id = app.submit(ten_seconds()).await;
-    let job = app.until_completed(&id).await;
+    let (id, job) = app
+        .compose(json!({"silentTimes": 1, "renderSeconds": 0.2}))
+        .await;
     assert_eq!(job["attempt"], 2);
     let calls = app.calls(Model::Muscgen, &id).await;
     let seeds: Vec<_> = calls
@@ -176,13 +169,9 @@ async fn a_busy_model_gives_the_job_back_without_using_up_an_attempt() {
 #[tokio::test]
 async fn a_failure_that_a_model_reports_is_a_failed_attempt() {
     let app = App::start().await;
-    app.faults(
-        Model::Muscgen,
-        json!({"mode": "callback", "reportFailedTimes": 1, "renderSeconds": 0.2}),
-    )
-    .await;
-    let id = app.submit(ten_seconds()).await;
-    let job = app.until_completed(&id).await;
+    let (_, job) = app
+        .compose(json!({"mode": "callback", "reportFailedTimes": 1, "renderSeconds": 0.2}))
+        .await;
     assert_eq!(job["attempt"], 2);
     app.stop().await;
 }

@@ -50,10 +50,9 @@ async fn check_finished(app: &App, job: &Value) {
 
 async fn one_job_in_each_mode(app: App) {
     for mode in ["sync", "json", "url", "callback"] {
-        app.faults(Model::Muscgen, json!({"mode": mode, "renderSeconds": 0.3}))
+        let (id, job) = app
+            .compose(json!({"mode": mode, "renderSeconds": 0.3}))
             .await;
-        let id = app.submit(ten_seconds()).await;
-        let job = app.until_completed(&id).await;
         assert_eq!(job["attempt"], 1, "mode {mode}");
         check_finished(&app, &job).await;
         assert_eq!(app.calls(Model::Muscgen, &id).await.len(), 1, "mode {mode}");
