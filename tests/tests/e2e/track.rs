@@ -177,7 +177,8 @@ async fn a_model_that_calls_back_costs_the_worker_no_waiting() {
     let id = app.submit(ten_seconds()).await;
     let job = app.until_completed(&id).await;
     let billed = job["usage"]["billedMs"].as_u64().unwrap();
-    assert!(billed < 100, "{:#}", job["usage"]);
+    // On a quiet machine about 30 ms; here it only must not follow the render.
+    assert!((1..1_000).contains(&billed), "{:#}", job["usage"]);
     assert!(
         job["usage"]["audioMs"].as_u64().unwrap() >= 9_000,
         "{:#}",
