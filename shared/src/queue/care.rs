@@ -69,14 +69,15 @@ impl Queue {
         self.settle_or_later(id, generation, None).await
     }
 
-    /// Something it owes could not be done: the sweep tries again after `delay` ± 50 %, doubled with each try.
+    /// Something it owes could not be done: the sweep tries again after `delay` × U[1, 1.5), doubled with each try.
     pub async fn settle_later(
         &self,
         id: JobId,
         generation: u32,
         delay: Duration,
     ) -> Result<Settled, QueueError> {
-        self.settle_or_later(id, generation, Some(millis(delay)))
+        let jittered = delay.mul_f64(1.0 + fastrand::f64() / 2.0);
+        self.settle_or_later(id, generation, Some(millis(jittered)))
             .await
     }
 
@@ -114,16 +115,11 @@ impl Queue {
     /// Remembers it.
     pub async fn set_reconcile_cursor(&self, at: Option<JobId>) -> Result<(), QueueError> {
         let clock = self.keys.clock();
-        match at {
-            Some(id) => Ok(self
-                .redis
-                .run(&redis::Cmd::hset(clock, "reconcile", id.to_string()))
-                .await?),
-            None => Ok(self
-                .redis
-                .run(&redis::Cmd::hdel(clock, "reconcile"))
-                .await?),
-        }
+        let remember = match at {
+            Some(id) => redis::Cmd::hset(clock, "reconcile", id.to_string()),
+            None => redis::Cmd::hdel(clock, "reconcile"),
+        };
+        self.redis.run(&remember).await
     }
 
     /// When it was first noticed that Redis had been emptied: `now` at the first call of an epoch that has not begun.

@@ -207,6 +207,20 @@ async fn settle_later_leaves_the_job_in_the_outbox_and_counts() {
 }
 
 #[tokio::test]
+async fn jobs_that_could_not_be_settled_together_are_not_tried_again_together() {
+    let rig = Rig::start();
+    let mut due = std::collections::BTreeSet::new();
+    for _ in 0..8 {
+        let id = rig.ended("a", JobStatus::Completed).await;
+        rig.settle_later(id, 0, Duration::from_secs(3600)).await;
+        let ms = rig.due_in(rig.queue.keys().outbox(), id).await.unwrap();
+        due.insert(ms / 10_000);
+    }
+    assert!(due.len() > 1, "{due:?}");
+    assert!(due.iter().all(|tens| (359..540).contains(tens)), "{due:?}");
+}
+
+#[tokio::test]
 async fn settle_refuses_another_generation_a_live_job_and_an_unknown_one() {
     let rig = Rig::start();
     let id = rig.ended("a", JobStatus::Failed).await;
