@@ -1,7 +1,6 @@
 //! Everything a function talks to, made once at its start from the configuration. Nothing connects before its first use.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::FromRef;
 
@@ -79,18 +78,13 @@ impl Clients {
                 .muscgen_url
                 .as_ref()
                 .map(|at| Generator::muscgen(http.clone(), at.url().clone())),
-            fetcher: Fetcher::new(trusted(&config), config.dev_mode)?,
+            fetcher: Fetcher::new(http.clone(), trusted(&config), config.dev_mode),
             queue,
             doorbell,
             http,
             api,
             config: Arc::new(config),
         })
-    }
-
-    /// How long a model may hold a job without a word.
-    pub fn render_deadline(&self) -> Duration {
-        self.config.render_deadline
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
-
 use crate::clients::Clients;
 use crate::envelope::{Envelope, Manifest, OpenMarker};
 use crate::job::{JobId, JobStatus};
@@ -209,7 +207,7 @@ pub async fn tidy(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
     if over {
         settle::settle(clients, id).await?;
         clients.store.remove_open(id).await?;
-        tracing::info!(job_id = %id, at = %Utc::now(), "a marker of an ended job was removed");
+        tracing::info!(job_id = %id, "a marker of an ended job was removed");
     }
     Ok(())
 }

@@ -87,7 +87,7 @@ pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
 
 async fn tell(clients: &Clients, known: &Known) -> Result<(), ModelError> {
     let job = &known.job;
-    let out = outgoing(known, job.stage);
+    let out = Outgoing::of_job(job, &known.request, job.stage);
     let given_up =
         matches!(job.status, JobStatus::Cancelled | JobStatus::Expired) && job.started_at.is_some();
     if let (true, Stage::Audio, Some(generator)) = (given_up, job.stage, &clients.generator) {
@@ -130,15 +130,6 @@ async fn tell(clients: &Clients, known: &Known) -> Result<(), ModelError> {
             )
             .await
         }
-    }
-}
-
-/// The headers of every call that is made for a job.
-pub fn outgoing(known: &Known, stage: Stage) -> Outgoing {
-    Outgoing {
-        request_id: known.job.request_id.clone(),
-        traceparent: Some(known.request.traceparent.clone()),
-        idempotency_key: Some(known.job.render_key(stage).as_str().to_owned()),
     }
 }
 

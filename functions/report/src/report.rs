@@ -57,7 +57,7 @@ async fn alive(
     progress: Option<Progress>,
 ) -> Result<(), Problem> {
     let (id, fence) = (speaker.known.job.id, speaker.fence.as_ref());
-    let deadline = clients.render_deadline();
+    let deadline = clients.config.render_deadline;
     match clients
         .queue
         .progress(id, fence, progress.as_ref(), deadline)
@@ -149,7 +149,7 @@ async fn delivered(clients: &Clients, speaker: &Speaker) -> Result<(), Problem> 
 
 async fn failed(clients: &Clients, speaker: &Speaker, error: &JobError) -> Result<(), Problem> {
     let id = speaker.known.job.id;
-    let delay: Duration = backoff(speaker.attempt);
+    let delay: Duration = backoff(speaker.known.job.attempt);
     let (fence, change, spent) = (speaker.fence.as_ref(), Next::default(), Spent::default());
     let answer = clients
         .queue

@@ -15,8 +15,6 @@ pub(crate) struct Speaker {
     pub(crate) render: RenderKey,
     /// Absent for a role token: it acts on the present run, while a model holds the job.
     pub(crate) fence: Option<Fence>,
-    /// The job's present attempt.
-    pub(crate) attempt: u32,
     pub(crate) known: Known,
 }
 
@@ -34,13 +32,11 @@ impl Speaker {
         }
         let unknown = || Problem::not_found("unknown_job", "there is no such job");
         let known = lookup::find(clients, id).await?.ok_or_else(unknown)?;
-        let attempt = known.job.attempt;
         Ok(match reporter {
             Reporter::Callback(claims) => Self {
                 stage: claims.stage,
                 render: claims.render,
                 fence: Some(claims.fence),
-                attempt,
                 known,
             },
             Reporter::Role(_) => {
@@ -49,7 +45,6 @@ impl Speaker {
                     stage,
                     render: known.job.render_key(stage),
                     fence: None,
-                    attempt,
                     known,
                 }
             }

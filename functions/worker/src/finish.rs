@@ -17,23 +17,13 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
     let (clients, id) = (work.clients, work.job.id);
     let render = work.job.render_key(Stage::Audio);
     let Some(source) = clients.store.source::<Source>(id, &render).await? else {
-        return Ok(render_again(
-            work,
-            "audio_missing",
-            "The delivered audio is no longer stored.".to_owned(),
-            None,
-        ));
+        return Ok(missing(work));
     };
     let bytes = match fetched(work, &render, &source).await? {
         Ok(Some(bytes)) => bytes,
         Ok(None) => {
             clients.store.remove_upload(id, &render).await?;
-            return Ok(render_again(
-                work,
-                "audio_missing",
-                "The delivered audio is no longer stored.".to_owned(),
-                None,
-            ));
+            return Ok(missing(work));
         }
         Err(error) if error.is_retryable() => return Ok(Step::of_fault(Stage::Finish, &error)),
         // The address is of no use: the model is asked for another delivery.
@@ -102,6 +92,11 @@ async fn fetched(
         }
         Err(error) => Ok(Err(error)),
     }
+}
+
+fn missing(work: &Work<'_>) -> Step {
+    let message = "The delivered audio is no longer stored.".to_owned();
+    render_again(work, "audio_missing", message, None)
 }
 
 fn render_again(work: &Work<'_>, code: &str, message: String, seed: Option<u32>) -> Step {

@@ -38,11 +38,7 @@ pub(crate) struct Work<'a> {
 impl Work<'_> {
     /// The headers of the calls of a stage.
     pub(crate) fn outgoing(&self, stage: Stage) -> Outgoing {
-        Outgoing {
-            request_id: self.job.request_id.clone(),
-            traceparent: Some(self.request.traceparent.clone()),
-            idempotency_key: Some(self.job.render_key(stage).as_str().to_owned()),
-        }
+        Outgoing::of_job(&self.job, &self.request, stage)
     }
 }
 
@@ -215,7 +211,7 @@ async fn transition(work: &mut Work<'_>, step: Step) -> Result<Option<Debt>, Unr
         }
         Step::Parked => {
             let answer = queue
-                .park(holder, stage, work.clients.render_deadline(), spent)
+                .park(holder, stage, work.clients.config.render_deadline, spent)
                 .await?;
             match answer.outcome {
                 Parked::Ok => tracing::info!("parked: the model service reports when it is done"),

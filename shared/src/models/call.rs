@@ -12,6 +12,9 @@ use url::Url;
 use super::address::NotPublic;
 use super::error::{Fault, ModelError, Service};
 use super::verdict;
+use crate::envelope::Envelope;
+use crate::job::JobRecord;
+use crate::stage::Stage;
 
 /// The client for every outgoing call. Build it once: it loads the certificates.
 ///
@@ -43,6 +46,15 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
+    /// For a call about a stage of a job.
+    pub fn of_job(job: &JobRecord, request: &Envelope, stage: Stage) -> Self {
+        Self {
+            request_id: job.request_id.clone(),
+            traceparent: Some(request.traceparent.clone()),
+            idempotency_key: Some(job.render_key(stage).as_str().to_owned()),
+        }
+    }
+
     fn dress(&self, request: RequestBuilder) -> RequestBuilder {
         let headers = [
             ("x-request-id", Some(&self.request_id)),

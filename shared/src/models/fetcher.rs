@@ -1,7 +1,7 @@
 //! Audio from an address that somebody else gave us.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,25 +22,36 @@ pub struct Fetcher {
     trusted: Arc<HashSet<String>>,
     dev_mode: bool,
     direct: Client,
-    public: Client,
+    /// Made at the first fetch from a stranger: loading the certificates again would slow every start.
+    public: Arc<OnceLock<Client>>,
 }
 
 impl Fetcher {
-    /// `trusted`: `host` (any port) or `host:port`, of the configured models and of `MODEL_HOSTS`. `dev_mode` trusts everybody.
+    /// `direct` calls whom we trust. `trusted`: `host` (any port) or `host:port`, of the configured models and of `MODEL_HOSTS`. `dev_mode` trusts everybody.
     pub fn new<T: AsRef<str>>(
+        direct: Client,
         trusted: impl IntoIterator<Item = T>,
         dev_mode: bool,
-    ) -> Result<Self, reqwest::Error> {
+    ) -> Self {
         let lower = |host: T| host.as_ref().trim().to_ascii_lowercase();
-        Ok(Self {
+        Self {
             trusted: Arc::new(trusted.into_iter().map(lower).collect()),
             dev_mode,
-            direct: builder().build()?,
-            public: builder()
-                .https_only(true)
-                .dns_resolver(PublicOnly)
-                .build()?,
-        })
+            direct,
+            public: Arc::default(),
+        }
+    }
+
+    fn public(&self) -> Result<&Client, ModelError> {
+        if let Some(client) = self.public.get() {
+            return Ok(client);
+        }
+        let made = builder()
+            .https_only(true)
+            .dns_resolver(PublicOnly)
+            .build()
+            .map_err(|e| SERVICE.unavailable(e.to_string()))?;
+        Ok(self.public.get_or_init(|| made))
     }
 
     /// The bytes behind `address`: at most 64 MiB, within 60 s, no redirects.
@@ -85,7 +96,7 @@ impl Fetcher {
             Host::Ipv6(ip) => is_public(ip.into()),
         };
         if public {
-            Ok((url, &self.public))
+            Ok((url, self.public()?))
         } else {
             Err(forbidden("it is not public"))
         }
@@ -115,7 +126,7 @@ mod tests {
     use super::*;
 
     fn fetcher(trusted: &[&str], dev_mode: bool) -> Fetcher {
-        Fetcher::new(trusted, dev_mode).unwrap()
+        Fetcher::new(super::super::http_client().unwrap(), trusted, dev_mode)
     }
 
     async fn files() -> Url {
