@@ -1,7 +1,9 @@
 //! Where things are on this machine: the clone, its private folder, its programs, the tools.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -43,11 +45,18 @@ pub(crate) fn tool(name: &str) -> Result<PathBuf> {
         .ok_or_else(|| HarnessError::Missing(name.to_owned()))
 }
 
-/// A port of the loopback address on which nothing listens at this moment.
+/// Ports that this process gave out: whoever got one may not have bound it yet, so nobody else gets it.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
+/// A port of the loopback address on which nothing listens at this moment; never the same twice in one process.
 pub fn free_port() -> Result<u16> {
     std::iter::repeat_with(|| fastrand::u16(PORTS))
         .take(200)
-        .find(|&port| is_free(port))
+        .filter(|&port| is_free(port))
+        .find(|&port| {
+            let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+            given.insert(port)
+        })
         .ok_or(HarnessError::NoPort)
 }
 
@@ -121,6 +130,12 @@ mod tests {
         assert!(!is_free(port));
         drop(taken);
         assert!(is_free(port));
+    }
+
+    #[test]
+    fn a_port_is_given_out_once() {
+        let ports: BTreeSet<u16> = (0..500).map(|_| free_port().unwrap()).collect();
+        assert_eq!(ports.len(), 500);
     }
 
     #[test]
