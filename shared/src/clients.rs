@@ -1,11 +1,15 @@
 //! Everything a function talks to, made once at its start from the configuration. Nothing connects before its first use.
 
-use std::sync::Arc;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
 
 use axum::extract::FromRef;
+use lru::LruCache;
 
 use crate::config::Config;
 use crate::doorbell::Doorbell;
+use crate::envelope::Envelope;
+use crate::job::JobId;
 use crate::keyring::KeyRing;
 use crate::models::{Fetcher, Generator, OrchestratorApi, Planner};
 use crate::queue::{Policy, Queue, Redis};
@@ -25,7 +29,14 @@ pub struct Clients {
     pub fetcher: Fetcher,
     /// The API that keeps its own job table, where there is one.
     pub api: Option<OrchestratorApi>,
+    /// What was read of the store lately and never changes.
+    pub(crate) envelopes: Envelopes,
 }
+
+type Envelopes = Arc<Mutex<LruCache<JobId, Envelope>>>;
+
+/// An envelope has some kilobytes, at most 40.
+const ENVELOPES_KEPT: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
 /// A setting that cannot work.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +65,8 @@ impl Clients {
             config.tenant_cap,
             config.max_queued,
             config.retention,
-        );
+        )
+        .limited(config.submit_rate, config.read_rate);
         let queue = Queue::new(redis.clone(), &config.partition, policy);
         let doorbell = match &config.queue_url {
             Some(url) => Doorbell::sqs(url.as_str(), config.partition.as_str()),
@@ -83,6 +95,7 @@ impl Clients {
             doorbell,
             http,
             api,
+            envelopes: Arc::new(Mutex::new(LruCache::new(ENVELOPES_KEPT))),
             config: Arc::new(config),
         })
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::{JobError, JobId, JobRecord, TenantId, UserId};
 use crate::plan::Plan;
+use crate::priority::Priority;
 use crate::submission::Submission;
 use crate::track::Track;
 
@@ -29,26 +30,40 @@ pub struct Envelope {
     pub max_attempts: u32,
     /// SHA-256 of the body as the caller sent it, keys sorted: tells a repeat from another request under the same key.
     pub digest: String,
+    /// The caller wants nothing out of the caches.
+    #[serde(default)]
+    pub no_cache: bool,
     #[serde(flatten)]
     pub submission: Submission,
 }
 
-/// `open/<id>`: exists as long as the job is unfinished. A retry by a person writes the next generation.
+/// `open/<id>`: exists as long as the job is unfinished. A retry by a person writes the next generation, an operator another priority.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OpenMarker {
     pub generation: u32,
     pub start_by: DateTime<Utc>,
     pub finish_by: DateTime<Utc>,
+    /// As the caller asked, or as an operator changed it.
+    #[serde(default)]
+    pub priority: Priority,
 }
 
 impl OpenMarker {
-    /// Both clocks start at `from`.
-    pub fn starting(generation: u32, from: DateTime<Utc>) -> Self {
+    /// Both clocks start at `from` and run as long as they did when the job was submitted.
+    pub fn starting(generation: u32, from: DateTime<Utc>, request: &Envelope) -> Self {
+        let asked = &request.submission;
+        let start_by = asked.start_by.map(|at| at - request.created_at);
+        let finish_by = asked.finish_by.map(|at| at - request.created_at);
+        let start_in =
+            start_by.unwrap_or_else(|| finish_by.map_or(START_BY, |end| end.min(START_BY)));
+        let finish_in =
+            finish_by.unwrap_or_else(|| FINISH_BY.max(start_in + (FINISH_BY - START_BY)));
         Self {
             generation,
-            start_by: from + START_BY,
-            finish_by: from + FINISH_BY,
+            start_by: from + start_in,
+            finish_by: from + finish_in,
+            priority: asked.priority,
         }
     }
 }

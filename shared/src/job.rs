@@ -9,6 +9,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::priority::Priority;
 use crate::stage::Stage;
 
 /// A job's name: a UUID, v7 when the server chose it, v5 when an idempotency key did.
@@ -273,6 +274,11 @@ pub struct JobRecord {
     pub fence: Option<Fence>,
     /// A model service holds the lease.
     pub parked: bool,
+    #[serde(default)]
+    pub priority: Priority,
+    /// The result cache answered it; nothing was run.
+    #[serde(default)]
+    pub cached: bool,
     pub progress: Option<Progress>,
     pub request_id: String,
     /// Number of the newest event.

@@ -6,6 +6,7 @@ pub mod envelope;
 pub mod event;
 pub mod job;
 pub mod plan;
+pub mod priority;
 pub mod source;
 pub mod stage;
 pub mod submission;
@@ -26,7 +27,9 @@ pub mod store;
 pub mod telemetry;
 
 // What several functions do with them.
+pub mod change;
 pub mod clients;
+pub mod control;
 pub mod lookup;
 pub mod settle;
 pub mod submit;

@@ -1,12 +1,13 @@
 //! Finding a job wherever it is, and putting back one that Redis has forgotten.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use crate::clients::Clients;
 use crate::envelope::{Envelope, Manifest, OpenMarker};
-use crate::job::{JobId, JobStatus};
+use crate::job::{JobId, JobRecord, JobStatus, TenantId};
 use crate::problem::Problem;
-use crate::queue::{Enqueued, NewJob, QueueError, Restored, Snapshot};
+use crate::queue::{Debt, Enqueued, Found, Glance, NewJob, QueueError, Restored, Snapshot};
 use crate::settle;
 use crate::stage::Stage;
 use crate::store::StoreError;
@@ -57,9 +58,33 @@ pub enum Ensured {
 
 /// The job: from Redis, else from its manifest, else put back from its envelope.
 pub async fn find(clients: &Clients, id: JobId) -> Result<Option<Known>, Unreachable> {
-    if let Some(snapshot) = clients.queue.read(id).await? {
-        return known(clients, snapshot).await;
+    match clients.queue.read(id).await? {
+        Some(snapshot) => known(clients, snapshot).await,
+        None => forgotten(clients, id).await,
     }
+}
+
+/// The same, counted against the caller's limit; 429 beyond it.
+pub async fn find_for(
+    clients: &Clients,
+    id: JobId,
+    tenant: &TenantId,
+) -> Result<Option<Known>, Problem> {
+    let found = clients.queue.read_for(id, tenant).await;
+    Ok(match found.map_err(Unreachable::from)? {
+        Found::Job(snapshot) => known(clients, *snapshot).await?,
+        Found::Unknown => forgotten(clients, id).await?,
+        Found::Limited { retry_ms } => {
+            return Err(Problem::too_many(
+                "rate_limited",
+                "you ask too often",
+                Duration::from_millis(retry_ms),
+            ));
+        }
+    })
+}
+
+async fn forgotten(clients: &Clients, id: JobId) -> Result<Option<Known>, Unreachable> {
     match ensure(clients, id).await? {
         Ensured::Gone => Ok(None),
         Ensured::Ended(manifest) => Ok(Some((*manifest).into())),
@@ -72,7 +97,7 @@ pub async fn find(clients: &Clients, id: JobId) -> Result<Option<Known>, Unreach
 
 /// A snapshot with what lies in the store beside it; `None` if its envelope was deleted meanwhile.
 pub async fn known(clients: &Clients, snapshot: Snapshot) -> Result<Option<Known>, Unreachable> {
-    let Some(request) = envelope(clients, &snapshot).await? else {
+    let Some(request) = envelope(clients, &snapshot.job).await? else {
         return Ok(None);
     };
     let plan = match snapshot.job.stage {
@@ -90,7 +115,8 @@ pub fn without_plan(snapshot: Snapshot, request: Envelope) -> Result<Known, Queu
         job,
         outcome,
         position,
-        ..
+        eta,
+        waiting,
     } = snapshot;
     let malformed = |e: serde_json::Error| QueueError::Record(e.to_string());
     let (mut track, mut error) = (None, None);
@@ -108,20 +134,31 @@ pub fn without_plan(snapshot: Snapshot, request: Envelope) -> Result<Known, Queu
         track,
         error,
         ahead: position,
+        eta,
+        waiting,
     })
 }
 
-/// The job's envelope, from Redis where it is there.
-pub async fn envelope(
-    clients: &Clients,
-    snapshot: &Snapshot,
-) -> Result<Option<Envelope>, Unreachable> {
-    match &snapshot.request {
-        Some(text) => Ok(Some(
-            serde_json::from_str(text).map_err(|e| QueueError::Record(e.to_string()))?,
-        )),
-        None => Ok(clients.store.request(snapshot.job.id).await?),
+/// The job's envelope; one that was read lately is not read again, for it never changes.
+pub async fn envelope(clients: &Clients, job: &JobRecord) -> Result<Option<Envelope>, Unreachable> {
+    let kept = || {
+        clients
+            .envelopes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    };
+    // A deleted job's name may be used again where an idempotency key made it.
+    let same = |envelope: &&Envelope| {
+        envelope.created_at.timestamp_millis() == job.created_at.timestamp_millis()
+    };
+    if let Some(envelope) = kept().get(&job.id).filter(same) {
+        return Ok(Some(envelope.clone()));
     }
+    let found: Option<Envelope> = clients.store.request(job.id).await?;
+    if let Some(envelope) = &found {
+        kept().put(job.id, envelope.clone());
+    }
+    Ok(found)
 }
 
 /// Puts an accepted and unfinished job that Redis has forgotten back to its old place in the line.
@@ -151,7 +188,7 @@ pub async fn ensure(clients: &Clients, id: JobId) -> Result<Ensured, Unreachable
     let marker = match marker {
         Some(marker) => marker,
         None => {
-            let marker = OpenMarker::starting(0, request.created_at);
+            let marker = OpenMarker::starting(0, request.created_at, &request);
             store.put_open(id, &marker).await?;
             marker
         }
@@ -161,7 +198,7 @@ pub async fn ensure(clients: &Clients, id: JobId) -> Result<Ensured, Unreachable
     } else {
         Stage::Plan
     };
-    let job = new_job(&request, &marker)?;
+    let job = new_job(&request, &marker);
     let answer = queue
         .restore(
             &job,
@@ -179,8 +216,8 @@ pub async fn ensure(clients: &Clients, id: JobId) -> Result<Ensured, Unreachable
 }
 
 /// What the queue must know of an accepted job.
-pub fn new_job(request: &Envelope, marker: &OpenMarker) -> Result<NewJob, QueueError> {
-    Ok(NewJob {
+pub fn new_job(request: &Envelope, marker: &OpenMarker) -> NewJob {
+    NewJob {
         id: request.id,
         tenant: request.tenant.clone(),
         user: request.user.clone(),
@@ -192,22 +229,72 @@ pub fn new_job(request: &Envelope, marker: &OpenMarker) -> Result<NewJob, QueueE
         seed_fixed: request.submission.seed_fixed,
         max_attempts: request.max_attempts,
         request_id: request.request_id.clone(),
-        request: serde_json::to_string(request).map_err(|e| QueueError::Record(e.to_string()))?,
+        priority: marker.priority,
         tags: request.submission.tags.clone(),
-    })
+    }
 }
 
-/// Whether a marker is that of a job which Redis says is over: its settling or its retry broke off.
-pub async fn tidy(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
-    let over = clients
-        .queue
-        .read(id)
-        .await?
-        .is_some_and(|s| s.job.status.is_terminal());
-    if over {
+/// Makes Redis's record of a job agree with its marker: a retry, a priority or a settling that broke off is done.
+pub async fn align(clients: &Clients, id: JobId, known: Glance) -> Result<(), Unreachable> {
+    let Some(marker) = clients.store.open_marker::<OpenMarker>(id).await? else {
+        return Ok(());
+    };
+    if marker.generation > known.generation {
+        let answer = clients
+            .queue
+            .retry(
+                id,
+                marker.generation,
+                marker.start_by,
+                marker.finish_by,
+                "restored",
+            )
+            .await?;
+        tracing::info!(job_id = %id, outcome = ?answer.outcome, "a retry that Redis had forgotten was done again");
+        settle::pay(clients, answer.debt, Some(id)).await;
+    } else if known.status.is_terminal() {
         settle::settle(clients, id).await?;
         clients.store.remove_open(id).await?;
         tracing::info!(job_id = %id, "a marker of an ended job was removed");
+    } else if marker.priority != known.priority {
+        let answer = clients
+            .queue
+            .reprioritise(id, marker.priority, "restored")
+            .await?;
+        settle::pay(clients, answer.debt, None).await;
     }
     Ok(())
+}
+
+/// A job that Redis believes to be live, and that has no marker: it ended or was deleted before Redis was rolled back.
+pub async fn end_as_stored(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
+    if clients.store.open_marker::<OpenMarker>(id).await?.is_some() {
+        return Ok(());
+    }
+    let debt = match clients.store.manifest::<Manifest>(id).await? {
+        Some(manifest) => adopt(clients, &manifest).await?,
+        None if clients.store.request::<Envelope>(id).await?.is_none() => {
+            clients.queue.cancel(id, "deleted").await?.debt
+        }
+        // Accepted, and the marker is about to be written, or was lost.
+        None => return Ok(()),
+    };
+    settle::pay(clients, debt, None).await;
+    Ok(())
+}
+
+/// Tells Redis how the job ended.
+pub async fn adopt(clients: &Clients, manifest: &Manifest) -> Result<Debt, Unreachable> {
+    let malformed = |e: serde_json::Error| QueueError::Record(e.to_string());
+    let result = match (&manifest.track, &manifest.error) {
+        (Some(track), _) => Some(serde_json::to_string(track).map_err(malformed)?),
+        (None, Some(error)) => Some(serde_json::to_string(error).map_err(malformed)?),
+        (None, None) => None,
+    };
+    let answer = clients.queue.adopt(&manifest.job, result).await?;
+    tracing::warn!(
+        job_id = %manifest.job.id, status = %manifest.job.status, outcome = ?answer.outcome,
+        "the job had ended before Redis forgot it"
+    );
+    Ok(answer.debt)
 }

@@ -3,21 +3,24 @@
 use std::time::Duration;
 
 use axum::http::HeaderMap;
+use axum::http::header::CACHE_CONTROL;
 use chrono::Utc;
 use serde_json::Value;
 
-use crate::caller::Caller;
+use crate::caller::{Caller, Role};
 use crate::clients::Clients;
 use crate::config;
-use crate::envelope::{Envelope, OpenMarker};
+use crate::envelope::{Envelope, Manifest, OpenMarker};
 use crate::http::{RequestId, traceparent};
 use crate::job::{JobId, sha256_hex};
 use crate::lookup::{self, Unreachable};
+use crate::priority::Priority;
 use crate::problem::{FieldError, Problem};
 use crate::queue::{Enqueued, QueueError};
 use crate::settle;
 use crate::store::Put;
 use crate::submission::{Catalogue, Submission};
+use crate::track::Track;
 use crate::view::Known;
 
 /// When a caller whose line is full should come back.
@@ -38,6 +41,7 @@ pub struct Context {
     request_id: String,
     traceparent: String,
     idempotency_key: Option<String>,
+    no_cache: bool,
 }
 
 impl Context {
@@ -60,6 +64,12 @@ impl Context {
             request_id: id.0,
             traceparent: traceparent(headers),
             idempotency_key: key,
+            no_cache: headers
+                .get_all(CACHE_CONTROL)
+                .iter()
+                .filter_map(|value| value.to_str().ok())
+                .flat_map(|list| list.split(','))
+                .any(|word| word.trim().eq_ignore_ascii_case("no-cache")),
         })
     }
 }
@@ -73,6 +83,11 @@ pub async fn submit(
 ) -> Result<Known, Problem> {
     let digest = sha256_hex(body.to_string().as_bytes());
     let submission = parse(clients, body)?;
+    if submission.priority == Priority::High && caller.role == Role::User {
+        let detail = "only admins and services may submit jobs of high priority";
+        let field = FieldError::new("/priority", "not_allowed", detail);
+        return Err(Problem::forbidden(detail).with_errors(vec![field]));
+    }
     let key = context.idempotency_key.as_deref();
     let id = key.map_or_else(JobId::mint, |key| JobId::from_key(&caller.tenant, key));
     tracing::Span::current().record("job_id", tracing::field::display(id));
@@ -86,6 +101,7 @@ pub async fn submit(
         created_at: Utc::now(),
         max_attempts: clients.config.max_attempts,
         digest,
+        no_cache: context.no_cache,
         submission,
     };
     let stored = clients
@@ -110,14 +126,18 @@ fn parse(clients: &Clients, body: Value) -> Result<Submission, Problem> {
 
 async fn accept(clients: &Clients, request: Envelope) -> Result<Known, Problem> {
     let id = request.id;
-    let marker = OpenMarker::starting(0, request.created_at);
+    let marker = OpenMarker::starting(0, request.created_at, &request);
     clients
         .store
         .put_open(id, &marker)
         .await
         .map_err(Unreachable::from)?;
-    let job = lookup::new_job(&request, &marker).map_err(Unreachable::from)?;
-    let answer = match clients.queue.enqueue(&job).await {
+    let job = lookup::new_job(&request, &marker);
+    let enqueued = match cached_track(clients, &request).await {
+        Some(track) => clients.queue.enqueue_cached(&job, &track).await,
+        None => clients.queue.enqueue(&job).await,
+    };
+    let answer = match enqueued {
         Ok(answer) => answer,
         Err(error) if error.changed_nothing() => {
             forget(clients, id).await;
@@ -126,17 +146,57 @@ async fn accept(clients: &Clients, request: Envelope) -> Result<Known, Problem> 
         // It may stand in line or not: what is stored lets the sweep find out.
         Err(error) => return Err(Problem::from(Unreachable::from(error)).with_job(id)),
     };
-    if answer.outcome == Enqueued::Full {
+    let refused = match answer.outcome {
+        Enqueued::Enqueued | Enqueued::Exists => None,
+        Enqueued::Full => Some(("line_full", "too many of your jobs are waiting", LINE_FULL)),
+        Enqueued::Limited { retry_ms } => {
+            let after = Duration::from_millis(retry_ms);
+            Some(("rate_limited", "you submit too fast", after))
+        }
+    };
+    if let Some((code, detail, after)) = refused {
         forget(clients, id).await;
-        return Err(Problem::too_many(
-            "line_full",
-            "too many of your jobs are waiting",
-            LINE_FULL,
-        ));
+        return Err(Problem::too_many(code, detail, after));
     }
     settle::pay(clients, answer.debt, Some(id)).await;
     tracing::info!(job_id = %id, duration_seconds = request.submission.duration, model = request.submission.model, "job accepted");
     found(clients, id).await
+}
+
+/// The track that the same request made before, copied among this job's objects. What goes wrong with it costs a render, no more.
+async fn cached_track(clients: &Clients, request: &Envelope) -> Option<Track> {
+    let digest = request
+        .submission
+        .track_digest()
+        .filter(|_| !request.no_cache)?;
+    match copied(clients, request, &digest).await {
+        Ok(track) => track,
+        Err(error) => {
+            tracing::warn!(error = %error, "the result cache could not be used");
+            None
+        }
+    }
+}
+
+async fn copied(
+    clients: &Clients,
+    request: &Envelope,
+    digest: &str,
+) -> Result<Option<Track>, Unreachable> {
+    let store = &clients.store;
+    let Some(source) = clients.queue.cached(&request.tenant, digest).await? else {
+        return Ok(None);
+    };
+    let Some(manifest) = store.manifest::<Manifest>(source).await? else {
+        return Ok(None);
+    };
+    let (Some(track), Some(plan)) = (manifest.track, manifest.plan) else {
+        return Ok(None);
+    };
+    store.put_plan_if_absent(request.id, &plan).await?;
+    let name = track.object_name();
+    let copied = store.copy_track(source, request.id, &name).await?;
+    Ok(copied.then_some(track))
 }
 
 /// The same key again: the same job, if it is the same request.

@@ -14,6 +14,8 @@ use crate::envelope::{Envelope, Manifest};
 use crate::job::{JobError, JobId, JobRecord, JobStatus, Progress, Usage, sha256_hex};
 use crate::keyring::now;
 use crate::plan::Plan;
+use crate::priority::Priority;
+use crate::queue::{Eta, WhyWaiting};
 use crate::stage::Stage;
 use crate::track::Track;
 
@@ -32,6 +34,7 @@ pub struct JobView {
     pub model: String,
     pub options: Map<String, Value>,
     pub seed: u32,
+    pub priority: Priority,
     pub tags: Vec<String>,
     pub start_by: DateTime<Utc>,
     pub finish_by: DateTime<Utc>,
@@ -40,12 +43,20 @@ pub struct JobView {
     /// Place in the caller's own line; 1 goes next. Only while it waits there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<u64>,
+    /// When it will probably start. Only while it waits, and nobody has paused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta: Option<EtaView>,
+    /// Why it waits at this moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<WaitingView>,
     pub attempt: u32,
     pub max_attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub track: Option<TrackView>,
+    /// The result cache answered; nothing was run.
+    pub cached: bool,
     /// Of a failed job; of a live one: why its last attempt failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<JobError>,
@@ -81,6 +92,70 @@ pub struct Links {
     pub audio: Option<String>,
 }
 
+/// Seconds until a job starts, to a tenth.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct EtaView {
+    /// Half of such jobs start sooner.
+    pub p50: f64,
+    /// Nine in ten do.
+    pub p90: f64,
+}
+
+impl From<Eta> for EtaView {
+    fn from(eta: Eta) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "waits are far below 2^52 ms")]
+        let tenths = |ms: u64| (ms as f64 / 100.0).ceil() / 10.0;
+        Self {
+            p50: tenths(eta.p50),
+            p90: tenths(eta.p90),
+        }
+    }
+}
+
+/// Why a job waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WaitingView {
+    /// Stable: `line`, `cap`, `slots`, `turn`, `starting`, `retry_delay`, `queue_paused`, `tenant_paused`, `hold` or `finish`.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+    /// Jobs before it in its own line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<u64>,
+    /// When that is over, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
+}
+
+impl From<WhyWaiting> for WaitingView {
+    fn from(why: WhyWaiting) -> Self {
+        let message = match why.code.as_str() {
+            "line" => match why.ahead.unwrap_or(0) {
+                1 => "One job of the same tenant goes first.".to_owned(),
+                n => format!("{n} jobs of the same tenant go first."),
+            },
+            "cap" => "The tenant has as many running jobs as it may have.".to_owned(),
+            "slots" => "All slots are taken.".to_owned(),
+            "turn" => "It is another tenant's turn.".to_owned(),
+            "starting" => "A worker is on its way.".to_owned(),
+            "retry_delay" => {
+                "The last attempt failed; the next one begins after a pause.".to_owned()
+            }
+            "queue_paused" => "An operator has paused the queue.".to_owned(),
+            "tenant_paused" => "An operator has paused this tenant's jobs.".to_owned(),
+            "hold" => "A model service is down; jobs start again when it answers.".to_owned(),
+            "finish" => "The audio is made and waits to be examined.".to_owned(),
+            other => other.to_owned(),
+        };
+        Self {
+            message,
+            ahead: why.ahead,
+            until: why.until_ms.and_then(DateTime::from_timestamp_millis),
+            code: why.code,
+        }
+    }
+}
+
 /// Everything that is known of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Known {
@@ -91,6 +166,8 @@ pub struct Known {
     pub error: Option<JobError>,
     /// Jobs before it in its own line.
     pub ahead: Option<u64>,
+    pub eta: Option<Eta>,
+    pub waiting: Option<WhyWaiting>,
 }
 
 impl From<Manifest> for Known {
@@ -102,6 +179,8 @@ impl From<Manifest> for Known {
             track: m.track,
             error: m.error,
             ahead: None,
+            eta: None,
+            waiting: None,
         }
     }
 }
@@ -147,6 +226,8 @@ impl JobView {
             track,
             error,
             ahead,
+            eta,
+            waiting,
         } = known;
         let audio = track.is_some().then(|| audio_path(job.id));
         let url = audio.as_deref().and_then(sign);
@@ -161,6 +242,7 @@ impl JobView {
             model: request.submission.model,
             options: request.submission.options,
             seed: job.seed,
+            priority: job.priority,
             tags: request.submission.tags,
             start_by: job.start_by,
             finish_by: job.finish_by,
@@ -168,10 +250,13 @@ impl JobView {
             position: ahead
                 .filter(|_| job.status == JobStatus::Queued)
                 .map(|n| n + 1),
+            eta: eta.map(EtaView::from),
+            waiting: waiting.map(WaitingView::from),
             attempt: job.attempt,
             max_attempts: job.max_attempts,
             plan,
             track: track.map(|track| TrackView { url, track }),
+            cached: job.cached,
             error,
             request_id: job.request_id,
             seq: job.seq,
@@ -188,9 +273,10 @@ impl JobView {
         }
     }
 
-    /// Changes when anything but the signed link does. Weak: the link differs from read to read.
+    /// Changes when anything but the signed link and the guess at the wait does. Weak: these differ from read to read.
     pub fn etag(&self) -> String {
         let mut same = self.clone();
+        same.eta = None;
         if let Some(track) = &mut same.track {
             track.url = None;
         }

@@ -65,8 +65,8 @@ async fn look(clients: &Clients, id: JobId, until: Until, end: Instant) -> Resul
 async fn has_moved(clients: &Clients, id: JobId, until: Until) -> Result<bool, QueueError> {
     Ok(match clients.queue.glance(id).await? {
         None => true,
-        Some((status, seq)) => {
-            status.is_terminal() || matches!(until, Until::After(after) if seq > after)
+        Some(job) => {
+            job.status.is_terminal() || matches!(until, Until::After(after) if job.seq > after)
         }
     })
 }

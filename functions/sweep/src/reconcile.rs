@@ -1,57 +1,143 @@
-//! The store against Redis: `open/` is exactly the unfinished jobs, so what Redis does not know of it is put back.
+//! The store against Redis: `open/` is exactly the unfinished jobs. What Redis does not know of it is put back; where Redis was
+//! emptied, restarted or replaced, it is also held against the store job by job, for it may have forgotten how jobs ended.
 
 use std::time::Instant;
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use shared::clients::Clients;
+use shared::job::JobId;
 use shared::lookup::{self, Unreachable};
+use shared::queue::Cursor;
 
-/// Markers of one page.
+/// Jobs of one page.
 const PAGE: usize = 200;
+/// Jobs looked at in the store at the same time.
+const LOOKS: usize = 16;
 /// A younger marker may be that of a request which is still on its way into Redis.
 const SETTLED_DOWN: TimeDelta = TimeDelta::seconds(60);
 /// The same where Redis was emptied and callers wait: a request is on its way for 2 s at most.
 const ON_ITS_WAY: TimeDelta = TimeDelta::seconds(5);
 
-/// One page a round; all of them, in as many rounds as it takes, when Redis was emptied. Returns how many it looked at.
+/// One page a round; all of them, in as many rounds as it takes, when Redis may have forgotten something. Returns how many it looked at.
 pub(crate) async fn go(clients: &Clients, epoch: bool, end: Instant) -> Result<usize, Unreachable> {
-    let mut after = clients.queue.reconcile_cursor().await?;
-    let now = Utc::now();
-    let emptied_at = match epoch {
-        true => None,
-        false => Some(clients.queue.emptied_at(now).await?),
+    let cursor = clients.queue.reconcile_cursor().await?;
+    if epoch {
+        return one_page(clients, cursor).await;
+    }
+    let begun = Utc::now();
+    let emptied_at = clients.queue.emptied_at(begun).await?;
+    let mut looked = 0;
+    let mut after = match cursor {
+        Some(Cursor::Open(after)) => Some(after),
+        Some(Cursor::Live(from)) => match live(clients, from, end, &mut looked).await? {
+            Done::Broken => return Ok(looked),
+            Done::Round => None,
+        },
+        None => match live(clients, 0, end, &mut looked).await? {
+            Done::Broken => return Ok(looked),
+            Done::Round => None,
+        },
     };
-    let rest = if epoch { SETTLED_DOWN } else { ON_ITS_WAY };
-    let (mut looked, mut unseen) = (0, false);
+    let mut unseen = false;
     loop {
         let page = clients.store.open_page(after, PAGE).await?;
         let full = page.len() == PAGE;
-        for (id, modified) in page {
-            after = Some(id);
-            looked += 1;
-            if now - modified < rest {
-                // What came after Redis was emptied stands in it; what came shortly before is looked at next time.
-                unseen |= emptied_at.is_some_and(|emptied_at| modified < emptied_at + ON_ITS_WAY);
-                continue;
-            }
-            match clients.queue.glance(id).await? {
-                Some((status, _)) if status.is_terminal() => lookup::tidy(clients, id).await?,
-                Some(_) => {}
-                None => {
-                    lookup::ensure(clients, id).await?;
-                }
-            }
-        }
+        looked += page.len();
+        after = page.last().map(|(id, _)| *id);
+        // What came after Redis was emptied stands in it; what came shortly before is looked at next time.
+        let young = |modified: DateTime<Utc>| begun - modified < ON_ITS_WAY;
+        unseen |= page
+            .iter()
+            .any(|(_, modified)| young(*modified) && *modified < emptied_at + ON_ITS_WAY);
+        let old = page.into_iter().filter(|(_, modified)| !young(*modified));
+        compare(clients, old.map(|(id, _)| id), true).await?;
         if !full {
             clients.queue.set_reconcile_cursor(None).await?;
-            if !epoch && !unseen {
+            if !unseen {
                 clients.queue.begin_epoch().await?;
             }
             return Ok(looked);
         }
-        clients.queue.set_reconcile_cursor(after).await?;
-        if epoch || Instant::now() > end {
+        let at = after.map(Cursor::Open);
+        clients.queue.set_reconcile_cursor(at).await?;
+        if Instant::now() > end {
             return Ok(looked);
+        }
+    }
+}
+
+async fn one_page(clients: &Clients, cursor: Option<Cursor>) -> Result<usize, Unreachable> {
+    let after = match cursor {
+        Some(Cursor::Open(after)) => Some(after),
+        _ => None,
+    };
+    let page = clients.store.open_page(after, PAGE).await?;
+    let looked = page.len();
+    let next = page
+        .last()
+        .filter(|_| looked == PAGE)
+        .map(|(id, _)| Cursor::Open(*id));
+    let begun = Utc::now();
+    let old = page
+        .into_iter()
+        .filter(|(_, modified)| begun - *modified >= SETTLED_DOWN);
+    compare(clients, old.map(|(id, _)| id), false).await?;
+    clients.queue.set_reconcile_cursor(next).await?;
+    Ok(looked)
+}
+
+/// Puts back what Redis does not know. With `closely`, what it knows is also held against the marker.
+async fn compare(
+    clients: &Clients,
+    ids: impl Iterator<Item = JobId>,
+    closely: bool,
+) -> Result<(), Unreachable> {
+    let looks = stream::iter(ids).map(|id| async move {
+        match clients.queue.glance(id).await? {
+            Some(known) if closely || known.status.is_terminal() => {
+                lookup::align(clients, id, known).await
+            }
+            Some(_) => Ok(()),
+            None => lookup::ensure(clients, id).await.map(drop),
+        }
+    });
+    looks.buffer_unordered(LOOKS).try_collect().await
+}
+
+/// How a way round ended.
+enum Done {
+    Round,
+    /// Time is short; the next round goes on.
+    Broken,
+}
+
+/// Jobs that Redis believes to be live, and that ended before it was rolled back.
+async fn live(
+    clients: &Clients,
+    from: i64,
+    end: Instant,
+    looked: &mut usize,
+) -> Result<Done, Unreachable> {
+    let (mut from, mut skip) = (from, 0);
+    loop {
+        let page = clients.queue.live_page(from, skip, PAGE).await?;
+        *looked += page.len();
+        if let Some((_, last)) = page.last() {
+            let same = page.iter().filter(|(_, at)| at == last).count();
+            skip = if *last == from { skip + same } else { same };
+            from = *last;
+        }
+        let full = page.len() == PAGE;
+        let looks = stream::iter(page).map(|(id, _)| lookup::end_as_stored(clients, id));
+        let () = looks.buffer_unordered(LOOKS).try_collect().await?;
+        if !full {
+            return Ok(Done::Round);
+        }
+        if Instant::now() > end {
+            let at = Some(Cursor::Live(from));
+            clients.queue.set_reconcile_cursor(at).await?;
+            return Ok(Done::Broken);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use lambda_runtime::Error;
 use serde::Serialize;
 use shared::clients::Clients;
+use shared::control;
 use shared::lookup::Unreachable;
 use shared::queue::millis;
 use shared::settle;
@@ -21,6 +22,8 @@ const BATCH: u32 = 10;
 /// What the round did, for the log and for whoever invoked it.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
+    /// Settings that Redis did not have in force.
+    pub(crate) settings: u32,
     pub(crate) steps: usize,
     pub(crate) expired: u32,
     pub(crate) settled: usize,
@@ -31,13 +34,17 @@ pub(crate) struct Report {
 /// Caretaking first, bells last: whoever may run then is rung for once.
 pub(crate) async fn go(clients: &Clients) -> Result<Report, Error> {
     let from = Instant::now();
-    let mut report = Report::default();
+    let mut report = Report {
+        settings: control::sync(clients).await?,
+        ..Report::default()
+    };
     expire(clients, &mut report, from).await?;
     let (epoch, bells) = step(clients, &mut report, from).await?;
     report.reconciled = reconcile::go(clients, epoch, from + ROUND).await?;
     report.rung = ring(clients, bells).await?;
     tracing::info!(
         duration_ms = millis(from.elapsed()),
+        settings = report.settings,
         steps = report.steps,
         expired = report.expired,
         settled = report.settled,

@@ -1,6 +1,8 @@
 //! Stage `plan`: the planner turns the narrative into a song plan, once for all attempts.
 
+use shared::lookup::Unreachable;
 use shared::models::{PlanAnswer, PlanRequest};
+use shared::plan::Plan;
 use shared::stage::Stage;
 
 use crate::offer;
@@ -11,6 +13,11 @@ use crate::step::{Step, Stepped};
 pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
     let clients = work.clients;
     if clients.store.plan(work.job.id).await?.is_some() {
+        return Ok(Step::Done);
+    }
+    if let Some(plan) = cached(work).await? {
+        clients.store.put_plan_if_absent(work.job.id, &plan).await?;
+        tracing::info!("the plan of an earlier job is used");
         return Ok(Step::Done);
     }
     let Some(planner) = &clients.planner else {
@@ -49,5 +56,18 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
         }
         Ok(PlanAnswer::Accepted) => Ok(Step::Parked),
         Err(error) => Ok(Step::of_fault(Stage::Plan, &error)),
+    }
+}
+
+/// What the same request was answered before, for the same tenant.
+async fn cached(work: &Work<'_>) -> Result<Option<Plan>, Unreachable> {
+    let (clients, request) = (work.clients, &work.request);
+    if request.no_cache {
+        return Ok(None);
+    }
+    let digest = request.submission.plan_digest();
+    match clients.queue.cached(&request.tenant, &digest).await? {
+        Some(earlier) => Ok(clients.store.plan(earlier).await?),
+        None => Ok(None),
     }
 }

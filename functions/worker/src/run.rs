@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use shared::clients::Clients;
 use shared::envelope::Envelope;
 use shared::job::JobRecord;
-use shared::lookup::Unreachable;
+use shared::lookup::{self, Unreachable};
 use shared::models::{Outgoing, Report, ReportKind};
-use shared::queue::{Debt, HEARTBEAT, Held, Holder, LEASE, Parked, QueueError, backoff, millis};
+use shared::queue::{Debt, HEARTBEAT, Held, Holder, LEASE, Parked, backoff, millis};
 use shared::settle;
 use shared::stage::Stage;
 use tracing::Instrument;
@@ -48,20 +48,13 @@ pub(crate) async fn run(
     time: TimeLeft,
     job: JobRecord,
     holder: Holder,
-    request: Option<String>,
 ) -> Result<Debt, Unreachable> {
     let meter = Meter::start();
     let span = tracing::info_span!(
         "job", job_id = %job.id, request_id = job.request_id, stage = %job.stage, attempt = job.attempt
     );
     async move {
-        let request = match request {
-            Some(text) => {
-                Some(serde_json::from_str(&text).map_err(|e| QueueError::Record(e.to_string()))?)
-            }
-            None => clients.store.request(job.id).await?,
-        };
-        let Some(request) = request else {
+        let Some(request) = lookup::envelope(clients, &job).await? else {
             tracing::error!("the job's request is gone: it was deleted while it ran");
             return Ok(clients.queue.cancel(job.id, "deleted").await?.debt);
         };
@@ -221,7 +214,13 @@ async fn transition(work: &mut Work<'_>, step: Step) -> Result<Option<Debt>, Unr
             answer.debt
         }
         Step::Complete(track) => {
-            let answer = queue.complete(holder, &track, spent).await?;
+            let asked = &work.request.submission;
+            let digests = asked
+                .track_digest()
+                .into_iter()
+                .chain([asked.plan_digest()]);
+            let digests: Vec<String> = digests.collect();
+            let answer = queue.complete(holder, &track, spent, &digests).await?;
             tracing::info!(
                 outcome = ?answer.outcome, duration_ms = spent.finish_ms, sha256 = track.sha256,
                 loudness_lufs = track.measured.loudness_lufs, "track finished"

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use shared::clients::Clients;
+use shared::control;
 use shared::lookup::Unreachable;
 use shared::queue::{Acquired, Debt, millis};
 use shared::settle;
@@ -54,12 +55,18 @@ pub(crate) async fn work(clients: &Clients, time: TimeLeft) -> Result<(), Unreac
         let answer = clients.queue.acquire().await?;
         settle::pay(clients, answer.debt, None).await;
         match answer.outcome {
-            Acquired::Job(job, holder, request) => {
-                let debt = run::run(clients, time, *job, holder, request).await?;
+            Acquired::Job(job, holder) => {
+                let debt = run::run(clients, time, *job, holder).await?;
                 // Its bell for now is this loop's next acquire; only the later one must be rung.
                 settle::pay(clients, debt.without_bells(), None).await;
             }
-            Acquired::Empty | Acquired::Saturated | Acquired::Held => return Ok(()),
+            Acquired::Empty | Acquired::Saturated | Acquired::Held | Acquired::Paused => {
+                return Ok(());
+            }
+            Acquired::Unconfigured => {
+                let applied = control::sync(clients).await?;
+                tracing::info!(applied, "what operators set was put in force again");
+            }
         }
     }
     settle::pay(

@@ -36,6 +36,10 @@ pub struct Config {
     pub tenant_cap: u32,
     pub max_attempts: u32,
     pub max_queued: u32,
+    /// Of one tenant in a minute; 0: no limit.
+    pub submit_rate: u32,
+    /// Of one tenant in a minute; 0: no limit.
+    pub read_rate: u32,
     pub retention: Duration,
     pub waiters_max: u32,
     pub render_deadline: Duration,
@@ -80,6 +84,8 @@ impl Config {
         let tenant_cap = from.needed("TENANT_CAP", |text| values::whole(text, 1..=1000));
         let max_attempts = from.needed("MAX_ATTEMPTS", |text| values::whole(text, 1..=20));
         let max_queued = from.needed("MAX_QUEUED", |text| values::whole(text, 1..=1_000_000));
+        let submit_rate = from.needed("SUBMIT_RATE", |text| values::whole(text, 0..=1_000_000));
+        let read_rate = from.needed("READ_RATE", |text| values::whole(text, 0..=1_000_000));
         let retention = from.needed("RETENTION", |text| values::seconds(text, 1..=31_536_000));
         let waiters_max = from.needed("WAITERS_MAX", |text| values::whole(text, 0..=10_000));
         let render_deadline =
@@ -125,6 +131,8 @@ impl Config {
             tenant_cap: tenant_cap?,
             max_attempts: max_attempts?,
             max_queued: max_queued?,
+            submit_rate: submit_rate?,
+            read_rate: read_rate?,
             retention: retention?,
             waiters_max: waiters_max?,
             render_deadline: render_deadline?,

@@ -77,6 +77,16 @@ pub const VARIABLES: &[Variable] = &[
     defaulted("MAX_ATTEMPTS", "3", "Attempts before a job fails"),
     defaulted("MAX_QUEUED", "10000", "Waiting jobs of one tenant"),
     defaulted(
+        "SUBMIT_RATE",
+        "600",
+        "Jobs that one tenant may submit in a minute; `0`: no limit",
+    ),
+    defaulted(
+        "READ_RATE",
+        "6000",
+        "Times that one tenant may ask for a job in a minute; `0`: no limit",
+    ),
+    defaulted(
         "RETENTION",
         "604800",
         "Seconds that Redis keeps a finished job",

@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::job::JobId;
+use crate::job::{JobId, JobRecord, JobStatus};
 use crate::queue::{Answer, Queue, QueueError, millis, scripts};
+use crate::stage::Stage;
 
 /// What one step of the sweep saw.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -21,8 +22,18 @@ pub struct SweepStep {
     pub unsettled: Vec<JobId>,
     /// Jobs that could be given out now.
     pub bells: u32,
-    /// False: Redis was emptied since the last full reconcile.
+    /// False: Redis was emptied, restarted or replaced since it was last compared with the whole store.
     pub epoch: bool,
+}
+
+/// A place on the way round everything that Redis and the store know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cursor {
+    /// Among the live jobs of Redis: the end of the time of the last one, ms.
+    Live(i64),
+    /// Among the markers of the store: the last one.
+    Open(JobId),
 }
 
 /// Answer of `settle`.
@@ -36,6 +47,18 @@ pub enum Settled {
     },
     /// Retried or forgotten meanwhile.
     Stale,
+}
+
+/// Answer of `adopt`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Adopted {
+    Ok,
+    /// Redis knew that it had ended.
+    Ended,
+    /// Redis knows of a retry that the manifest does not.
+    Newer,
+    Unknown,
 }
 
 #[derive(Deserialize)]
@@ -105,18 +128,53 @@ impl Queue {
         .await
     }
 
-    /// Where the reconcile of the store goes on: the last job id it looked at, or empty.
-    pub async fn reconcile_cursor(&self) -> Result<Option<JobId>, QueueError> {
+    /// Ends a job that Redis believes to be live as its manifest says it ended: Redis was rolled back.
+    pub async fn adopt(
+        &self,
+        job: &JobRecord,
+        result: Option<String>,
+    ) -> Result<Answer<Adopted>, QueueError> {
+        #[derive(Serialize)]
+        struct Args {
+            id: JobId,
+            generation: u32,
+            status: JobStatus,
+            stage: Stage,
+            attempt: u32,
+            seed: u32,
+            seq: u64,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            result: Option<String>,
+        }
+        let args = Args {
+            id: job.id,
+            generation: job.generation,
+            status: job.status,
+            stage: job.stage,
+            attempt: job.attempt,
+            seed: job.seed,
+            seq: job.seq,
+            result,
+        };
+        self.call(&scripts::ADOPT, &args).await
+    }
+
+    /// Where the comparison of Redis with the store goes on; `None` at its start.
+    pub async fn reconcile_cursor(&self) -> Result<Option<Cursor>, QueueError> {
         let get = redis::Cmd::hget(self.keys.clock(), "reconcile");
         let text: Option<String> = self.redis.run(&get).await?;
-        Ok(text.and_then(|t| t.parse().ok()))
+        Ok(text.and_then(|t| serde_json::from_str(&t).ok()))
     }
 
     /// Remembers it.
-    pub async fn set_reconcile_cursor(&self, at: Option<JobId>) -> Result<(), QueueError> {
+    pub async fn set_reconcile_cursor(&self, at: Option<Cursor>) -> Result<(), QueueError> {
         let clock = self.keys.clock();
         let remember = match at {
-            Some(id) => redis::Cmd::hset(clock, "reconcile", id.to_string()),
+            Some(at) => {
+                let text =
+                    serde_json::to_string(&at).map_err(|e| QueueError::Record(e.to_string()))?;
+                redis::Cmd::hset(clock, "reconcile", text)
+            }
             None => redis::Cmd::hdel(clock, "reconcile"),
         };
         self.redis.run(&remember).await
@@ -134,7 +192,7 @@ impl Queue {
             .ok_or_else(|| QueueError::Record(format!("emptied_ms is {ms}")))
     }
 
-    /// Every unfinished job of the store is known here: the epoch begins.
+    /// Redis and the store agree on every unfinished job: the epoch of this server begins.
     pub async fn begin_epoch(&self) -> Result<(), QueueError> {
         let clock = self.keys.clock();
         let mut pipe = redis::pipe();

@@ -66,7 +66,7 @@ impl Keys {
         self.key("finish")
     }
 
-    /// hash: cap, weight, paused, `v<level>`.
+    /// hash: cap, weight, paused, revision (as operators set them), `v<level>`, `c<level>` (audio seconds waiting).
     pub fn tenant(&self, tenant: &TenantId) -> String {
         self.key(format_args!("tenant:{tenant}"))
     }
@@ -76,7 +76,7 @@ impl Keys {
         self.key("tenants")
     }
 
-    /// hash: `v<level>`, order, fence, epoch, emptied_ms, reconcile.
+    /// hash: `v<level>`, order, fence, epoch, emptied_ms, reconcile, server.
     pub fn clock(&self) -> String {
         self.key("clock")
     }
@@ -126,14 +126,49 @@ impl Keys {
         self.key(format_args!("events:{id}"))
     }
 
-    /// string: the envelope, JSON.
-    pub fn request(&self, id: JobId) -> String {
-        self.key(format_args!("request:{id}"))
-    }
-
     /// string: the track or the last error, JSON.
     pub fn outcome(&self, id: JobId) -> String {
         self.key(format_args!("outcome:{id}"))
+    }
+
+    /// string: the completed job of a tenant that answers this digest.
+    pub fn cache(&self, tenant: &TenantId, digest: &str) -> String {
+        self.key(format_args!("cache:{tenant}:{digest}"))
+    }
+
+    /// string: when a tenant's calls of one kind are within their limit again, ms.
+    pub fn rate(&self, kind: &str, tenant: &TenantId) -> String {
+        self.key(format_args!("rate:{kind}:{tenant}"))
+    }
+
+    /// hash: slots, paused, revision (as operators set them), loaded (absent when Redis was emptied).
+    pub fn control(&self) -> String {
+        self.key("control")
+    }
+
+    /// zset: tenant → its waiting jobs.
+    pub fn backlog(&self) -> String {
+        self.key("backlog")
+    }
+
+    /// hash: `n<level>` waiting jobs, `c<level>` audio seconds they ask for.
+    pub fn load(&self) -> String {
+        self.key("load")
+    }
+
+    /// hash: what waits and paces were like: `per_cost`, `slot_ms`, `m50:<size>`, `m90:<size>`, `n:<size>`.
+    pub fn eta(&self) -> String {
+        self.key("eta")
+    }
+
+    /// hash: what happened in one minute since 1970, for two hours.
+    pub fn minute(&self, minute: i64) -> String {
+        self.key(format_args!("minute:{minute}"))
+    }
+
+    /// hash: `<stage>:<bucket>` stage times of one hour since 1970, for three hours; bucket = 4·log₂(ms).
+    pub fn times(&self, hour: i64) -> String {
+        self.key(format_args!("times:{hour}"))
     }
 
     /// zset: an owner's jobs → ms of creation; all, of one status (`:<status>`) or of one tag (`:#<tag>`).

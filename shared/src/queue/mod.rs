@@ -1,12 +1,15 @@
 //! The queue: Redis holds the order and the state, one script moves a job from one state to the next.
 //!
 //! Reading order: `keys`, `lua/prelude.lua`, then one transition after the other in `owner` (what a job's owner does),
-//! `worker`, `model` (what a model service reports), `care` (what the sweep does). `reads` changes nothing.
+//! `worker`, `model` (what a model service reports), `control` (what an operator sets), `care` (what the sweep does). `reads`
+//! and `overview` change nothing.
 
 mod care;
 mod connection;
+mod control;
 mod keys;
 mod model;
+mod overview;
 mod owner;
 mod reads;
 mod record;
@@ -19,12 +22,14 @@ use redis::Script;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-pub use self::care::{Settled, SweepStep};
+pub use self::care::{Adopted, Cursor, Settled, SweepStep};
 pub use self::connection::Redis;
+pub use self::control::{MAX_TENANTS, QueueSettings, Revised, Settings, TenantSettings};
 pub use self::keys::{Keys, Owner};
 pub use self::model::{Heartbeat, Reported};
-pub use self::owner::{Cancelled, Deleted, Enqueued, NewJob, Restored, Retried};
-pub use self::reads::{Counts, Position, Snapshot, Waiting};
+pub use self::overview::{Overview, RunningJob, TenantLine};
+pub use self::owner::{Cancelled, Deleted, Enqueued, NewJob, Reprioritised, Restored, Retried};
+pub use self::reads::{Counts, Eta, Found, Glance, Position, Snapshot, Waiting, WhyWaiting};
 pub use self::scripts::SCRIPTS;
 pub use self::worker::{Acquired, Failed, Held, Holder, Next, Parked, Spent};
 
@@ -37,7 +42,7 @@ pub const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How often one audio may be taken for `finish` before the attempt has failed.
 pub const FINISH_TAKES: u32 = 3;
 /// No job lives longer before it ends: `finishBy` with room to spare.
-const LONGEST_LIFE: Duration = Duration::from_secs(48 * 3600);
+const LONGEST_LIFE: Duration = Duration::from_secs(8 * 24 * 3600);
 /// The caller of a transition settles at once; the sweep leaves it that long.
 const SETTLE_GRACE: Duration = Duration::from_secs(5);
 
@@ -58,6 +63,10 @@ pub struct Policy {
     pub list_ms: u64,
     /// Milliseconds before the sweep settles what its caller should have settled.
     pub settle_ms: u64,
+    /// Submissions of one tenant in a minute; 0: no limit.
+    pub submit_per_minute: u32,
+    /// Reads of one tenant in a minute; 0: no limit.
+    pub read_per_minute: u32,
 }
 
 impl Policy {
@@ -71,6 +80,17 @@ impl Policy {
             retention_ms: millis(retention),
             list_ms: millis(2 * retention.max(LONGEST_LIFE)),
             settle_ms: millis(SETTLE_GRACE),
+            submit_per_minute: 0,
+            read_per_minute: 0,
+        }
+    }
+
+    /// With limits on what one tenant may ask for in a minute.
+    pub fn limited(self, submit_per_minute: u32, read_per_minute: u32) -> Self {
+        Self {
+            submit_per_minute,
+            read_per_minute,
+            ..self
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a job's owner does: enqueue, cancel, retry, delete. And `restore`, which does again what Redis has forgotten.
+//! What a job's owner does: enqueue, cancel, reprioritise, retry, delete. And `restore`, which does again what Redis has forgotten.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::job::{JobId, JobStatus, TenantId, UserId};
+use crate::priority::Priority;
 use crate::queue::{Answer, Queue, QueueError, scripts};
 use crate::stage::Stage;
-
-/// Level of an ordinary job; 0 goes first.
-const NORMAL: u32 = 1;
+use crate::track::Track;
 
 /// An accepted job on its way into the line.
 #[derive(Debug, Clone)]
@@ -27,8 +26,7 @@ pub struct NewJob {
     pub seed_fixed: bool,
     pub max_attempts: u32,
     pub request_id: String,
-    /// The envelope, JSON.
-    pub request: String,
+    pub priority: Priority,
     pub tags: Vec<String>,
 }
 
@@ -49,6 +47,23 @@ pub enum Enqueued {
     Exists,
     /// Too many jobs of this tenant wait; nothing changed.
     Full,
+    /// This tenant submits too fast; nothing changed.
+    Limited {
+        /// When the next one is within the limit.
+        retry_ms: u64,
+    },
+}
+
+/// Answer of `reprioritise`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Reprioritised {
+    Ok,
+    /// It has ended.
+    Ended {
+        status: JobStatus,
+    },
+    Unknown,
 }
 
 /// Answer of `cancel`.
@@ -87,7 +102,17 @@ pub enum Deleted {
 impl Queue {
     /// Into its tenant's line. Repeating it for the same id changes nothing.
     pub async fn enqueue(&self, job: &NewJob) -> Result<Answer<Enqueued>, QueueError> {
-        self.place(job, None).await
+        self.place(job, None, None).await
+    }
+
+    /// Into the records as completed: the result cache had its track, which lies among the job's own objects already.
+    pub async fn enqueue_cached(
+        &self,
+        job: &NewJob,
+        track: &Track,
+    ) -> Result<Answer<Enqueued>, QueueError> {
+        let track = serde_json::to_string(track).map_err(|e| QueueError::Record(e.to_string()))?;
+        self.place(job, None, Some(track)).await
     }
 
     /// Back to its old place in the line, unless Redis knows the job after all.
@@ -96,13 +121,14 @@ impl Queue {
         job: &NewJob,
         proven: Restored,
     ) -> Result<Answer<Enqueued>, QueueError> {
-        self.place(job, Some(proven)).await
+        self.place(job, Some(proven), None).await
     }
 
     async fn place(
         &self,
         job: &NewJob,
         restored: Option<Restored>,
+        track: Option<String>,
     ) -> Result<Answer<Enqueued>, QueueError> {
         #[derive(Serialize)]
         struct Args<'a> {
@@ -114,10 +140,11 @@ impl Queue {
             start_by_ms: i64,
             finish_by_ms: i64,
             fields: BTreeMap<&'static str, String>,
-            request: &'a str,
             tags: &'a [String],
             #[serde(skip_serializing_if = "Option::is_none")]
             restored: Option<Restored>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            track: Option<String>,
         }
         let fields = BTreeMap::from([
             ("cost", job.cost.to_string()),
@@ -131,14 +158,14 @@ impl Queue {
             id: job.id,
             tenant: &job.tenant,
             user: &job.user,
-            level: NORMAL,
+            level: job.priority.level(),
             created_ms: job.created_at.timestamp_millis(),
             start_by_ms: job.start_by.timestamp_millis(),
             finish_by_ms: job.finish_by.timestamp_millis(),
             fields,
-            request: &job.request,
             tags: &job.tags,
             restored,
+            track,
         };
         self.call(&scripts::ENQUEUE, &args).await
     }
@@ -151,6 +178,35 @@ impl Queue {
             reason: &'a str,
         }
         self.call(&scripts::CANCEL, &Args { id, reason }).await
+    }
+
+    /// Moves a live job to another level.
+    pub async fn reprioritise(
+        &self,
+        id: JobId,
+        priority: Priority,
+        reason: &str,
+    ) -> Result<Answer<Reprioritised>, QueueError> {
+        #[derive(Serialize)]
+        struct Args<'a> {
+            id: JobId,
+            level: u32,
+            reason: &'a str,
+        }
+        let level = priority.level();
+        self.call(&scripts::REPRIORITISE, &Args { id, level, reason })
+            .await
+    }
+
+    /// The completed job of this tenant that answers `digest`, for as long as it is kept.
+    pub async fn cached(
+        &self,
+        tenant: &TenantId,
+        digest: &str,
+    ) -> Result<Option<JobId>, QueueError> {
+        let get = redis::Cmd::get(self.keys.cache(tenant, digest));
+        let id: Option<String> = self.redis.run(&get).await?;
+        Ok(id.and_then(|id| id.parse().ok()))
     }
 
     /// Starts an ended job afresh as `generation`.

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::event::{Event, EventPage};
-use crate::job::{JobId, JobRecord, JobStatus};
+use crate::job::{JobId, JobRecord, JobStatus, TenantId};
+use crate::priority::Priority;
 use crate::queue::record::{self, Fields};
 use crate::queue::{Owner, Queue, QueueError, millis, scripts};
 
@@ -17,12 +18,56 @@ use crate::queue::{Owner, Queue, QueueError, millis, scripts};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
     pub job: JobRecord,
-    /// The envelope, JSON.
-    pub request: Option<String>,
     /// The track of a completed job, else the last error; JSON.
     pub outcome: Option<String>,
     /// Jobs before it in its own line, while it stands there.
     pub position: Option<u64>,
+    /// When it will probably start; not while somebody has paused it.
+    pub eta: Option<Eta>,
+    /// Of a waiting job.
+    pub waiting: Option<WhyWaiting>,
+}
+
+/// Milliseconds until a job starts, as waits of this size turned out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Eta {
+    /// Half of the jobs started sooner.
+    pub p50: u64,
+    /// Nine in ten did.
+    pub p90: u64,
+}
+
+/// Why a job waits at this moment.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct WhyWaiting {
+    /// `retry_delay`, `queue_paused`, `tenant_paused`, `hold`, `line`, `cap`, `slots`, `turn`, `starting` or `finish`.
+    pub code: String,
+    /// Jobs before it in its own line.
+    pub ahead: Option<u64>,
+    /// When that is over, in ms since 1970, where it is known.
+    pub until_ms: Option<i64>,
+}
+
+/// A job as cheaply as it can be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Glance {
+    pub status: JobStatus,
+    /// Number of the newest event.
+    pub seq: u64,
+    pub generation: u32,
+    pub priority: Priority,
+}
+
+/// Answer of a read on behalf of a tenant.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    Job(Box<Snapshot>),
+    Unknown,
+    /// This tenant reads too fast.
+    Limited {
+        /// When the next one is within the limit.
+        retry_ms: u64,
+    },
 }
 
 /// A place in a list, newest first: everything after it is older.
@@ -57,34 +102,58 @@ pub struct Counts {
 
 #[derive(Deserialize)]
 struct RawSnapshot {
-    found: bool,
+    outcome: String,
+    #[serde(default)]
+    retry_ms: u64,
     fields: Option<Fields>,
-    request: Option<String>,
-    outcome: Option<String>,
+    result: Option<String>,
     #[serde(default)]
     logged: u64,
     position: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct ById {
-    id: JobId,
+    eta: Option<(u64, u64)>,
+    waiting: Option<WhyWaiting>,
 }
 
 impl Queue {
     /// One job, in one round trip.
     pub async fn read(&self, id: JobId) -> Result<Option<Snapshot>, QueueError> {
-        let raw: RawSnapshot = self.call_plain(&scripts::READ, &ById { id }).await?;
-        let Some(fields) = raw.fields.filter(|_| raw.found) else {
-            return Ok(None);
+        Ok(match self.look_up(id, None).await? {
+            Found::Job(snapshot) => Some(*snapshot),
+            Found::Unknown | Found::Limited { .. } => None,
+        })
+    }
+
+    /// The same, counted against the tenant's limit.
+    pub async fn read_for(&self, id: JobId, tenant: &TenantId) -> Result<Found, QueueError> {
+        self.look_up(id, Some(tenant)).await
+    }
+
+    async fn look_up(&self, id: JobId, tenant: Option<&TenantId>) -> Result<Found, QueueError> {
+        #[derive(Serialize)]
+        struct Args<'a> {
+            id: JobId,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            tenant: Option<&'a TenantId>,
+        }
+        let raw: RawSnapshot = self
+            .call_plain(&scripts::READ, &Args { id, tenant })
+            .await?;
+        let fields = match (raw.outcome.as_str(), raw.fields) {
+            ("found", Some(fields)) => fields,
+            ("limited", _) => {
+                return Ok(Found::Limited {
+                    retry_ms: raw.retry_ms,
+                });
+            }
+            _ => return Ok(Found::Unknown),
         };
-        let job = record::parse(id, &fields, raw.logged)?;
-        Ok(Some(Snapshot {
-            job,
-            request: raw.request,
-            outcome: raw.outcome,
+        Ok(Found::Job(Box::new(Snapshot {
+            job: record::parse(id, &fields, raw.logged)?,
+            outcome: raw.result,
             position: raw.position,
-        }))
+            eta: raw.eta.map(|(p50, p90)| Eta { p50, p90 }),
+            waiting: raw.waiting,
+        })))
     }
 
     /// Some jobs, in the given order; forgotten ones are left out.
@@ -93,20 +162,30 @@ impl Queue {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// Status and number of the newest event; `None` for an unknown job. As cheap as a read can be.
-    pub async fn glance(&self, id: JobId) -> Result<Option<(JobStatus, u64)>, QueueError> {
+    /// `None` for an unknown job.
+    pub async fn glance(&self, id: JobId) -> Result<Option<Glance>, QueueError> {
+        type Fields = (Option<String>, Option<u64>, Option<u32>, Option<u32>);
         let mut pipe = redis::pipe();
         pipe.atomic()
-            .hmget(self.keys.job(id), &["status", "event_base"])
+            .hmget(
+                self.keys.job(id),
+                &["status", "event_base", "generation", "level"],
+            )
             .llen(self.keys.events(id));
-        let (fields, logged): ((Option<String>, Option<u64>), u64) = self.redis.pipe(&pipe).await?;
-        let Some(status) = fields.0 else {
+        let ((status, base, generation, level), logged): (Fields, u64) =
+            self.redis.pipe(&pipe).await?;
+        let Some(status) = status else {
             return Ok(None);
         };
         let status = status
             .parse()
             .map_err(|_| QueueError::Record(format!("status {status:?}")))?;
-        Ok(Some((status, fields.1.unwrap_or(0) + logged)))
+        Ok(Some(Glance {
+            status,
+            seq: base.unwrap_or(0) + logged.max(1),
+            generation: generation.unwrap_or(0),
+            priority: level.and_then(Priority::of_level).unwrap_or_default(),
+        }))
     }
 
     /// The events after `after`, at most 200.
@@ -120,13 +199,17 @@ impl Queue {
         }
         let mut pipe = redis::pipe();
         pipe.atomic()
-            .hmget(self.keys.job(id), &["status", "event_base"])
+            .hmget(self.keys.job(id), &["status", "event_base", "queued_ms"])
             .lrange(self.keys.events(id), 0, -1);
-        let (fields, texts): ((Option<String>, Option<u64>), Vec<String>) =
+        type Fields = (Option<String>, Option<u64>, Option<i64>);
+        let ((status, base, queued_ms), mut texts): (Fields, Vec<String>) =
             self.redis.pipe(&pipe).await?;
-        let (Some(_), base) = (fields.0, fields.1.unwrap_or(0)) else {
+        let (Some(_), base) = (status, base.unwrap_or(0)) else {
             return Ok(None);
         };
+        if texts.is_empty() {
+            texts.push(first_event(queued_ms.unwrap_or(0)));
+        }
         let malformed = |e: serde_json::Error| QueueError::Record(e.to_string());
         let seq = base + texts.len() as u64;
         let mut events = Vec::new();
@@ -149,6 +232,39 @@ impl Queue {
             gap: after < base,
             seq,
         }))
+    }
+
+    /// At most `limit` live jobs by the end of their time, from `from` ms on; `skip` of those at just that ms were seen before.
+    pub async fn live_page(
+        &self,
+        from: i64,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Vec<(JobId, i64)>, QueueError> {
+        let (skip, limit) = (
+            isize::try_from(skip).unwrap_or(isize::MAX),
+            isize::try_from(limit).unwrap_or(isize::MAX),
+        );
+        let range =
+            Cmd::zrangebyscore_limit_withscores(self.keys.finish_by(), from, "+inf", skip, limit);
+        let page: Vec<(String, f64)> = self.redis.run(&range).await?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "milliseconds since 1970 fit"
+        )]
+        let parsed = |(id, ms): (String, f64)| Some((id.parse().ok()?, ms as i64));
+        Ok(page.into_iter().filter_map(parsed).collect())
+    }
+
+    /// At most `limit` jobs that are out of attempts, the latest first, after `skip` others.
+    pub async fn dead_page(&self, skip: usize, limit: usize) -> Result<Vec<JobId>, QueueError> {
+        let (from, to) = (
+            isize::try_from(skip).unwrap_or(isize::MAX),
+            isize::try_from(skip + limit).unwrap_or(isize::MAX) - 1,
+        );
+        let range = Cmd::zrevrange(self.keys.dead(), from, to);
+        let page: Vec<String> = self.redis.run(&range).await?;
+        Ok(page.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
     /// At most `limit` ids of an owner's list after `from`, newest first.
@@ -270,4 +386,12 @@ impl Queue {
         let _: String = self.redis.run(&redis::cmd("PING")).await?;
         Ok(())
     }
+}
+
+/// The log of a job that has only been enqueued: its list begins with the next event.
+fn first_event(queued_ms: i64) -> String {
+    let event = serde_json::json!({
+        "event": "job:status", "at": queued_ms, "status": "queued", "stage": "plan", "attempt": 1, "reason": "enqueued",
+    });
+    event.to_string()
 }

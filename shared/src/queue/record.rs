@@ -6,6 +6,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 
 use crate::job::{Fence, JobId, JobRecord, Progress, TenantId, Usage, UserId};
+use crate::priority::Priority;
 use crate::queue::QueueError;
 
 pub(super) type Fields = HashMap<String, String>;
@@ -59,7 +60,7 @@ impl Hash<'_> {
     }
 }
 
-/// `logged` is the number of events that the log still keeps.
+/// `logged` is the number of events that the log keeps; the first is there before the list is.
 pub(super) fn parse(id: JobId, fields: &Fields, logged: u64) -> Result<JobRecord, QueueError> {
     let hash = Hash(fields);
     let ms = |name| hash.maybe(name).map(Option::unwrap_or_default);
@@ -76,11 +77,19 @@ pub(super) fn parse(id: JobId, fields: &Fields, logged: u64) -> Result<JobRecord
         seed_fixed: hash.text("seed_fixed")? == "1",
         fence: hash.maybe::<String>("fence")?.map(Fence),
         parked: fields.contains_key("parked"),
+        priority: Priority::of_level(hash.read("level")?)
+            .ok_or_else(|| QueueError::Record("a job of an unknown level".to_owned()))?,
+        cached: fields.contains_key("cached"),
         progress: hash.progress()?,
         request_id: hash.text("request_id")?.to_owned(),
-        seq: ms("event_base")? + logged,
+        seq: ms("event_base")? + logged.max(1),
         created_at: hash.time("created_ms")?,
-        updated_at: hash.time("updated_ms")?,
+        // Nothing has happened to it since it was enqueued.
+        updated_at: hash.time(if fields.contains_key("updated_ms") {
+            "updated_ms"
+        } else {
+            "queued_ms"
+        })?,
         started_at: hash.maybe_time("started_ms")?,
         completed_at: hash.maybe_time("completed_ms")?,
         start_by: hash.time("start_by_ms")?,

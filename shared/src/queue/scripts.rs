@@ -5,11 +5,23 @@ use std::sync::LazyLock;
 use redis::Script;
 
 const PRELUDE: &str = include_str!("lua/prelude.lua");
+/// What a script may ask for beside it, in its line `Uses:`.
+const PARTS: [(&str, &str); 2] = [
+    ("rate", include_str!("lua/rate.lua")),
+    ("estimate", include_str!("lua/estimate.lua")),
+];
 
 /// `#!lua …` must stay the first line: it makes keys of another slot an error and says how a full Redis is met.
 fn compose(text: &str) -> Script {
     let (header, body) = text.split_once('\n').unwrap_or((text, ""));
-    Script::new(&format!("{header}\n{PRELUDE}\n{body}"))
+    let uses = body.lines().find_map(|line| line.strip_prefix("-- Uses: "));
+    let wanted = |name| uses.is_some_and(|uses| uses.split(", ").any(|used| used == name));
+    let parts: Vec<_> = PARTS
+        .into_iter()
+        .filter(|(name, _)| wanted(*name))
+        .map(|(_, text)| text)
+        .collect();
+    Script::new(&format!("{header}\n{PRELUDE}\n{}\n{body}", parts.concat()))
 }
 
 macro_rules! scripts {
@@ -23,19 +35,23 @@ macro_rules! scripts {
 
 scripts! {
     ACQUIRE = "acquire";
+    ADOPT = "adopt";
     ADVANCE = "advance";
     CANCEL = "cancel";
     COMPLETE = "complete";
+    CONFIGURE = "configure";
     DELETE = "delete";
     ENQUEUE = "enqueue";
     EXPIRE = "expire";
     FAIL = "fail";
+    OVERVIEW = "overview";
     PARK = "park";
     PROGRESS = "progress";
     READ = "read";
     RELEASE = "release";
     RENEW = "renew";
     REPORT = "report";
+    REPRIORITISE = "reprioritise";
     RETRY = "retry";
     SETTLE = "settle";
     SWEEP = "sweep";

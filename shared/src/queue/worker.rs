@@ -21,14 +21,17 @@ pub struct Holder {
 /// Answer of `acquire`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Acquired {
-    /// Work on this; the second is the envelope, JSON, where Redis has it.
-    Job(Box<JobRecord>, Holder, Option<String>),
+    Job(Box<JobRecord>, Holder),
     /// Nobody may run a job now.
     Empty,
     /// Every slot is taken.
     Saturated,
-    /// The queue is held back.
+    /// The queue is held back: a model service is down.
     Held,
+    /// An operator has paused the queue.
+    Paused,
+    /// Redis was emptied: load what operators have set, then ask again.
+    Unconfigured,
 }
 
 /// Whether the holder still holds its job.
@@ -96,7 +99,6 @@ struct RawAcquired {
     id: Option<JobId>,
     fence: Option<String>,
     fields: Option<Fields>,
-    request: Option<String>,
     #[serde(default)]
     logged: u64,
 }
@@ -127,18 +129,14 @@ impl Queue {
         let outcome = match (raw.outcome.as_str(), raw.id, raw.fence, raw.fields) {
             ("job", Some(id), Some(fence), Some(fields)) => {
                 let job = Box::new(record::parse(id, &fields, raw.logged)?);
-                Acquired::Job(
-                    job,
-                    Holder {
-                        id,
-                        fence: Fence(fence),
-                    },
-                    raw.request,
-                )
+                let fence = Fence(fence);
+                Acquired::Job(job, Holder { id, fence })
             }
             ("empty", ..) => Acquired::Empty,
             ("saturated", ..) => Acquired::Saturated,
             ("held", ..) => Acquired::Held,
+            ("paused", ..) => Acquired::Paused,
+            ("unconfigured", ..) => Acquired::Unconfigured,
             (other, ..) => return Err(QueueError::Record(format!("acquire answered {other:?}"))),
         };
         Ok(Answer {
@@ -214,12 +212,13 @@ impl Queue {
         self.call(&scripts::PARK, &args).await
     }
 
-    /// The track is stored: the job is done.
+    /// The track is stored: the job is done. Under the digests in `cache` its tenant finds it again.
     pub async fn complete(
         &self,
         holder: &Holder,
         track: &Track,
         usage: Spent,
+        cache: &[String],
     ) -> Result<Answer<Held>, QueueError> {
         #[derive(Serialize)]
         struct Args<'a> {
@@ -227,6 +226,7 @@ impl Queue {
             fence: &'a Fence,
             track: String,
             usage: Spent,
+            cache: &'a [String],
         }
         let track = serde_json::to_string(track).map_err(|e| QueueError::Record(e.to_string()))?;
         self.call(
@@ -236,6 +236,7 @@ impl Queue {
                 fence: &holder.fence,
                 track,
                 usage,
+                cache,
             },
         )
         .await

@@ -117,6 +117,12 @@ impl Store {
         Ok(())
     }
 
+    /// Copies another job's track to this one, inside the store; false if it is gone.
+    pub async fn copy_track(&self, from: JobId, to: JobId, name: &str) -> Result<bool, StoreError> {
+        let (from, to) = (self.job_path(from, name), self.job_path(to, name));
+        Ok(present(self.objects.copy(&from, &to).await)?.is_some())
+    }
+
     /// The whole track.
     pub async fn track(&self, id: JobId, name: &str) -> Result<Option<Bytes>, StoreError> {
         self.get(&self.job_path(id, name)).await

@@ -10,10 +10,13 @@
 //! jobs/<id>/track-<sha256>.<ext>      the checked audio           put_track
 //! jobs/<id>/manifest.json             the finished job            put_manifest
 //! open/<id>                           the job is not settled yet  put_open
+//! config/<name>/<revision>.json       what operators set          change_setting
+//! audit/<when>-<id>.json              what operators did          put_audit
 //! ```
 //!
 //! Every write is atomic: S3 puts are, and the directory store writes a temporary file, syncs it and renames it.
 
+mod config;
 mod job;
 mod open;
 mod place;
@@ -28,6 +31,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+pub use config::Changed;
 use place::Place;
 
 /// Largest object that is read whole: 64 MiB.
@@ -53,6 +57,9 @@ pub enum StoreError {
     /// No answer in time.
     #[error("object store: no answer within {0:?}")]
     TimedOut(Duration),
+    /// Too many changed the setting at the same time; another try may go well.
+    #[error("setting {0} is being changed by others")]
+    Contended(String),
     /// The object is larger than anything that was put here.
     #[error("object {path} has {size} bytes, more than is read whole")]
     TooLarge { path: String, size: u64 },

@@ -1,7 +1,11 @@
 //! What a caller may ask for, parsed at the door: a [`Submission`] that exists is valid.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+use crate::job::sha256_hex;
+use crate::priority::Priority;
 
 /// Characters of the longest narrative.
 pub const NARRATIVE_MAX: usize = 4000;
@@ -13,6 +17,8 @@ pub const DURATION_DEFAULT: u32 = 30;
 pub const OPTIONS_MAX: usize = 16 * 1024;
 /// Labels of one job.
 pub const TAGS_MAX: usize = 10;
+/// No job may wait or run longer.
+pub const CLOCK_MAX: TimeDelta = TimeDelta::days(7);
 
 /// What `model` may be, as the configuration says.
 pub trait Catalogue {
@@ -51,6 +57,14 @@ pub struct Submission {
     pub seed_fixed: bool,
     /// At most 10, each 1–64 of `[A-Za-z0-9_.-]`.
     pub tags: Vec<String>,
+    #[serde(default)]
+    pub priority: Priority,
+    /// Where the caller says: the job expires if it has not started by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_by: Option<DateTime<Utc>>,
+    /// Where the caller says: the job expires if it has not ended by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish_by: Option<DateTime<Utc>>,
 }
 
 /// What is wrong with one field.
@@ -65,7 +79,11 @@ pub struct FieldError {
 }
 
 /// Fields of features that this version does not have: refused, so that nobody believes that they work.
-const UNSUPPORTED: [&str; 4] = ["priority", "startBy", "finishBy", "webhook"];
+const UNSUPPORTED: [&str; 1] = ["webhook"];
+
+fn digest(asked: &Value) -> String {
+    sha256_hex(asked.to_string().as_bytes())
+}
 
 struct Fields {
     body: Map<String, Value>,
@@ -73,6 +91,30 @@ struct Fields {
 }
 
 impl Submission {
+    /// Names the song plan that this asks for: what makes the same plan has the same digest.
+    pub fn plan_digest(&self) -> String {
+        digest(&json!([
+            "plan",
+            self.narrative,
+            self.duration,
+            self.model,
+            self.options
+        ]))
+    }
+
+    /// Names the track, where the caller fixed the seed; else no two are alike.
+    pub fn track_digest(&self) -> Option<String> {
+        let asked = json!([
+            "track",
+            self.narrative,
+            self.duration,
+            self.model,
+            self.options,
+            self.seed
+        ]);
+        self.seed_fixed.then(|| digest(&asked))
+    }
+
     /// All errors at once.
     pub fn parse(body: Value, models: &impl Catalogue) -> Result<Self, Vec<FieldError>> {
         let Value::Object(body) = body else {
@@ -92,6 +134,8 @@ impl Submission {
         let options = fields.options();
         let seed = fields.seed();
         let tags = fields.tags();
+        let priority = fields.priority();
+        let (start_by, finish_by) = fields.clocks(Utc::now());
         fields.leftovers();
         match (narrative, model, fields.errors.is_empty()) {
             (Some(narrative), Some(model), true) => Ok(Self {
@@ -102,6 +146,9 @@ impl Submission {
                 seed: seed.unwrap_or_else(|| fastrand::u32(..)),
                 seed_fixed: seed.is_some(),
                 tags,
+                priority,
+                start_by,
+                finish_by,
             }),
             _ => Err(fields.errors),
         }
@@ -268,6 +315,49 @@ impl Fields {
             }
         }
         tags
+    }
+
+    fn priority(&mut self) -> Priority {
+        let priority = match self.take("priority") {
+            None => return Priority::default(),
+            Some(Value::String(text)) => text.parse().ok(),
+            Some(_) => None,
+        };
+        if priority.is_none() {
+            let detail = "The priority must be \"high\", \"normal\" or \"low\".";
+            self.refuse("/priority", "unknown_priority", detail);
+        }
+        priority.unwrap_or_default()
+    }
+
+    fn clocks(&mut self, now: DateTime<Utc>) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+        let (start_by, finish_by) = (self.clock("startBy", now), self.clock("finishBy", now));
+        if start_by
+            .zip(finish_by)
+            .is_some_and(|(start, end)| end < start)
+        {
+            let detail = "finishBy must not be before startBy.";
+            self.refuse("/finishBy", "out_of_range", detail);
+        }
+        (start_by, finish_by)
+    }
+
+    fn clock(&mut self, name: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let pointer = format!("/{name}");
+        let value = self.take(name)?;
+        let time = value.as_str().and_then(|text| text.parse().ok());
+        match time {
+            None => {
+                let detail = format!("{name} must be a time such as 2030-01-31T12:00:00Z.");
+                self.refuse(pointer, "malformed", detail);
+            }
+            Some(time) if time <= now || time > now + CLOCK_MAX => {
+                let detail = format!("{name} must lie in the next 7 days.");
+                self.refuse(pointer, "out_of_range", detail);
+            }
+            Some(time) => return Some(time),
+        }
+        None
     }
 
     fn leftovers(&mut self) {

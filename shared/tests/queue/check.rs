@@ -34,6 +34,7 @@ pub(crate) async fn check(rig: &Rig) {
         tenants.extend(named(kind));
     }
     let mut running = BTreeSet::new();
+    let (mut backlog, mut load) = (BTreeMap::new(), BTreeMap::new());
     for name in tenants {
         let tenant = TenantId::new(&name);
         let line = members(rig, &keys.line(&tenant)).await;
@@ -43,11 +44,34 @@ pub(crate) async fn check(rig: &Rig) {
         let cap = cap.unwrap_or(rig.queue.policy().cap as usize);
         let may_run = !line.is_empty() && run.len() < cap && paused != Some(1);
         assert_eq!(ready.contains(&name), may_run, "{name} in ready");
+        if !line.is_empty() {
+            backlog.insert(name.clone(), line.len().to_string());
+        }
+        let weight = waiting(rig, &line).await;
+        let known: BTreeMap<String, i64> = rig.raw(&Cmd::hgetall(keys.tenant(&tenant))).await;
+        for level in 0..3 {
+            let name = format!("c{level}");
+            let own = weight.get(&name).copied().unwrap_or(0);
+            assert_eq!(
+                known.get(&name).copied().unwrap_or(0),
+                own,
+                "{tenant} {name}"
+            );
+        }
+        for (name, n) in weight {
+            *load.entry(name).or_insert(0) += n;
+        }
         for id in line {
             places.entry(id).or_default().push("line");
         }
         running.extend(run);
     }
+    let known: BTreeMap<String, i64> = rig.raw(&Cmd::hgetall(keys.load())).await;
+    assert_eq!(known, load, "what waits at each level");
+    let known: Vec<(String, String)> = rig
+        .raw(&Cmd::zrange_withscores(keys.backlog(), 0, -1))
+        .await;
+    assert_eq!(known.into_iter().collect::<BTreeMap<_, _>>(), backlog);
     let leased: BTreeSet<String> = members(rig, &keys.lease()).await.into_iter().collect();
     assert_eq!(
         leased, running,
@@ -113,6 +137,19 @@ async fn check_job(rig: &Rig, id: &str, place: &[&str]) -> JobStatus {
         "startBy after it started: {said}"
     );
     status
+}
+
+/// `n<level>` jobs and `c<level>` audio seconds of a line, from the jobs themselves.
+async fn waiting(rig: &Rig, line: &[String]) -> BTreeMap<String, i64> {
+    let mut all = BTreeMap::new();
+    for id in line {
+        let key = rig.queue.keys().job(id.parse().unwrap());
+        let own = Cmd::hmget(key, &["level", "cost"]);
+        let (level, cost): (u32, i64) = rig.raw(&own).await;
+        *all.entry(format!("n{level}")).or_insert(0) += 1;
+        *all.entry(format!("c{level}")).or_insert(0) += cost;
+    }
+    all
 }
 
 async fn members(rig: &Rig, key: &str) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use redis::Cmd;
-use shared::queue::{Acquired, Held, Policy, Queue, QueueError, Redis, Spent};
+use shared::queue::{Acquired, Held, Policy, Queue, QueueError, Redis, Settings, Spent};
 use shared::stage::Stage;
 
 use crate::proxy::Proxy;
@@ -158,8 +158,13 @@ async fn a_job_goes_its_way_in_a_cluster() {
 
     let queue = over(&format!("{}?cluster=true", server.address()));
     let job = new_job("a");
+    let settings = Settings {
+        loaded: true,
+        ..Settings::default()
+    };
+    queue.configure(&settings).await.unwrap();
     queue.enqueue(&job).await.unwrap();
-    let Acquired::Job(_, holder, _) = queue.acquire().await.unwrap().outcome else {
+    let Acquired::Job(_, holder) = queue.acquire().await.unwrap().outcome else {
         panic!("no job")
     };
     let advanced = queue
@@ -167,7 +172,7 @@ async fn a_job_goes_its_way_in_a_cluster() {
         .await;
     assert_eq!(advanced.unwrap().outcome, Held::Ok);
     let done = queue
-        .complete(&holder, &track(), Spent::default())
+        .complete(&holder, &track(), Spent::default(), &[])
         .await
         .unwrap();
     assert_eq!((done.outcome, done.debt.ended), (Held::Ok, vec![job.id]));

@@ -6,10 +6,12 @@
     reason = "a test that cannot go on says so by a panic"
 )]
 
+mod adopt;
 mod attempt;
 mod care;
 mod check;
 mod connection;
+mod control;
 mod fairness;
 mod finish;
 mod lease;
@@ -23,5 +25,6 @@ mod restore;
 mod retry;
 mod rig;
 mod sides;
+mod waiting;
 mod walk;
 mod worker;

@@ -133,7 +133,7 @@ async fn a_settled_job_that_is_retried_is_not_forgotten() {
     rig.settle(id, 0).await;
     retry(&rig, id, 1).await;
     let keys = rig.queue.keys();
-    for key in [keys.job(id), keys.request(id), keys.events(id)] {
+    for key in [keys.job(id), keys.events(id)] {
         let rest: i64 = rig.raw(&Cmd::pttl(&key)).await;
         assert_eq!(rest, -1, "{key}");
     }

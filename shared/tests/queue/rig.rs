@@ -7,9 +7,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use redis::{Cmd, FromRedisValue};
 use shared::job::{Fence, JobError, JobId, JobRecord, JobStatus, Progress, RenderKey};
 use shared::job::{TenantId, UserId};
-use shared::queue::{Acquired, Answer, Cancelled, Deleted, Enqueued, Failed, Heartbeat, Held};
+use shared::priority::Priority;
+use shared::queue::{
+    Acquired, Adopted, Answer, Cancelled, Deleted, Enqueued, Failed, Heartbeat, Held,
+};
 use shared::queue::{Holder, NewJob, Next, Parked, Policy, Queue, Redis, Reported, Restored};
-use shared::queue::{Retried, Settled, Snapshot, Spent, SweepStep};
+use shared::queue::{Reprioritised, Retried, Settings, Settled, Snapshot, Spent, SweepStep};
 use shared::stage::Stage;
 use shared::track::{Format, Measurement, Track};
 
@@ -119,11 +122,13 @@ verbs! {
     cancel(id: JobId, reason: &str) -> Answer<Cancelled>;
     retry(id: JobId, generation: u32, start_by: DateTime<Utc>, finish_by: DateTime<Utc>, reason: &str) -> Answer<Retried>;
     delete(id: JobId, user: &UserId, tags: &[String]) -> Deleted;
-    acquire() -> Answer<Acquired>;
+    reprioritise(id: JobId, priority: Priority, reason: &str) -> Answer<Reprioritised>;
+    enqueue_cached(job: &NewJob, track: &Track) -> Answer<Enqueued>;
+    configure(settings: &Settings) -> Answer<u32>;
+    adopt(job: &JobRecord, result: Option<String>) -> Answer<Adopted>;
     renew(holder: &Holder) -> Held;
     advance(holder: &Holder, to: Stage, usage: Spent) -> Answer<Held>;
     park(holder: &Holder, stage: Stage, deadline: Duration, usage: Spent) -> Answer<Parked>;
-    complete(holder: &Holder, track: &Track, usage: Spent) -> Answer<Held>;
     fail(id: JobId, fence: Option<&Fence>, error: &JobError, delay: Duration, change: Next, usage: Spent) -> Answer<Failed>;
     release(holder: &Holder, delay: Duration, reason: &str, usage: Spent) -> Answer<Held>;
     progress(id: JobId, fence: Option<&Fence>, progress: Option<&Progress>, deadline: Duration) -> Heartbeat;
@@ -136,6 +141,39 @@ verbs! {
 
 // Several steps in one word.
 impl Rig {
+    /// As a worker: what operators set is loaded first where Redis has forgotten it.
+    pub(crate) async fn acquire(&self) -> Answer<Acquired> {
+        let mut answer = self.queue.acquire().await.unwrap();
+        if answer.outcome == Acquired::Unconfigured {
+            self.load().await;
+            answer = self.queue.acquire().await.unwrap();
+        }
+        check(self).await;
+        answer
+    }
+
+    /// Operators have set nothing.
+    pub(crate) async fn load(&self) {
+        let loaded = true;
+        self.configure(&Settings {
+            loaded,
+            ..Settings::default()
+        })
+        .await;
+    }
+
+    /// The track, remembered by no cache.
+    pub(crate) async fn complete(
+        &self,
+        holder: &Holder,
+        track: &Track,
+        usage: Spent,
+    ) -> Answer<Held> {
+        let answer = self.queue.complete(holder, track, usage, &[]).await;
+        check(self).await;
+        answer.unwrap()
+    }
+
     /// A new job of this tenant, waiting.
     pub(crate) async fn put(&self, tenant: &str) -> JobId {
         let job = new_job(tenant);
@@ -146,7 +184,7 @@ impl Rig {
     /// What a worker gets that comes now.
     pub(crate) async fn take_job(&self) -> (JobRecord, Holder) {
         match self.acquire().await.outcome {
-            Acquired::Job(job, holder, _) => (*job, holder),
+            Acquired::Job(job, holder) => (*job, holder),
             other => panic!("no job but {other:?}"),
         }
     }
@@ -245,7 +283,7 @@ pub(crate) fn new_job(tenant: &str) -> NewJob {
         seed_fixed: false,
         max_attempts: 3,
         request_id: "request-1".to_owned(),
-        request: r#"{"narrative":"rain"}"#.to_owned(),
+        priority: Priority::Normal,
         tags: Vec::new(),
     }
 }

@@ -90,7 +90,7 @@ pub(crate) async fn list(
 }
 
 async fn shown(clients: &Clients, snapshot: Snapshot) -> Result<Option<JobView>, Problem> {
-    let Some(request) = lookup::envelope(clients, &snapshot).await? else {
+    let Some(request) = lookup::envelope(clients, &snapshot.job).await? else {
         return Ok(None);
     };
     let known = lookup::without_plan(snapshot, request).map_err(lookup::Unreachable::from)?;

@@ -29,7 +29,7 @@ pub(crate) fn router(clients: Clients) -> Router {
 
 /// The caller's own job; anybody else's is as unknown as one that never was.
 async fn owned(clients: &Clients, caller: &Caller, id: JobId) -> Result<Known, Problem> {
-    let known = lookup::find(clients, id).await?;
+    let known = lookup::find_for(clients, id, &caller.tenant).await?;
     known
         .filter(|known| caller.may_see(&known.job.user))
         .ok_or_else(unknown_job)

@@ -19,8 +19,8 @@ use shared::wait::{self, Until};
 
 use super::owned;
 
-/// When to look at a live job again without long-polling, in seconds.
-const LOOK_AGAIN: &str = "2";
+/// When to look at a live job again without long-polling, in seconds: half of the time that it will probably wait, within these.
+const LOOK_AGAIN: (f64, f64) = (2.0, 30.0);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +51,8 @@ pub(crate) async fn job(
     let live = !known.job.status.is_terminal();
     let job = view::shown(&clients, known);
     let etag = job.etag();
+    let wait = job.eta.map_or(0.0, |eta| eta.p50 / 2.0);
+    let look_again = wait.clamp(LOOK_AGAIN.0, LOOK_AGAIN.1).round().to_string();
     let mut response = if is_known(&headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -64,7 +66,7 @@ pub(crate) async fn job(
     set(ETAG, &etag);
     set(CACHE_CONTROL, "private, no-cache");
     if live {
-        set(RETRY_AFTER, LOOK_AGAIN);
+        set(RETRY_AFTER, &look_again);
     }
     Ok(response)
 }

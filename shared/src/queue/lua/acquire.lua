@@ -1,7 +1,9 @@
 #!lua flags=allow-oom
+-- Uses: estimate
 -- Gives a worker the best job that may run: one to finish first, else the first of the first tenant in `ready`.
 -- Args: call (id of this call: a repeat gets the same answer for 60 s), nonce, lease_ms, finish_ms, finish_takes
--- Returns: outcome job | empty | saturated | held; with a job: id, fence, fields, request, logged (events kept)
+-- Returns: outcome job | empty | saturated | held | paused | unconfigured (Redis was emptied: what operators set must be loaded
+--   first); with a job: id, fence, fields, logged (events kept)
 local kept = redis.call('GET', key('call', a.call))
 if kept then return kept end
 reap(16)
@@ -11,8 +13,7 @@ local function give(id, job)
   log(id, job, 'job:status', {reason = 'acquired'})
   job.fence = redis.call('HINCRBY', key('clock'), 'fence', 1) .. '-' .. a.nonce
   redis.call('HSET', key('job', id), 'fence', job.fence)
-  local request, logged = redis.call('GET', key('request', id)) or nil, redis.call('LLEN', key('events', id))
-  local text = answer({outcome = 'job', id = id, fence = job.fence, fields = load(id), request = request, logged = logged})
+  local text = answer({outcome = 'job', id = id, fence = job.fence, fields = load(id), logged = redis.call('LLEN', key('events', id))})
   redis.call('SET', key('call', a.call), text, 'PX', 60000)
   return text
 end
@@ -29,6 +30,8 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('finish'), '-inf', now, 'LIM
   end
 end
 
+if redis.call('HEXISTS', key('control'), 'loaded') == 0 then return answer({outcome = 'unconfigured'}) end
+if paused() then return answer({outcome = 'paused'}) end
 if redis.call('EXISTS', key('hold')) == 1 then return answer({outcome = 'held'}) end
 if free_slots() <= 0 then return answer({outcome = 'saturated'}) end
 for _ = 1, 16 do
@@ -36,22 +39,19 @@ for _ = 1, 16 do
   if not tenant then break end
   local id, score = unpack(redis.call('ZPOPMIN', key('q', tenant)))
   local job = id and load(id)
+  if id then weigh(tenant, math.floor(tonumber(score) / LEVEL), -1, job and -job.cost or 0) end
   if job then
     redis.call('ZADD', key('lease'), now + a.lease_ms, id)
     redis.call('ZADD', key('run', tenant), now, id)
     redis.call('ZREM', key('start_by'), id)
-    redis.call('HSETNX', key('job', id), 'started_ms', now)
-    add_usage(id, {queue_ms = math.max(0, now - job.queued_ms)})
-    local run = job.generation .. '.' .. job.attempt
-    if job.charged ~= run then -- a job given back unused is not charged twice
-      local v = 'v' .. math.floor(tonumber(score) / LEVEL)
-      local weight = tonumber(redis.call('HGET', key('tenant', tenant), 'weight') or 1)
-      local mine = tonumber(redis.call('HGET', key('tenant', tenant), v) or 0)
-      local all = math.max(mine, tonumber(redis.call('HGET', key('clock'), v) or 0))
-      redis.call('HSET', key('clock'), v, all)
-      redis.call('HSET', key('tenant', tenant), v, all + math.ceil(job.cost / weight))
-      redis.call('HSET', key('job', id), 'charged', run)
+    local waited = math.max(0, now - job.queued_ms)
+    if redis.call('HSETNX', key('job', id), 'started_ms', now) == 1 and job.guess_ms then
+      learn_wait(tonumber(job.guess_ms), waited)
+      redis.call('HDEL', key('job', id), 'guess_ms') -- what begins again later has no guess to be judged by
+      sample('queue', waited)
     end
+    add_usage(id, {queue_ms = waited})
+    charge(id, job, math.floor(tonumber(score) / LEVEL))
     refresh(tenant)
     return give(id, job)
   end

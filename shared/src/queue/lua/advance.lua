@@ -1,15 +1,19 @@
 #!lua flags=allow-oom
+-- Uses: estimate
 -- Checkpoint: the stage before `to` is done and stored. Entering `finish` frees the slot.
 -- Args: id, fence, to (audio | finish), lease_ms, usage {name: ms}
 -- Returns: outcome ok | stale
 local job = held(a.id, a.fence)
 if not job or job.parked or RANK[job.stage] > RANK[a.to] then return answer({outcome = 'stale'}) end
 if job.stage == a.to then return answer({outcome = 'ok'}) end -- sent twice
+local before = job.stage
 job.stage = a.to
 redis.call('HSET', key('job', a.id), 'stage', a.to)
 redis.call('HDEL', key('job', a.id), 'current', 'total', 'percentage', 'message')
 add_usage(a.id, a.usage)
+sample(before, tonumber(redis.call('HGET', key('job', a.id), before .. '_ms')) or 0)
 if a.to == 'finish' then
+  learn_pace(a.id, job)
   redis.call('ZREM', key('lease'), a.id)
   redis.call('ZREM', key('run', job.tenant), a.id)
   redis.call('HSET', key('job', a.id), 'finish_takes', 1)

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
+-- Uses: estimate
 -- The track is stored: the job is done.
--- Args: id, fence, track (JSON text), usage
+-- Args: id, fence, track (JSON text), usage, cache [digest] (under which its tenant finds it again)
 -- Returns: outcome ok | stale
 local job = held(a.id, a.fence)
 if not job or job.stage ~= 'finish' then
@@ -10,5 +11,7 @@ if not job or job.stage ~= 'finish' then
 end
 redis.call('SET', key('outcome', a.id), a.track)
 add_usage(a.id, a.usage)
+sample('finish', tonumber(redis.call('HGET', key('job', a.id), 'finish_ms')) or 0)
+for _, digest in ipairs(a.cache) do redis.call('SET', key('cache', job.tenant, digest), a.id, 'PX', policy.retention_ms) end
 finish(a.id, job, 'completed')
 return answer({outcome = 'ok'})

@@ -4,7 +4,7 @@
 -- Returns: outcome ok | live
 local job = load(a.id)
 if job and not TERMINAL[job.status] then return answer({outcome = 'live', ring = 0}) end
-for _, name in ipairs({'job', 'request', 'outcome', 'events'}) do redis.call('DEL', key(name, a.id)) end
+for _, name in ipairs({'job', 'outcome', 'events'}) do redis.call('DEL', key(name, a.id)) end
 for _, name in ipairs({'outbox', 'dead'}) do redis.call('ZREM', key(name), a.id) end
 for _, owner in ipairs({a.user, '*'}) do
   redis.call('ZREM', key('by_user', owner), a.id)

@@ -1,15 +1,16 @@
 #!lua
--- Puts an accepted job into its tenant's line, or puts one that Redis has forgotten back to its old place.
--- Args: id, tenant, user, level, created_ms, start_by_ms, finish_by_ms, fields {name: text}, request (JSON text), tags [text],
---   restored? {stage, generation}
--- Returns: outcome enqueued | exists | full. No allow-oom: a full Redis refuses new work and can still end old work.
-local outcome = 'enqueued'
-if redis.call('EXISTS', key('job', a.id)) == 1 then
-  outcome = 'exists'
-elseif not a.restored and redis.call('ZCARD', key('q', a.tenant)) >= policy.max_queued then
-  outcome = 'full'
+-- Uses: rate, estimate
+-- Puts an accepted job into its tenant's line, or puts one that Redis has forgotten back to its old place; or enters one that the
+-- result cache has answered as completed.
+-- Args: id, tenant, user, level, created_ms, start_by_ms, finish_by_ms, fields {name: text}, tags [text],
+--   restored? {stage, generation}, track? (JSON text: from the cache)
+-- Returns: outcome enqueued | exists | full | limited {retry_ms}. No allow-oom: a full Redis refuses new work and can still end old work.
+if redis.call('EXISTS', key('job', a.id)) == 1 then return answer({outcome = 'exists'}) end
+if not a.restored then
+  local retry_ms = limited('submit', a.tenant, policy.submit_per_minute)
+  if retry_ms then return answer({outcome = 'limited', retry_ms = retry_ms}) end
+  if not a.track and redis.call('ZCARD', key('q', a.tenant)) >= policy.max_queued then return answer({outcome = 'full'}) end
 end
-if outcome ~= 'enqueued' then return answer({outcome = outcome}) end
 
 -- Sixty-four places a millisecond: the creation time alone gives a forgotten job its old place back.
 local order = a.created_ms * 64
@@ -23,20 +24,36 @@ if a.restored then
 else
   order = math.max(order, tonumber(redis.call('HGET', key('clock'), 'order') or 0) + 1)
   redis.call('HSET', key('clock'), 'order', order)
+  count('submitted')
 end
-job.order = order
-for name, value in pairs(a.fields) do redis.call('HSET', key('job', a.id), name, value) end
-for name, value in pairs(job) do redis.call('HSET', key('job', a.id), name, value) end
-redis.call('HSET', key('job', a.id), 'start_by_ms', a.start_by_ms, 'finish_by_ms', a.finish_by_ms)
-redis.call('SET', key('request', a.id), a.request)
-if job.stage == 'plan' then redis.call('ZADD', key('start_by'), a.start_by_ms, a.id) end -- a restored job with a plan had started
-redis.call('ZADD', key('finish_by'), a.finish_by_ms, a.id)
+job.order, job.start_by_ms, job.finish_by_ms = order, a.start_by_ms, a.finish_by_ms
+for name, value in pairs(a.fields) do job[name] = job[name] or value end
+local flat = {}
+for name, value in pairs(job) do
+  flat[#flat + 1] = name
+  flat[#flat + 1] = value
+end
+redis.call('HSET', key('job', a.id), unpack(flat))
 for _, owner in ipairs({a.user, '*'}) do
   enlist(key('by_user', owner), a.id, a.created_ms)
   for _, tag in ipairs(a.tags) do enlist(key('by_user', owner, '#' .. tag), a.id, a.created_ms) end
 end
+if a.track then
+  redis.call('SET', key('outcome', a.id), a.track)
+  redis.call('HSET', key('job', a.id), 'stage', 'finish', 'cached', 1)
+  job.stage = 'finish'
+  finish(a.id, job, 'completed')
+  count('cached')
+  return answer({outcome = 'enqueued'})
+end
+if job.stage == 'plan' then redis.call('ZADD', key('start_by'), a.start_by_ms, a.id) end -- a restored job with a plan had started
+redis.call('ZADD', key('finish_by'), a.finish_by_ms, a.id)
 set_status(a.id, job, 'queued')
 stand(a.id, job)
-log(a.id, job, 'job:status', {reason = a.restored and 'restored' or 'enqueued'})
+if a.restored then
+  log(a.id, job, 'job:status', {reason = 'restored'})
+else
+  redis.call('HSET', key('job', a.id), 'guess_ms', (guess(a.id, job)))
+end
 refresh(a.tenant)
-return answer({outcome = outcome})
+return answer({outcome = 'enqueued'})

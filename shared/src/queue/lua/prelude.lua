@@ -26,11 +26,23 @@ local function add_usage(id, usage)
   for name, ms in pairs(usage or {}) do redis.call('HINCRBY', key('job', id), name, ms) end
 end
 
--- Appends to the event log; `extra` may carry progress, error and reason.
+-- Counts what happened in this minute, for the overview.
+local function count(what)
+  local minute = key('minute', math.floor(now / 60000))
+  redis.call('HINCRBY', minute, what, 1)
+  redis.call('PEXPIRE', minute, 7200000)
+end
+
+-- Appends to the event log; `extra` may carry progress, error and reason. A job that nothing has happened to since it
+-- was enqueued has no list yet, which would cost a waiting job a quarter more memory: its first entry is written here.
 local function log(id, job, kind, extra)
   local event = extra or {}
   event.event, event.at, event.status, event.stage = kind, now, job.status, job.stage
   event.attempt = tonumber(job.attempt)
+  if not job.event_base and redis.call('EXISTS', key('events', id)) == 0 then
+    local first = {event = 'job:status', at = tonumber(job.queued_ms) or now, status = 'queued', stage = 'plan', attempt = 1, reason = 'enqueued'}
+    redis.call('RPUSH', key('events', id), cjson.encode(first))
+  end
   local over = redis.call('RPUSH', key('events', id), cjson.encode(event)) - policy.events
   if over > 0 then
     redis.call('LTRIM', key('events', id), -policy.events, -1)
@@ -56,12 +68,29 @@ local function set_status(id, job, status)
   redis.call('HSET', key('job', id), 'status', status)
 end
 
+-- How many jobs wait at a level, and how many audio seconds they ask for: of all tenants, and of one.
+local function weigh(tenant, level, jobs, cost)
+  local left = redis.call('HINCRBY', key('load'), 'n' .. level, jobs)
+  redis.call('HINCRBY', key('load'), 'c' .. level, left > 0 and cost or 0)
+  if left <= 0 then redis.call('HDEL', key('load'), 'n' .. level, 'c' .. level) end
+  if redis.call('EXISTS', key('q', tenant)) == 1 then
+    redis.call('HINCRBY', key('tenant', tenant), 'c' .. level, cost)
+  else
+    redis.call('HDEL', key('tenant', tenant), 'c0', 'c1', 'c2')
+  end
+end
+
+-- Out of its tenant's line, if it stands there.
+local function leave(id, job)
+  if redis.call('ZREM', key('q', job.tenant), id) == 1 then weigh(job.tenant, job.level, -1, -job.cost) end
+end
+
 -- Takes the job out of every place where a live job can stand. What a model had of it counts as used.
 local function lift(id, job)
   if job.parked then add_usage(id, {[job.stage .. '_ms'] = math.max(0, now - job.parked_ms)}) end
   for _, name in ipairs({'lease', 'delayed', 'finish'}) do redis.call('ZREM', key(name), id) end
   redis.call('ZREM', key('run', job.tenant), id)
-  redis.call('ZREM', key('q', job.tenant), id)
+  leave(id, job)
   redis.call('HDEL', key('job', id), 'fence', 'parked', 'delayed_ms', 'finish_takes', 'current', 'total', 'percentage', 'message')
 end
 
@@ -70,6 +99,8 @@ local function refresh(tenant)
   local head = redis.call('ZRANGE', key('q', tenant), 0, 0, 'WITHSCORES')
   local own = redis.call('HMGET', key('tenant', tenant), 'cap', 'paused')
   local room = redis.call('ZCARD', key('run', tenant)) < (tonumber(own[1]) or policy.cap)
+  local waiting = redis.call('ZCARD', key('q', tenant))
+  if waiting > 0 then redis.call('ZADD', key('backlog'), waiting, tenant) else redis.call('ZREM', key('backlog'), tenant) end
   if not head[1] or not room or own[2] == '1' then return redis.call('ZREM', key('ready'), tenant) end
   local level = math.floor(tonumber(head[2]) / LEVEL)
   local mine = tonumber(redis.call('HGET', key('tenant', tenant), 'v' .. level) or 0)
@@ -78,10 +109,16 @@ local function refresh(tenant)
 end
 
 -- Into its tenant's line, at its old place.
+local function place(id, job)
+  redis.call('ZADD', key('tenants'), 0, job.tenant)
+  redis.call('PERSIST', key('tenant', job.tenant)) -- the sweep lets an idle tenant's expire
+  if redis.call('ZADD', key('q', job.tenant), job.level * LEVEL + job.order, id) == 1 then weigh(job.tenant, job.level, 1, job.cost) end
+end
+
+-- The same for one that begins to wait now.
 local function stand(id, job)
   redis.call('HSET', key('job', id), 'queued_ms', now)
-  redis.call('ZADD', key('tenants'), 0, job.tenant)
-  redis.call('ZADD', key('q', job.tenant), job.level * LEVEL + job.order, id)
+  place(id, job)
 end
 
 -- Back to `queued`, now or after a delay. What only has to be finished needs no slot and stands in no line.
@@ -106,6 +143,7 @@ local function finish(id, job, status, extra)
   redis.call('HSET', key('job', id), 'completed_ms', now)
   redis.call('ZADD', key('outbox'), now + policy.settle_ms, id)
   log(id, job, status == 'completed' and 'job:completed' or 'job:failed', extra)
+  count(status)
   ended[#ended + 1] = id
   refresh(job.tenant)
 end
@@ -159,15 +197,30 @@ local function promote(most)
   return #ids
 end
 
-local function free_slots() return policy.slots - redis.call('ZCARD', key('lease')) end
+-- What an operator set, else the configuration.
+local function slots() return tonumber(redis.call('HGET', key('control'), 'slots')) or policy.slots end
+local function paused() return redis.call('HGET', key('control'), 'paused') == '1' end
+
+local function free_slots() return slots() - redis.call('ZCARD', key('lease')) end
 
 -- How many jobs a worker that came now would be given, at most `most`.
 local function eligible(most)
   local due = redis.call('ZCOUNT', key('finish'), '-inf', now)
-  if redis.call('EXISTS', key('hold')) == 0 then
+  if redis.call('EXISTS', key('hold')) == 0 and not paused() then
     due = due + math.max(0, math.min(free_slots(), redis.call('ZCARD', key('ready'))))
   end
   return math.min(due, most)
+end
+
+-- A turn costs its tenant virtual time, once an attempt: what is given back unused is not charged again.
+local function charge(id, job, level)
+  local run, v = job.generation .. '.' .. job.attempt, 'v' .. level
+  if job.charged == run then return end
+  local own = redis.call('HMGET', key('tenant', job.tenant), 'weight', v)
+  local all = math.max(tonumber(own[2]) or 0, tonumber(redis.call('HGET', key('clock'), v) or 0))
+  redis.call('HSET', key('clock'), v, all)
+  redis.call('HSET', key('tenant', job.tenant), v, all + math.ceil(job.cost * 1000 / (tonumber(own[1]) or 1)))
+  redis.call('HSET', key('job', id), 'charged', run)
 end
 
 local function answer(t)

@@ -1,4 +1,5 @@
 #!lua flags=allow-oom
+-- Uses: estimate
 -- A model has delivered; what it delivered is stored already. Accepted wherever a live job of that render key stands.
 -- Args: id, stage (plan | audio), render? (none: a role token, while a model holds the job)
 -- Returns: outcome ok | repeat | wrong_render | not_parked | ended | unknown
@@ -10,8 +11,10 @@ if job.status == 'completed' or not TERMINAL[job.status] and RANK[job.stage] > R
 if TERMINAL[job.status] then return answer({outcome = 'ended'}) end
 if not a.render and not (job.parked and job.stage == a.stage) then return answer({outcome = 'not_parked'}) end
 lift(a.id, job)
+sample(a.stage, tonumber(redis.call('HGET', key('job', a.id), a.stage .. '_ms')) or 0)
 redis.call('ZREM', key('start_by'), a.id)
 if a.stage == 'audio' then
+  learn_pace(a.id, job)
   job.stage = 'finish'
   set_status(a.id, job, 'processing')
   redis.call('ZADD', key('finish'), now, a.id)

@@ -7,7 +7,7 @@ if not job then return answer({outcome = 'unknown'}) end
 if job.status == 'completed' then return answer({outcome = 'completed'}) end
 if tonumber(job.generation) >= a.generation then return answer({outcome = 'ok'}) end -- sent twice
 if not TERMINAL[job.status] then return answer({outcome = 'live'}) end
-for _, name in ipairs({'job', 'request', 'events'}) do redis.call('PERSIST', key(name, a.id)) end
+for _, name in ipairs({'job', 'events'}) do redis.call('PERSIST', key(name, a.id)) end
 for _, name in ipairs({'outbox', 'dead'}) do redis.call('ZREM', key(name), a.id) end
 redis.call('DEL', key('outcome', a.id))
 redis.call('HDEL', key('job', a.id), 'started_ms', 'completed_ms', 'parked_ms', 'settle_tries')

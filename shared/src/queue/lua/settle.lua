@@ -11,5 +11,5 @@ if a.again_ms then
   return answer({outcome = 'ok', tries = tries})
 end
 redis.call('ZREM', key('outbox'), a.id)
-for _, name in ipairs({'job', 'request', 'outcome', 'events'}) do redis.call('PEXPIRE', key(name, a.id), policy.retention_ms) end
+for _, name in ipairs({'job', 'outcome', 'events'}) do redis.call('PEXPIRE', key(name, a.id), policy.retention_ms) end
 return answer({outcome = 'ok'})

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- One bounded step of the caretaker: rescue, promote, look after some tenants, say what is left to settle.
 -- Args: after (tenant name the last step ended at, '' to begin)
--- Returns: busy (more of the same is due), after ('' when round), unsettled [id], bells (jobs that could be given out now), epoch (false: Redis was emptied)
+-- Returns: busy (more of the same is due), after ('' when round), unsettled [id], bells (jobs that could be given out now), epoch (false: Redis was emptied or began anew)
 local busy = reap(16) == 16
 busy = promote(16) == 16 or busy
 local from = a.after == '' and '-' or '(' .. a.after
@@ -9,14 +9,25 @@ local tenants = redis.call('ZRANGEBYLEX', key('tenants'), from, '+', 'LIMIT', 0,
 for _, tenant in ipairs(tenants) do
   refresh(tenant)
   local idle = redis.call('EXISTS', key('q', tenant), key('run', tenant)) == 0
-  if idle then redis.call('ZREM', key('tenants'), tenant) end
+  if idle then
+    redis.call('ZREM', key('tenants'), tenant)
+    if redis.call('HEXISTS', key('tenant', tenant), 'revision') == 0 then redis.call('PEXPIRE', key('tenant', tenant), policy.retention_ms) end
+  end
+end
+local gone = redis.call('ZRANGEBYSCORE', key('dead'), '-inf', now - policy.retention_ms, 'LIMIT', 0, 16)
+if #gone > 0 then redis.call('ZREM', key('dead'), unpack(gone)) end
+-- A server that began anew, or another one after a failover, may have lost its last writes.
+local server = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or '?'
+if redis.call('HGET', key('clock'), 'server') ~= server then
+  redis.call('HDEL', key('clock'), 'epoch', 'reconcile', 'emptied_ms')
+  redis.call('HSET', key('clock'), 'server', server)
 end
 local unsettled = redis.call('ZRANGEBYSCORE', key('outbox'), '-inf', now, 'LIMIT', 0, 16)
 return answer({
   busy = busy,
   after = #tenants == 16 and tenants[16] or '',
   unsettled = #unsettled > 0 and unsettled or nil,
-  bells = eligible(policy.slots + 16),
+  bells = eligible(slots() + 16),
   epoch = redis.call('HEXISTS', key('clock'), 'epoch') == 1,
   ring = 0,
 })

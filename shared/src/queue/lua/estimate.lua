@@ -1,0 +1,79 @@
+-- Behind the prelude where a script says `Uses: estimate`: how long a job waits, learnt from how long jobs waited and took.
+
+-- Into the times of this hour, in steps of a fifth: the overview reads percentiles from them.
+local function sample(stage, ms)
+  local hour = key('times', math.floor(now / 3600000))
+  redis.call('HINCRBY', hour, stage .. ':' .. math.floor(4 * math.log(math.max(ms, 1)) / math.log(2)), 1)
+  redis.call('PEXPIRE', hour, 10800000)
+end
+
+-- A moving average: each new value counts for a twentieth.
+local function average(name, value)
+  local old = tonumber(redis.call('HGET', key('eta'), name))
+  redis.call('HSET', key('eta'), name, string.format('%.3f', old and old + (value - old) / 20 or value))
+end
+
+-- What a job took of its slot, when it leaves it with its audio made.
+local function learn_pace(id, job)
+  local used = redis.call('HMGET', key('job', id), 'plan_ms', 'audio_ms')
+  local ms = (tonumber(used[1]) or 0) + (tonumber(used[2]) or 0)
+  average('slot_ms', ms)
+  average('per_cost', ms / job.cost)
+end
+
+-- Guesses of the same size have the same honesty: powers of two from 1 s, the last from 9 h.
+local function size(ms) return math.floor(math.log(math.min(math.max(ms, 1000), 32768000) / 1000) / math.log(2)) end
+
+local START = {[50] = 1, [90] = 2.5} -- factors before anything was learnt
+local function factor(of, share) return tonumber(redis.call('HGET', key('eta'), 'm' .. share .. ':' .. size(of))) or START[share] end
+local function least(ms) return math.max(ms, 100) end -- a wait of nothing could not be multiplied
+
+-- A factor that held goes down a little, one that did not goes up more: it settles where its share of waits stays under it.
+local function learn_wait(guess, waited)
+  local seen = redis.call('HINCRBY', key('eta'), 'n:' .. size(guess), 1)
+  for share in pairs(START) do
+    local f = factor(guess, share)
+    local held = waited <= f * least(guess)
+    local step = math.max(0.03, 1 / (seen + 2)) * (held and share / 100 - 1 or share / 100)
+    f = math.min(math.max(f * math.exp(step), 0.01), 100)
+    redis.call('HSET', key('eta'), 'm' .. share .. ':' .. size(guess), string.format('%.4f', f))
+  end
+end
+
+-- The wait in ms of a job at its place in line, if all goes on as it did: the work that goes first by level, by its own
+-- line and by the turns of other tenants, over the slots or the tenant's cap, whichever is slower.
+local function guess(id, job)
+  local level, line = tonumber(job.level), key('q', job.tenant)
+  local own = redis.call('HMGET', key('tenant', job.tenant), 'cap', 'weight', 'v' .. level, 'c0', 'c1', 'c2')
+  local load = redis.call('HMGET', key('load'), 'c0', 'c1', 'c2')
+  local known = redis.call('HMGET', key('eta'), 'per_cost', 'slot_ms')
+  local per_cost, slot_ms = tonumber(known[1]) or 1000, tonumber(known[2]) or 30000
+  local cap, weight = tonumber(own[1]) or policy.cap, tonumber(own[2]) or 1
+  local function mine(l) return tonumber(own[4 + l]) or 0 end
+  local function all(l) return tonumber(load[1 + l]) or 0 end
+
+  local above = redis.call('ZCOUNT', line, '-inf', '(' .. string.format('%.0f', level * LEVEL))
+  local beside = redis.call('ZCOUNT', line, string.format('%.0f', level * LEVEL), '(' .. string.format('%.0f', (level + 1) * LEVEL))
+  local before = redis.call('ZCOUNT', line, '-inf', '(' .. string.format('%.0f', level * LEVEL + job.order))
+  local ahead, others = beside > 0 and mine(level) * (before - above) / beside or 0, 0
+  for l = 0, level - 1 do ahead, others = ahead + mine(l), others + all(l) - mine(l) end
+  local lag = (tonumber(own[3]) or 0) - (tonumber(redis.call('HGET', key('clock'), 'v' .. level)) or 0)
+  local rivals = math.max(0, redis.call('ZCARD', key('backlog')) - 1)
+  others = others + math.max(0, math.min(all(level) - mine(level), rivals * (math.max(0, lag) / 1000 + ahead / weight)))
+
+  local free, width = free_slots(), math.max(1, slots())
+  local wait = math.max(0, (ahead + others) * per_cost - math.max(0, free) * slot_ms) / width
+  if free <= 0 then wait = wait + slot_ms / (width + 1) end
+  local room = cap - redis.call('ZCARD', key('run', job.tenant))
+  local own_wait = math.max(0, ahead * per_cost - math.max(0, room) * slot_ms) / cap
+  if room <= 0 then own_wait = own_wait + slot_ms / (cap + 1) end
+  return math.floor(math.max(wait, own_wait)), before
+end
+
+-- {p50, p90} in ms; a delayed job's time in line begins when it is due.
+local function eta(id, job)
+  local wait, before = guess(id, job)
+  local rest = math.max(0, (tonumber(job.delayed_ms) or 0) - now)
+  local p50 = rest + least(wait) * factor(wait, 50)
+  return {math.floor(p50), math.floor(math.max(p50, rest + least(wait) * factor(wait, 90)))}, before
+end
