@@ -70,13 +70,6 @@ pub enum Found {
     },
 }
 
-/// A place in a list, newest first: everything after it is older.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
-    pub created_ms: i64,
-    pub id: JobId,
-}
-
 /// Answer of `wait`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -267,50 +260,6 @@ impl Queue {
         Ok(page.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
-    /// At most `limit` ids of an owner's list after `from`, newest first.
-    pub async fn list(
-        &self,
-        owner: &Owner,
-        filter: Option<&str>,
-        from: Option<Position>,
-        limit: usize,
-    ) -> Result<Vec<Position>, QueueError> {
-        let key = self.keys.by_user(owner, filter);
-        let highest = from.map_or("+inf".to_owned(), |p| p.created_ms.to_string());
-        // Jobs of the same millisecond sort by id: those at or before the cursor were shown already.
-        let mut found = Vec::new();
-        let mut offset = 0;
-        while found.len() < limit && offset < 10_000 {
-            let range = Cmd::zrevrangebyscore_limit_withscores(&key, &highest, "-inf", offset, 100);
-            let page: Vec<(String, f64)> = self.redis.run(&range).await?;
-            let full = page.len() == 100;
-            offset += 100;
-            for (id, created_ms) in page {
-                let Ok(id) = id.parse::<JobId>() else {
-                    continue;
-                };
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    reason = "milliseconds since 1970 fit"
-                )]
-                let position = Position {
-                    created_ms: created_ms as i64,
-                    id,
-                };
-                let shown = from.is_some_and(|f| {
-                    f.created_ms == position.created_ms && id.to_string() >= f.id.to_string()
-                });
-                if !shown && found.len() < limit {
-                    found.push(position);
-                }
-            }
-            if !full {
-                break;
-            }
-        }
-        Ok(found)
-    }
-
     /// Counts a long-polling caller in, for at most `length`.
     pub async fn wait(
         &self,
@@ -338,7 +287,7 @@ impl Queue {
     /// Sizes of the sets.
     pub async fn counts(&self) -> Result<Counts, QueueError> {
         let k = &self.keys;
-        let all = |status| k.by_user(&Owner::Everybody, Some(status));
+        let all = |status| k.by_user(&Owner::Everybody, status);
         let mut pipe = redis::pipe();
         for key in [
             k.lease(),
