@@ -1,13 +1,14 @@
 //! The queue: Redis holds the order and the state, one script moves a job from one state to the next.
 //!
 //! Reading order: `keys`, `lua/prelude.lua`, then one transition after the other in `owner` (what a job's owner does),
-//! `worker`, `model` (what a model service reports), `control` (what an operator sets), `care` (what the sweep does). `reads`
-//! and `overview` change nothing.
+//! `worker`, `model` (what a model service reports), `control` (what an operator sets), `care` (what the sweep does). `reads`,
+//! `lists` and `overview` change nothing.
 
 mod care;
 mod connection;
 mod control;
 mod keys;
+mod lists;
 mod model;
 mod overview;
 mod owner;
@@ -26,10 +27,11 @@ pub use self::care::{Adopted, Cursor, Settled, SweepStep};
 pub use self::connection::Redis;
 pub use self::control::{MAX_TENANTS, QueueSettings, Revised, Settings, TenantSettings};
 pub use self::keys::{Keys, Owner};
+pub use self::lists::Position;
 pub use self::model::{Heartbeat, Reported};
 pub use self::overview::{Overview, RunningJob, TenantLine};
 pub use self::owner::{Cancelled, Deleted, Enqueued, NewJob, Reprioritised, Restored, Retried};
-pub use self::reads::{Counts, Eta, Found, Glance, Position, Snapshot, Waiting, WhyWaiting};
+pub use self::reads::{Counts, Eta, Found, Glance, Snapshot, Waiting, WhyWaiting};
 pub use self::scripts::SCRIPTS;
 pub use self::worker::{Acquired, Failed, Held, Holder, Next, Parked, Spent};
 

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
-use redis::Cmd;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -70,13 +69,6 @@ pub enum Found {
     },
 }
 
-/// A place in a list, newest first: everything after it is older.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
-    pub created_ms: i64,
-    pub id: JobId,
-}
-
 /// Answer of `wait`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -98,6 +90,8 @@ pub struct Counts {
     pub queued: u64,
     pub completed: u64,
     pub failed: u64,
+    /// In force.
+    pub slots: u64,
 }
 
 #[derive(Deserialize)]
@@ -234,83 +228,6 @@ impl Queue {
         }))
     }
 
-    /// At most `limit` live jobs by the end of their time, from `from` ms on; `skip` of those at just that ms were seen before.
-    pub async fn live_page(
-        &self,
-        from: i64,
-        skip: usize,
-        limit: usize,
-    ) -> Result<Vec<(JobId, i64)>, QueueError> {
-        let (skip, limit) = (
-            isize::try_from(skip).unwrap_or(isize::MAX),
-            isize::try_from(limit).unwrap_or(isize::MAX),
-        );
-        let range =
-            Cmd::zrangebyscore_limit_withscores(self.keys.finish_by(), from, "+inf", skip, limit);
-        let page: Vec<(String, f64)> = self.redis.run(&range).await?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "milliseconds since 1970 fit"
-        )]
-        let parsed = |(id, ms): (String, f64)| Some((id.parse().ok()?, ms as i64));
-        Ok(page.into_iter().filter_map(parsed).collect())
-    }
-
-    /// At most `limit` jobs that are out of attempts, the latest first, after `skip` others.
-    pub async fn dead_page(&self, skip: usize, limit: usize) -> Result<Vec<JobId>, QueueError> {
-        let (from, to) = (
-            isize::try_from(skip).unwrap_or(isize::MAX),
-            isize::try_from(skip + limit).unwrap_or(isize::MAX) - 1,
-        );
-        let range = Cmd::zrevrange(self.keys.dead(), from, to);
-        let page: Vec<String> = self.redis.run(&range).await?;
-        Ok(page.iter().filter_map(|id| id.parse().ok()).collect())
-    }
-
-    /// At most `limit` ids of an owner's list after `from`, newest first.
-    pub async fn list(
-        &self,
-        owner: &Owner,
-        filter: Option<&str>,
-        from: Option<Position>,
-        limit: usize,
-    ) -> Result<Vec<Position>, QueueError> {
-        let key = self.keys.by_user(owner, filter);
-        let highest = from.map_or("+inf".to_owned(), |p| p.created_ms.to_string());
-        // Jobs of the same millisecond sort by id: those at or before the cursor were shown already.
-        let mut found = Vec::new();
-        let mut offset = 0;
-        while found.len() < limit && offset < 10_000 {
-            let range = Cmd::zrevrangebyscore_limit_withscores(&key, &highest, "-inf", offset, 100);
-            let page: Vec<(String, f64)> = self.redis.run(&range).await?;
-            let full = page.len() == 100;
-            offset += 100;
-            for (id, created_ms) in page {
-                let Ok(id) = id.parse::<JobId>() else {
-                    continue;
-                };
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    reason = "milliseconds since 1970 fit"
-                )]
-                let position = Position {
-                    created_ms: created_ms as i64,
-                    id,
-                };
-                let shown = from.is_some_and(|f| {
-                    f.created_ms == position.created_ms && id.to_string() >= f.id.to_string()
-                });
-                if !shown && found.len() < limit {
-                    found.push(position);
-                }
-            }
-            if !full {
-                break;
-            }
-        }
-        Ok(found)
-    }
-
     /// Counts a long-polling caller in, for at most `length`.
     pub async fn wait(
         &self,
@@ -352,8 +269,13 @@ impl Queue {
         }
         pipe.zcard(all("queued"))
             .zcard(all("completed"))
-            .zcard(all("failed"));
-        let n: Vec<u64> = self.redis.pipe(&pipe).await?;
+            .zcard(all("failed"))
+            .hget(k.control(), "slots");
+        let n: Vec<Option<u64>> = self.redis.pipe(&pipe).await?;
+        let [counts @ .., slots] = &n[..] else {
+            return Err(QueueError::Record("no counts".to_owned()));
+        };
+        let counts: Vec<u64> = counts.iter().map(|n| n.unwrap_or(0)).collect();
         let [
             running,
             finishing,
@@ -364,7 +286,7 @@ impl Queue {
             queued,
             completed,
             failed,
-        ] = n[..]
+        ] = counts[..]
         else {
             return Err(QueueError::Record(format!("{} counts", n.len())));
         };
@@ -378,7 +300,16 @@ impl Queue {
             queued,
             completed,
             failed,
+            slots: slots.unwrap_or(self.policy.slots.into()),
         })
+    }
+
+    /// A tenant's waiting and running jobs.
+    pub async fn line_of(&self, tenant: &TenantId) -> Result<(u64, u64), QueueError> {
+        let mut pipe = redis::pipe();
+        pipe.zcard(self.keys.line(tenant))
+            .zcard(self.keys.running(tenant));
+        self.redis.pipe(&pipe).await
     }
 
     /// Answers when Redis does.
