@@ -1,13 +1,15 @@
 //! What operators set, from the object store into Redis: by an operator's change, and again whenever Redis may have forgotten it.
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::clients::Clients;
 use crate::job::TenantId;
 use crate::lookup::Unreachable;
-use crate::queue::{Debt, MAX_TENANTS, QueueSettings, Revised, Settings, TenantSettings};
+use crate::queue::{MAX_TENANTS, QueueSettings, Revised, Settings, TenantSettings};
 use crate::settle;
-use crate::store::StoreError;
+use crate::store::{Put, StoreError};
 
 /// The setting's name in the store.
 const QUEUE: &str = "queue";
@@ -15,9 +17,47 @@ const TENANTS: &str = "tenants";
 /// Objects read at the same time.
 const READS: usize = 16;
 
-/// Told of a change before it is made, with what was and what will be; where it fails, nothing is changed.
-pub trait Announce<T>: AsyncFn(&T, &T) -> Result<(), Unreachable> {}
-impl<T, F: AsyncFn(&T, &T) -> Result<(), Unreachable>> Announce<T> for F {}
+/// Something that operators set.
+pub trait Setting:
+    Default + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync
+{
+    /// Whose setting it is.
+    type Of: Send + Sync;
+    /// Its name in the store.
+    fn name(of: &Self::Of) -> Vec<&str>;
+    /// What `configure` is told.
+    fn settings(of: &Self::Of, revised: Revised<Self>) -> Settings;
+}
+
+impl Setting for QueueSettings {
+    type Of = ();
+
+    fn name((): &()) -> Vec<&str> {
+        vec![QUEUE]
+    }
+
+    fn settings((): &(), revised: Revised<Self>) -> Settings {
+        Settings {
+            queue: Some(revised),
+            ..Settings::default()
+        }
+    }
+}
+
+impl Setting for TenantSettings {
+    type Of = TenantId;
+
+    fn name(of: &TenantId) -> Vec<&str> {
+        vec![TENANTS, of.as_str()]
+    }
+
+    fn settings(of: &TenantId, revised: Revised<Self>) -> Settings {
+        Settings {
+            tenants: vec![(of.clone(), revised)],
+            ..Settings::default()
+        }
+    }
+}
 
 /// Makes Redis agree with the store on every setting, and lets an emptied one give out jobs again. Returns how many were new to it.
 pub async fn sync(clients: &Clients) -> Result<u32, Unreachable> {
@@ -77,59 +117,32 @@ fn revised<T>(revision: u64, settings: T) -> Revised<T> {
     Revised { revision, settings }
 }
 
-/// Changes the queue's settings; in force from the next acquire.
-pub async fn change_queue(
-    clients: &Clients,
-    change: impl Fn(&mut QueueSettings),
-    announce: impl Announce<QueueSettings>,
-) -> Result<QueueSettings, Unreachable> {
-    let changed = clients
-        .store
-        .change_setting(&[QUEUE], change, announce)
-        .await?;
-    let settings = Settings {
-        queue: Some(revised(changed.revision, changed.after.clone())),
-        ..Settings::default()
-    };
-    put_in_force(clients, settings).await?;
-    Ok(changed.after)
+/// A setting as it stands in the store.
+pub async fn now<T: Setting>(clients: &Clients, of: &T::Of) -> Result<Revised<T>, Unreachable> {
+    let (settings, revision) = clients.store.newest_setting(&T::name(of)).await?;
+    Ok(revised(revision, settings))
 }
 
-/// Changes a tenant's settings; in force from the next acquire.
-pub async fn change_tenant(
+/// Stores the next revision; false if somebody else was quicker.
+pub async fn store<T: Setting>(
     clients: &Clients,
-    tenant: &TenantId,
-    change: impl Fn(&mut TenantSettings),
-    announce: impl Announce<TenantSettings>,
-) -> Result<TenantSettings, Unreachable> {
-    let name = [TENANTS, tenant.as_str()];
-    let changed = clients
-        .store
-        .change_setting(&name, change, announce)
-        .await?;
-    let settings = Settings {
-        tenants: vec![(
-            tenant.clone(),
-            revised(changed.revision, changed.after.clone()),
-        )],
-        ..Settings::default()
-    };
-    put_in_force(clients, settings).await?;
-    Ok(changed.after)
+    of: &T::Of,
+    next: &Revised<T>,
+) -> Result<bool, Unreachable> {
+    let (name, store) = (T::name(of), &clients.store);
+    let put = store.put_setting(&name, next.revision, &next.settings);
+    Ok(put.await? == Put::Stored)
 }
 
-/// A tenant's settings as they stand in the store.
-pub async fn tenant(clients: &Clients, tenant: &TenantId) -> Result<TenantSettings, Unreachable> {
-    let newest = clients.store.settings().await?;
-    let name = format!("{TENANTS}/{tenant}");
-    Ok(match newest.get(&name) {
-        Some(revision) => {
-            let name = [TENANTS, tenant.as_str()];
-            let found = clients.store.setting(&name, *revision).await?;
-            found.unwrap_or_default()
-        }
-        None => TenantSettings::default(),
-    })
+/// Tells Redis; the next acquire goes by it. Again: no harm.
+pub async fn put_in_force<T: Setting>(
+    clients: &Clients,
+    of: &T::Of,
+    now: Revised<T>,
+) -> Result<(), Unreachable> {
+    let answer = clients.queue.configure(&T::settings(of, now)).await?;
+    settle::pay(clients, answer.debt, None).await;
+    Ok(())
 }
 
 /// The tenants that operators have set something of, by name.
@@ -139,12 +152,4 @@ pub async fn configured_tenants(clients: &Clients) -> Result<Vec<TenantId>, Unre
         .keys()
         .filter_map(|name| name.strip_prefix("tenants/"));
     Ok(names.map(TenantId::stored).collect())
-}
-
-async fn put_in_force(clients: &Clients, settings: Settings) -> Result<(), Unreachable> {
-    let answer = clients.queue.configure(&settings).await?;
-    // What could run now is rung for: several at once where a whole queue was let go.
-    let debt: Debt = answer.debt;
-    settle::pay(clients, debt, None).await;
-    Ok(())
 }

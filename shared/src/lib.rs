@@ -30,6 +30,7 @@ pub mod telemetry;
 pub mod change;
 pub mod clients;
 pub mod control;
+pub mod list;
 pub mod lookup;
 pub mod settle;
 pub mod submit;

@@ -148,15 +148,22 @@ async fn accept(clients: &Clients, request: Envelope) -> Result<Known, Problem> 
     };
     let refused = match answer.outcome {
         Enqueued::Enqueued | Enqueued::Exists => None,
-        Enqueued::Full => Some(("line_full", "too many of your jobs are waiting", LINE_FULL)),
+        Enqueued::Full => {
+            let detail = "too many of your jobs are waiting";
+            Some(Problem::too_many("line_full", detail, LINE_FULL))
+        }
         Enqueued::Limited { retry_ms } => {
             let after = Duration::from_millis(retry_ms);
-            Some(("rate_limited", "you submit too fast", after))
+            Some(Problem::too_many(
+                "rate_limited",
+                "you submit too fast",
+                after,
+            ))
         }
     };
-    if let Some((code, detail, after)) = refused {
+    if let Some(problem) = refused {
         forget(clients, id).await;
-        return Err(Problem::too_many(code, detail, after));
+        return Err(problem);
     }
     settle::pay(clients, answer.debt, Some(id)).await;
     tracing::info!(job_id = %id, duration_seconds = request.submission.duration, model = request.submission.model, "job accepted");

@@ -1,8 +1,10 @@
-//! For operators: is everything there, and how busy is it.
+//! For operators: is everything there, how busy is it, and the wheel.
 
+mod audit;
 mod metrics;
 mod ready;
 mod routes;
+mod setting;
 
 use lambda_http::Error;
 use shared::clients::Clients;

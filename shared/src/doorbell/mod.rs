@@ -73,6 +73,14 @@ impl Doorbell {
         }
     }
 
+    /// Bells that nobody has answered yet, delayed ones included; SQS counts roughly.
+    pub async fn depth(&self) -> Result<u64, RingError> {
+        match &self.wire {
+            Wire::Sqs(queue) => queue.depth().await,
+            Wire::Stream(stream) => stream.depth().await,
+        }
+    }
+
     /// Rings `count` times (at most [`MAX_RINGS`]), after `delay` (at most [`MAX_DELAY`]); `job` is named in every bell.
     pub async fn ring(
         &self,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_config::BehaviorVersion;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use tokio::sync::OnceCell;
 
 use super::{Bell, RingError};
@@ -82,6 +82,31 @@ impl Queue {
                 code: first.code().to_owned(),
             }),
         }
+    }
+}
+
+impl Queue {
+    pub(super) async fn depth(&self) -> Result<u64, RingError> {
+        use QueueAttributeName::{
+            ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed,
+            ApproximateNumberOfMessagesNotVisible,
+        };
+        let names = vec![
+            ApproximateNumberOfMessages,
+            ApproximateNumberOfMessagesDelayed,
+            ApproximateNumberOfMessagesNotVisible,
+        ];
+        let answer = self
+            .client()
+            .await
+            .get_queue_attributes()
+            .queue_url(&self.url)
+            .set_attribute_names(Some(names))
+            .send()
+            .await
+            .map_err(|e| RingError::Sqs(with_causes(&e)))?;
+        let counts = answer.attributes().into_iter().flatten();
+        Ok(counts.filter_map(|(_, n)| n.parse::<u64>().ok()).sum())
     }
 }
 

@@ -37,6 +37,13 @@ impl Stream {
         }
     }
 
+    pub(super) async fn depth(&self) -> Result<u64, RingError> {
+        let mut pipeline = redis::pipe();
+        pipeline.xlen(&self.now).zcard(&self.later);
+        let (now, later): (u64, u64) = self.redis.pipe(&pipeline).await?;
+        Ok(now + later)
+    }
+
     async fn ring_now(&self, bell: &Bell, count: u32) -> Result<(), RingError> {
         let body = bell.encode();
         let mut pipeline = redis::pipe();

@@ -2,13 +2,13 @@
 //!
 //! Reading order: `keys`, `lua/prelude.lua`, then one transition after the other in `owner` (what a job's owner does),
 //! `worker`, `model` (what a model service reports), `control` (what an operator sets), `care` (what the sweep does). `reads`,
-//! `list` and `overview` change nothing.
+//! `lists` and `overview` change nothing.
 
 mod care;
 mod connection;
 mod control;
 mod keys;
-mod list;
+mod lists;
 mod model;
 mod overview;
 mod owner;
@@ -27,7 +27,7 @@ pub use self::care::{Adopted, Cursor, Settled, SweepStep};
 pub use self::connection::Redis;
 pub use self::control::{MAX_TENANTS, QueueSettings, Revised, Settings, TenantSettings};
 pub use self::keys::{Keys, Owner};
-pub use self::list::Position;
+pub use self::lists::Position;
 pub use self::model::{Heartbeat, Reported};
 pub use self::overview::{Overview, RunningJob, TenantLine};
 pub use self::owner::{Cancelled, Deleted, Enqueued, NewJob, Reprioritised, Restored, Retried};

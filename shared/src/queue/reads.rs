@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
-use redis::Cmd;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -91,6 +90,8 @@ pub struct Counts {
     pub queued: u64,
     pub completed: u64,
     pub failed: u64,
+    /// In force.
+    pub slots: u64,
 }
 
 #[derive(Deserialize)]
@@ -227,39 +228,6 @@ impl Queue {
         }))
     }
 
-    /// At most `limit` live jobs by the end of their time, from `from` ms on; `skip` of those at just that ms were seen before.
-    pub async fn live_page(
-        &self,
-        from: i64,
-        skip: usize,
-        limit: usize,
-    ) -> Result<Vec<(JobId, i64)>, QueueError> {
-        let (skip, limit) = (
-            isize::try_from(skip).unwrap_or(isize::MAX),
-            isize::try_from(limit).unwrap_or(isize::MAX),
-        );
-        let range =
-            Cmd::zrangebyscore_limit_withscores(self.keys.finish_by(), from, "+inf", skip, limit);
-        let page: Vec<(String, f64)> = self.redis.run(&range).await?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "milliseconds since 1970 fit"
-        )]
-        let parsed = |(id, ms): (String, f64)| Some((id.parse().ok()?, ms as i64));
-        Ok(page.into_iter().filter_map(parsed).collect())
-    }
-
-    /// At most `limit` jobs that are out of attempts, the latest first, after `skip` others.
-    pub async fn dead_page(&self, skip: usize, limit: usize) -> Result<Vec<JobId>, QueueError> {
-        let (from, to) = (
-            isize::try_from(skip).unwrap_or(isize::MAX),
-            isize::try_from(skip + limit).unwrap_or(isize::MAX) - 1,
-        );
-        let range = Cmd::zrevrange(self.keys.dead(), from, to);
-        let page: Vec<String> = self.redis.run(&range).await?;
-        Ok(page.iter().filter_map(|id| id.parse().ok()).collect())
-    }
-
     /// Counts a long-polling caller in, for at most `length`.
     pub async fn wait(
         &self,
@@ -301,8 +269,13 @@ impl Queue {
         }
         pipe.zcard(all("queued"))
             .zcard(all("completed"))
-            .zcard(all("failed"));
-        let n: Vec<u64> = self.redis.pipe(&pipe).await?;
+            .zcard(all("failed"))
+            .hget(k.control(), "slots");
+        let n: Vec<Option<u64>> = self.redis.pipe(&pipe).await?;
+        let [counts @ .., slots] = &n[..] else {
+            return Err(QueueError::Record("no counts".to_owned()));
+        };
+        let counts: Vec<u64> = counts.iter().map(|n| n.unwrap_or(0)).collect();
         let [
             running,
             finishing,
@@ -313,7 +286,7 @@ impl Queue {
             queued,
             completed,
             failed,
-        ] = n[..]
+        ] = counts[..]
         else {
             return Err(QueueError::Record(format!("{} counts", n.len())));
         };
@@ -327,7 +300,16 @@ impl Queue {
             queued,
             completed,
             failed,
+            slots: slots.unwrap_or(self.policy.slots.into()),
         })
+    }
+
+    /// A tenant's waiting and running jobs.
+    pub async fn line_of(&self, tenant: &TenantId) -> Result<(u64, u64), QueueError> {
+        let mut pipe = redis::pipe();
+        pipe.zcard(self.keys.line(tenant))
+            .zcard(self.keys.running(tenant));
+        self.redis.pipe(&pipe).await
     }
 
     /// Answers when Redis does.

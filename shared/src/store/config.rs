@@ -13,18 +13,8 @@ use super::{MAX_PAGE, Put, Store, StoreError, json};
 
 /// Old revisions kept of each setting: a writer that is that far behind is refused by nobody, so it must be very far.
 const KEPT: u64 = 20;
-/// Of two writers one is first; the other looks again.
-const TRIES: usize = 8;
 /// The newest audit entry sorts first: its name counts down from here, in ms since 1970 (the year 2286).
 const LAST_MS: i64 = 9_999_999_999_999;
-
-/// A setting before and after a change, and its number.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Changed<T> {
-    pub before: T,
-    pub after: T,
-    pub revision: u64,
-}
 
 impl Store {
     fn setting_path(&self, name: &[&str], revision: u64) -> Path {
@@ -72,48 +62,33 @@ impl Store {
         self.get_json(&self.setting_path(name, revision)).await
     }
 
-    /// Writes the next revision, unless the change changes nothing. `announce` is awaited before: where it fails, nothing is changed.
-    pub async fn change_setting<T, E>(
+    /// A setting as it is now, with the number of its last revision; one that was never set is the default, number 0.
+    pub async fn newest_setting<T>(&self, name: &[&str]) -> Result<(T, u64), StoreError>
+    where
+        T: Default + DeserializeOwned,
+    {
+        match self.revisions(name).await?.get(&name.join("/")) {
+            Some(revision) => {
+                let found = self.setting(name, *revision).await?;
+                Ok((found.unwrap_or_default(), *revision))
+            }
+            None => Ok((T::default(), 0)),
+        }
+    }
+
+    /// Writes a revision, unless somebody else was quicker.
+    pub async fn put_setting<T: Serialize>(
         &self,
         name: &[&str],
-        change: impl Fn(&mut T),
-        announce: impl AsyncFn(&T, &T) -> Result<(), E>,
-    ) -> Result<Changed<T>, E>
-    where
-        T: Default + Clone + PartialEq + Serialize + DeserializeOwned,
-        E: From<StoreError>,
-    {
-        for _ in 0..TRIES {
-            let newest = self.revisions(name).await?.get(&name.join("/")).copied();
-            let before: T = match newest {
-                Some(revision) => self.setting(name, revision).await?.unwrap_or_default(),
-                None => T::default(),
-            };
-            let mut after = before.clone();
-            change(&mut after);
-            let revision = newest.unwrap_or(0);
-            if after == before {
-                return Ok(Changed {
-                    before,
-                    after,
-                    revision,
-                });
-            }
-            announce(&before, &after).await?;
-            let revision = revision + 1;
-            let path = self.setting_path(name, revision);
-            if self.put_if_absent(&path, json(&path, &after)?).await? == Put::Stored {
-                if let Some(old) = revision.checked_sub(KEPT) {
-                    self.remove(&self.setting_path(name, old)).await?;
-                }
-                return Ok(Changed {
-                    before,
-                    after,
-                    revision,
-                });
-            }
+        revision: u64,
+        setting: &T,
+    ) -> Result<Put, StoreError> {
+        let path = self.setting_path(name, revision);
+        let put = self.put_if_absent(&path, json(&path, setting)?).await?;
+        if let (Put::Stored, Some(old)) = (put, revision.checked_sub(KEPT)) {
+            self.remove(&self.setting_path(name, old)).await?;
         }
-        Err(StoreError::Contended(name.join("/")).into())
+        Ok(put)
     }
 
     /// Keeps one entry of what operators did.
@@ -178,56 +153,44 @@ mod tests {
     use super::super::testing::Scratch;
     use super::*;
 
-    async fn set(store: &Store, name: &[&str], value: u64) -> Changed<u64> {
-        let quiet = async |_: &u64, _: &u64| Ok::<(), StoreError>(());
-        store
-            .change_setting(name, |v| *v = value, quiet)
-            .await
-            .unwrap()
+    async fn newest(store: &Store, name: &[&str]) -> (u64, u64) {
+        store.newest_setting(name).await.unwrap()
     }
 
     #[tokio::test]
-    async fn each_change_is_the_next_revision_and_no_change_is_none() {
+    async fn the_newest_revision_of_each_setting_is_in_force() {
         let Scratch { store, .. } = &Scratch::new();
         assert_eq!(store.settings().await.unwrap(), BTreeMap::new());
         let name = &["tenants", "a"];
-        assert_eq!(set(store, name, 0).await.revision, 0);
-        assert_eq!(set(store, name, 7).await.revision, 1);
-        let again = set(store, name, 7).await;
-        assert_eq!((again.before, again.after, again.revision), (7, 7, 1));
-        assert_eq!(set(store, name, 9).await.before, 7);
-        set(store, &["queue"], 3).await;
-        let newest = [("queue".to_owned(), 1), ("tenants/a".to_owned(), 2)];
-        assert_eq!(store.settings().await.unwrap(), BTreeMap::from(newest));
-        assert_eq!(store.setting(name, 2).await.unwrap(), Some(9));
+        assert_eq!(newest(store, name).await, (0, 0));
+        for (revision, value) in [(1, 7_u64), (2, 9)] {
+            let put = store.put_setting(name, revision, &value).await.unwrap();
+            assert_eq!(put, Put::Stored);
+        }
+        assert_eq!(newest(store, name).await, (9, 2));
+        store.put_setting(&["queue"], 1, &3).await.unwrap();
+        let all = [("queue".to_owned(), 1), ("tenants/a".to_owned(), 2)];
+        assert_eq!(store.settings().await.unwrap(), BTreeMap::from(all));
     }
 
     #[tokio::test]
-    async fn of_writers_at_the_same_time_none_is_lost() {
+    async fn of_two_writers_of_one_revision_the_second_is_told() {
         let Scratch { store, .. } = &Scratch::new();
-        let quiet = async |_: &u64, _: &u64| Ok::<(), StoreError>(());
-        let add = || store.change_setting(&["queue"], |v: &mut u64| *v += 1, quiet);
-        let (a, b, c) = tokio::join!(add(), add(), add());
-        let mut all = [a, b, c].map(|changed| changed.unwrap().revision);
-        all.sort_unstable();
-        assert_eq!(all, [1, 2, 3]);
-        assert_eq!(store.setting(&["queue"], 3).await.unwrap(), Some(3_u64));
-    }
-
-    #[tokio::test]
-    async fn what_could_not_be_announced_is_not_changed() {
-        let Scratch { store, .. } = &Scratch::new();
-        let refuse = async |_: &u64, _: &u64| Err(StoreError::Contended("x".to_owned()));
-        let changed = store.change_setting(&["queue"], |v: &mut u64| *v = 1, refuse);
-        assert!(changed.await.is_err());
-        assert_eq!(store.settings().await.unwrap(), BTreeMap::new());
+        let (one, two) = tokio::join!(
+            store.put_setting(&["queue"], 1, &1),
+            store.put_setting(&["queue"], 1, &2)
+        );
+        let mut puts = [one.unwrap(), two.unwrap()];
+        puts.sort_by_key(|put| *put == Put::Existed);
+        assert_eq!(puts, [Put::Stored, Put::Existed]);
     }
 
     #[tokio::test]
     async fn old_revisions_do_not_pile_up() {
         let Scratch { store, dir } = &Scratch::new();
-        for value in 1..=30 {
-            set(store, &["queue"], value).await;
+        for revision in 1..=30 {
+            let put = store.put_setting(&["queue"], revision, &revision).await;
+            put.unwrap();
         }
         let files = std::fs::read_dir(dir.join("config/queue")).unwrap().count();
         assert_eq!(files, 20);

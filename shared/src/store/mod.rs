@@ -10,7 +10,7 @@
 //! jobs/<id>/track-<sha256>.<ext>      the checked audio           put_track
 //! jobs/<id>/manifest.json             the finished job            put_manifest
 //! open/<id>                           the job is not settled yet  put_open
-//! config/<name>/<revision>.json       what operators set          change_setting
+//! config/<name>/<revision>.json       what operators set          put_setting
 //! audit/<when>-<id>.json              what operators did          put_audit
 //! ```
 //!
@@ -31,7 +31,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-pub use config::Changed;
 use place::Place;
 
 /// Largest object that is read whole: 64 MiB.
@@ -57,9 +56,6 @@ pub enum StoreError {
     /// No answer in time.
     #[error("object store: no answer within {0:?}")]
     TimedOut(Duration),
-    /// Too many changed the setting at the same time; another try may go well.
-    #[error("setting {0} is being changed by others")]
-    Contended(String),
     /// The object is larger than anything that was put here.
     #[error("object {path} has {size} bytes, more than is read whole")]
     TooLarge { path: String, size: u64 },

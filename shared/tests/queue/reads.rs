@@ -223,6 +223,7 @@ async fn counts_are_the_sizes_of_the_sets() {
         queued: 2,
         completed: 1,
         failed: 1,
+        slots: 4,
     };
     assert_eq!(rig.queue.counts().await.unwrap(), expected);
 }

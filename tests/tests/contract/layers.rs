@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use crate::project::{self, Text};
 
 /// The words of a job: they know each other and nothing else of the project.
-const PURE: [&str; 8] = [
+const PURE: [&str; 9] = [
     "envelope",
     "event",
     "job",
     "plan",
+    "priority",
     "source",
     "stage",
     "submission",

@@ -2,32 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
-use shared::callback;
-use shared::caller::{Caller, Role};
+use serde::Serialize;
+use shared::caller::Caller;
 use shared::clients::Clients;
 use shared::http::Query;
-use shared::job::{JobStatus, UserId};
-use shared::lookup;
-use shared::problem::{FieldError, Problem};
-use shared::queue::{Owner, Position, Snapshot};
-use shared::submission::is_tag;
+use shared::list::{self, Filter};
+use shared::problem::Problem;
 use shared::view::{self, JobView};
-
-const LIMIT_DEFAULT: usize = 20;
-const LIMIT_MAX: usize = 100;
-/// Index pages that one request looks through for jobs that match a second filter.
-const PAGES: usize = 10;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Filter {
-    status: Option<JobStatus>,
-    tag: Option<String>,
-    user: Option<String>,
-    cursor: Option<String>,
-    limit: Option<usize>,
-}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,120 +17,15 @@ pub(crate) struct Page {
     next_cursor: Option<String>,
 }
 
-/// Filtered by status, tag and (admins) user. The cursor works for the same caller and filter only.
 pub(crate) async fn list(
     State(clients): State<Clients>,
     caller: Caller,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Page>, Problem> {
-    let limit = filter.limit()?;
-    let owner = filter.owner(&caller)?;
-    let index = filter.index()?;
-    let bind = format!(
-        "{}\n{owner}\n{:?}\n{:?}",
-        caller.sub, filter.status, filter.tag
-    );
-    let mut from = filter.position(&clients, &bind)?;
-    let mut items = Vec::new();
-    let mut more = true;
-    for _ in 0..PAGES {
-        let page = clients
-            .queue
-            .list(&owner, index.as_deref(), from, limit)
-            .await
-            .map_err(lookup::Unreachable::from)?;
-        more = page.len() == limit;
-        let ids: Vec<_> = page.iter().map(|position| position.id).collect();
-        let found = clients
-            .queue
-            .read_all(&ids)
-            .await
-            .map_err(lookup::Unreachable::from)?;
-        for position in page {
-            if items.len() == limit {
-                more = true;
-                break;
-            }
-            from = Some(position);
-            let snapshot = found.iter().find(|s| s.job.id == position.id);
-            if let Some(snapshot) =
-                snapshot.filter(|s| filter.status.is_none_or(|status| s.job.status == status))
-            {
-                items.extend(shown(&clients, snapshot.clone()).await?);
-            }
-        }
-        if !more || items.len() == limit {
-            break;
-        }
-    }
-    let next_cursor = from.filter(|_| more).and_then(|position| {
-        let bytes = serde_json::to_vec(&position).ok()?;
-        Some(callback::seal(&clients.config.keys, &bind, &bytes))
-    });
-    Ok(Json(Page { items, next_cursor }))
-}
-
-async fn shown(clients: &Clients, snapshot: Snapshot) -> Result<Option<JobView>, Problem> {
-    let Some(request) = lookup::envelope(clients, &snapshot.job).await? else {
-        return Ok(None);
-    };
-    let known = lookup::without_plan(snapshot, request).map_err(lookup::Unreachable::from)?;
-    Ok(Some(view::shown(clients, known)))
-}
-
-fn wrong(name: &str, code: &'static str, detail: &str) -> Problem {
-    let field = FieldError::new(format!("/{name}"), code, detail);
-    Problem::bad_request("invalid_query", format!("the parameter {name}: {detail}"))
-        .with_errors(vec![field])
-}
-
-impl Filter {
-    fn limit(&self) -> Result<usize, Problem> {
-        let limit = self.limit.unwrap_or(LIMIT_DEFAULT);
-        let fits = (1..=LIMIT_MAX).contains(&limit);
-        fits.then_some(limit)
-            .ok_or_else(|| wrong("limit", "out_of_range", "must be from 1 to 100"))
-    }
-
-    fn owner(&self, caller: &Caller) -> Result<Owner, Problem> {
-        match (&self.user, caller.role) {
-            (None, Role::Admin) => Ok(Owner::Everybody),
-            (None, _) => Ok(Owner::User(caller.user.clone())),
-            (Some(user), _) if caller.may_see(&UserId::new(user)) => {
-                Ok(Owner::User(UserId::new(user)))
-            }
-            (Some(_), _) => Err(Problem::forbidden(
-                "only an admin may list another user's jobs",
-            )),
-        }
-    }
-
-    /// The narrower of two indices; the rest is filtered by reading.
-    fn index(&self) -> Result<Option<String>, Problem> {
-        match (&self.tag, self.status) {
-            (Some(tag), _) if is_tag(tag) => Ok(Some(format!("#{tag}"))),
-            (Some(_), _) => Err(wrong(
-                "tag",
-                "malformed",
-                "must be 1 to 64 letters, digits, '_', '.' or '-'",
-            )),
-            (None, status) => Ok(status.map(|status| status.as_str().to_owned())),
-        }
-    }
-
-    fn position(&self, clients: &Clients, bind: &str) -> Result<Option<Position>, Problem> {
-        let Some(text) = &self.cursor else {
-            return Ok(None);
-        };
-        let bytes = callback::open(&clients.config.keys, bind, text).ok();
-        let position = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let malformed = || {
-            wrong(
-                "cursor",
-                "invalid_cursor",
-                "must come from the same list with the same filter",
-            )
-        };
-        position.map(Some).ok_or_else(malformed)
-    }
+    let page = list::list(&clients, &caller, &filter).await?;
+    let shown = |known| view::shown(&clients, known);
+    Ok(Json(Page {
+        items: page.items.into_iter().map(shown).collect(),
+        next_cursor: page.next_cursor,
+    }))
 }

@@ -9,9 +9,10 @@ use shared::event::{Event, EventKind};
 use shared::job::{JobError, JobId, JobStatus, Progress, Usage};
 use shared::models::{Callback, RenderRequest, Upload};
 use shared::plan::Plan;
+use shared::priority::Priority;
 use shared::stage::Stage;
 use shared::track::{Format, Measurement, Track, Warning};
-use shared::view::{JobView, Links, TrackView};
+use shared::view::{EtaView, JobView, Links, TrackView, WaitingView};
 
 use super::{API, MODELS, Names, named, rows, words};
 
@@ -190,11 +191,19 @@ fn job() -> JobView {
         model: text(),
         options: serde_json::Map::new(),
         seed: 1,
+        priority: Priority::Normal,
         tags: Vec::new(),
         start_by: now,
         finish_by: now,
         progress: Some(progress()),
         position: Some(1),
+        eta: Some(EtaView { p50: 1.0, p90: 2.0 }),
+        waiting: Some(WaitingView {
+            code: text(),
+            message: text(),
+            ahead: Some(1),
+            until: Some(now),
+        }),
         attempt: 1,
         max_attempts: 3,
         plan: Some(Plan::default()),
@@ -202,6 +211,7 @@ fn job() -> JobView {
             url: Some(text()),
             track,
         }),
+        cached: false,
         error: Some(error()),
         request_id: text(),
         seq: 1,

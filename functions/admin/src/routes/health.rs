@@ -1,47 +1,22 @@
 //! `GET /health/ready` and `GET /metrics`.
 
-use axum::extract::{FromRef, State};
+use axum::Json;
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use shared::caller::{Caller, Role};
 use shared::clients::Clients;
-use shared::keyring::KeyRing;
 use shared::lookup::Unreachable;
 use shared::problem::Problem;
 
 use crate::metrics;
 use crate::ready::{Checked, Ready};
 
-#[derive(Clone)]
-struct Admin {
-    clients: Clients,
-    checked: Checked,
-}
-
-impl FromRef<Admin> for KeyRing {
-    fn from_ref(state: &Admin) -> Self {
-        Self::from_ref(&state.clients)
-    }
-}
-
-/// Every route of this function.
-pub(crate) fn router(clients: Clients) -> Router {
-    let state = Admin {
-        clients,
-        checked: Checked::default(),
-    };
-    Router::new()
-        .route("/health/ready", get(ready))
-        .route("/metrics", get(figures))
-        .with_state(state)
-}
-
 /// 503 when a needed dependency is down. The details are for admins.
-async fn ready(
-    State(Admin { clients, checked }): State<Admin>,
+pub(crate) async fn ready(
+    State(clients): State<Clients>,
+    State(checked): State<Checked>,
     caller: Result<Caller, Problem>,
 ) -> Response {
     let ready = checked.look(&clients).await;
@@ -67,8 +42,8 @@ async fn ready(
 }
 
 /// Prometheus text, for admins and services.
-async fn figures(
-    State(Admin { clients, .. }): State<Admin>,
+pub(crate) async fn figures(
+    State(clients): State<Clients>,
     caller: Caller,
 ) -> Result<Response, Problem> {
     if caller.role != Role::Admin && !caller.role.is_service() {
@@ -77,7 +52,7 @@ async fn figures(
         ));
     }
     let counts = clients.queue.counts().await.map_err(Unreachable::from)?;
-    let text = metrics::text(&counts, clients.queue.policy());
+    let text = metrics::text(&counts);
     Ok((
         [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
         text,

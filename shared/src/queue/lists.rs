@@ -1,4 +1,4 @@
-//! Lists of jobs, newest first, page by page.
+//! Ids of many jobs, page by page.
 
 use redis::Cmd;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use crate::queue::{Owner, Queue, QueueError};
 /// Entries of one list that a page is looked for in.
 const DEEPEST: usize = 10_000;
 
-/// A place in a list: everything after it is older, or as old and of a lesser id.
+/// A place in a list, newest first: everything after it is older, or as old and of a lesser id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position {
     pub created_ms: i64,
@@ -47,6 +47,39 @@ impl Queue {
             }
             depth = (2 * depth).min(DEEPEST); // many jobs of the cursor's millisecond
         }
+    }
+
+    /// At most `limit` live jobs by the end of their time, from `from` ms on; `skip` of those at just that ms were seen before.
+    pub async fn live_page(
+        &self,
+        from: i64,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Vec<(JobId, i64)>, QueueError> {
+        let (skip, limit) = (
+            isize::try_from(skip).unwrap_or(isize::MAX),
+            isize::try_from(limit).unwrap_or(isize::MAX),
+        );
+        let range =
+            Cmd::zrangebyscore_limit_withscores(self.keys.finish_by(), from, "+inf", skip, limit);
+        let page: Vec<(String, f64)> = self.redis.run(&range).await?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "milliseconds since 1970 fit"
+        )]
+        let parsed = |(id, ms): (String, f64)| Some((id.parse().ok()?, ms as i64));
+        Ok(page.into_iter().filter_map(parsed).collect())
+    }
+
+    /// At most `limit` jobs that are out of attempts, the latest first, after `skip` others.
+    pub async fn dead_page(&self, skip: usize, limit: usize) -> Result<Vec<JobId>, QueueError> {
+        let (from, to) = (
+            isize::try_from(skip).unwrap_or(isize::MAX),
+            isize::try_from(skip + limit).unwrap_or(isize::MAX) - 1,
+        );
+        let range = Cmd::zrevrange(self.keys.dead(), from, to);
+        let page: Vec<String> = self.redis.run(&range).await?;
+        Ok(page.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
     /// The first `depth` entries of each list, all of one moment: a job that changes its status is not missed, nor seen twice.

@@ -1,0 +1,134 @@
+//! `/admin/jobs`: find any job, and cancel it, start it again or move it to another level.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use shared::caller::Admin;
+use shared::change;
+use shared::clients::Clients;
+use shared::http::{Body, JobPath, Query, RequestId};
+use shared::job::{JobId, JobStatus, TenantId};
+use shared::list::{self, Filter};
+use shared::lookup;
+use shared::priority::Priority;
+use shared::problem::Problem;
+use shared::view::{self, JobView, Known};
+
+use crate::audit::Operator;
+
+#[derive(Serialize)]
+pub(crate) struct Item {
+    tenant: TenantId,
+    #[serde(flatten)]
+    job: JobView,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Page {
+    items: Vec<Item>,
+    next_cursor: Option<String>,
+}
+
+/// As `GET /jobs` for an admin, with each job's tenant.
+pub(crate) async fn search(
+    State(clients): State<Clients>,
+    Admin(caller): Admin,
+    Query(filter): Query<Filter>,
+) -> Result<Json<Page>, Problem> {
+    let page = list::list(&clients, &caller, &filter).await?;
+    let item = |known: Known| Item {
+        tenant: known.job.tenant.clone(),
+        job: view::shown(&clients, known),
+    };
+    Ok(Json(Page {
+        items: page.items.into_iter().map(item).collect(),
+        next_cursor: page.next_cursor,
+    }))
+}
+
+pub(super) async fn find(clients: &Clients, id: JobId) -> Result<Known, Problem> {
+    let unknown = || Problem::not_found("unknown_job", "there is no such job");
+    lookup::find(clients, id).await?.ok_or_else(unknown)
+}
+
+/// 200; of a job that was cancelled before, too. Ended otherwise: 409.
+pub(crate) async fn cancel(
+    State(clients): State<Clients>,
+    Admin(caller): Admin,
+    request: RequestId,
+    JobPath(id): JobPath,
+) -> Result<Json<JobView>, Problem> {
+    let known = find(&clients, id).await?;
+    if !known.job.status.is_terminal() {
+        let (operator, target) = (Operator::new(&caller, request), id.to_string());
+        let before = json!({"status": known.job.status});
+        let after = json!({"status": JobStatus::Cancelled});
+        operator
+            .record(&clients, "job.cancel", &target, before, after)
+            .await?;
+    }
+    change::cancel(&clients, &known, &caller.sub).await?;
+    let now = find(&clients, id).await?;
+    Ok(Json(view::shown(&clients, now)))
+}
+
+/// 202. Completed or live: 409.
+pub(crate) async fn retry(
+    State(clients): State<Clients>,
+    Admin(caller): Admin,
+    request: RequestId,
+    JobPath(id): JobPath,
+) -> Result<Response, Problem> {
+    let known = find(&clients, id).await?;
+    retry_known(&clients, &Operator::new(&caller, request), &known).await?;
+    let now = find(&clients, id).await?;
+    Ok(view::accepted(&clients, now))
+}
+
+pub(super) async fn retry_known(
+    clients: &Clients,
+    operator: &Operator,
+    known: &Known,
+) -> Result<(), Problem> {
+    let status = known.job.status;
+    if status.is_terminal() && status != JobStatus::Completed {
+        let before = json!({"status": status, "error": known.error.as_ref().map(|e| &e.code)});
+        let after = json!({"status": JobStatus::Queued});
+        let target = known.job.id.to_string();
+        operator
+            .record(clients, "job.retry", &target, before, after)
+            .await?;
+    }
+    change::retry(clients, known, &operator.who).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Level {
+    priority: Priority,
+}
+
+/// 200; the next acquire goes by it. Ended: 409.
+pub(crate) async fn priority(
+    State(clients): State<Clients>,
+    Admin(caller): Admin,
+    request: RequestId,
+    JobPath(id): JobPath,
+    Body(Level { priority }): Body<Level>,
+) -> Result<Json<JobView>, Problem> {
+    let known = find(&clients, id).await?;
+    if known.job.priority != priority && !known.job.status.is_terminal() {
+        let (operator, target) = (Operator::new(&caller, request), id.to_string());
+        let before = json!({"priority": known.job.priority});
+        let after = json!({"priority": priority});
+        operator
+            .record(&clients, "job.priority", &target, before, after)
+            .await?;
+    }
+    change::reprioritise(&clients, &known, priority, &caller.sub).await?;
+    let now = find(&clients, id).await?;
+    Ok(Json(view::shown(&clients, now)))
+}

@@ -1,0 +1,69 @@
+//! One file for each thing that an operator looks at or steers.
+
+mod audit;
+mod dead;
+mod health;
+mod jobs;
+mod overview;
+mod queue;
+mod tenants;
+
+use axum::Router;
+use axum::extract::FromRef;
+use axum::routing::{get, post, put};
+use shared::clients::Clients;
+use shared::keyring::KeyRing;
+
+use crate::ready::Checked;
+
+#[derive(Clone)]
+pub(crate) struct Desk {
+    clients: Clients,
+    checked: Checked,
+}
+
+impl FromRef<Desk> for KeyRing {
+    fn from_ref(state: &Desk) -> Self {
+        Self::from_ref(&state.clients)
+    }
+}
+
+impl FromRef<Desk> for Clients {
+    fn from_ref(state: &Desk) -> Self {
+        state.clients.clone()
+    }
+}
+
+impl FromRef<Desk> for Checked {
+    fn from_ref(state: &Desk) -> Self {
+        state.checked.clone()
+    }
+}
+
+/// Every route of this function.
+pub(crate) fn router(clients: Clients) -> Router {
+    let state = Desk {
+        clients,
+        checked: Checked::default(),
+    };
+    Router::new()
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(health::figures))
+        .route("/admin/overview", get(overview::overview))
+        .route("/admin/jobs", get(jobs::search))
+        .route("/admin/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/admin/jobs/{id}/retry", post(jobs::retry))
+        .route("/admin/jobs/{id}/priority", post(jobs::priority))
+        .route("/admin/tenants", get(tenants::list))
+        .route(
+            "/admin/tenants/{tenant}",
+            get(tenants::read).put(tenants::change),
+        )
+        .route("/admin/queue/pause", post(queue::pause))
+        .route("/admin/queue/resume", post(queue::resume))
+        .route("/admin/queue/slots", put(queue::slots))
+        .route("/admin/dead", get(dead::list))
+        .route("/admin/dead/redrive", post(dead::redrive))
+        .route("/admin/audit", get(audit::list))
+        .with_state(state)
+}

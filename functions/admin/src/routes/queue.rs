@@ -1,0 +1,87 @@
+//! The whole queue: pause, resume, slots. What is set survives a loss of Redis.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use shared::caller::Admin;
+use shared::clients::Clients;
+use shared::http::{Body, RequestId};
+use shared::problem::{FieldError, Problem};
+use shared::queue::QueueSettings;
+
+use crate::audit::Operator;
+use crate::setting;
+
+const SLOTS: std::ops::RangeInclusive<u32> = 1..=1000;
+
+/// What is in force now.
+#[derive(Serialize)]
+pub(crate) struct InForce {
+    paused: bool,
+    slots: u32,
+}
+
+/// Nothing is given out any more; what runs goes on, and what is rendered is finished.
+pub(crate) async fn pause(
+    State(clients): State<Clients>,
+    Admin(caller): Admin,
+    request: RequestId,
+) -> Result<Json<InForce>, Problem> {
+    let operator = Operator::new(&caller, request);
+    set(&clients, &operator, "queue.pause", |queue| {
+        queue.paused = true
+    })
+    .await
+}
+
+/// Waiting jobs are rung for at once.
+pub(crate) async fn resume(
+    State(clients): State<Clients>,
+    Admin(caller): Admin,
+    request: RequestId,
+) -> Result<Json<InForce>, Problem> {
+    let operator = Operator::new(&caller, request);
+    set(&clients, &operator, "queue.resume", |queue| {
+        queue.paused = false
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Slots {
+    /// `null`: as configured.
+    slots: Option<u32>,
+}
+
+/// How many jobs may be in plan or audio at once; running ones above it go on.
+pub(crate) async fn slots(
+    State(clients): State<Clients>,
+    Admin(caller): Admin,
+    request: RequestId,
+    Body(Slots { slots }): Body<Slots>,
+) -> Result<Json<InForce>, Problem> {
+    if slots.is_some_and(|n| !SLOTS.contains(&n)) {
+        let detail = "The slots must be a whole number from 1 to 1000, or null.";
+        let field = FieldError::new("/slots", "out_of_range", detail);
+        return Err(Problem::validation(vec![field]));
+    }
+    let operator = Operator::new(&caller, request);
+    set(&clients, &operator, "queue.slots", |queue| {
+        queue.slots = slots
+    })
+    .await
+}
+
+async fn set(
+    clients: &Clients,
+    operator: &Operator,
+    action: &str,
+    change: impl Fn(&mut QueueSettings) + Send + Sync,
+) -> Result<Json<InForce>, Problem> {
+    let now = setting::change(clients, operator, (action, "queue"), &(), change).await?;
+    Ok(Json(InForce {
+        paused: now.paused,
+        slots: now.slots.unwrap_or(clients.config.slots),
+    }))
+}

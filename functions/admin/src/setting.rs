@@ -1,0 +1,49 @@
+//! One change of a setting: on record, then stored, then in force.
+
+use shared::clients::Clients;
+use shared::control::{self, Setting};
+use shared::problem::Problem;
+use shared::queue::Revised;
+use std::time::Duration;
+
+use crate::audit::Operator;
+
+/// Of two operators one is first; the other looks again.
+const TRIES: usize = 8;
+
+/// Returns what is in force now. A change that changes nothing is only put in force again.
+pub(crate) async fn change<T: Setting>(
+    clients: &Clients,
+    operator: &Operator,
+    (action, target): (&str, &str),
+    of: &T::Of,
+    change: impl Fn(&mut T) + Send + Sync,
+) -> Result<T, Problem> {
+    for _ in 0..TRIES {
+        let now: Revised<T> = control::now(clients, of).await?;
+        let mut settings = now.settings.clone();
+        change(&mut settings);
+        let mut next = Revised {
+            revision: now.revision,
+            settings,
+        };
+        if next.settings != now.settings {
+            next.revision += 1;
+            let (before, after) = (&now.settings, &next.settings);
+            operator
+                .record(clients, action, target, before, after)
+                .await?;
+            if !control::store(clients, of, &next).await? {
+                continue;
+            }
+        }
+        control::put_in_force(clients, of, next.clone()).await?;
+        return Ok(next.settings);
+    }
+    let detail = "others are changing the same setting; try again";
+    Err(Problem::unavailable(
+        "setting_contended",
+        detail,
+        Duration::from_secs(1),
+    ))
+}
