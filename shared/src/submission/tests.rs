@@ -145,19 +145,64 @@ fn tags_are_few_and_plain() {
 
 #[test]
 fn fields_of_later_versions_and_unknown_ones_are_named_all_at_once() {
-    let body = json!({"narrative": "", "priority": "high", "webhook": {}, "startBy": 1, "finishBy": 2, "a/b": 1});
+    let body = json!({"narrative": "", "priority": "urgent", "webhook": {}, "startBy": 1, "finishBy": "2", "a/b": 1});
     let mut errors = refused(body);
     errors.sort();
     let expected = [
         ("/a~1b", "unknown_field"),
-        ("/finishBy", "unsupported_field"),
+        ("/finishBy", "malformed"),
         ("/narrative", "too_short"),
-        ("/priority", "unsupported_field"),
-        ("/startBy", "unsupported_field"),
+        ("/priority", "unknown_priority"),
+        ("/startBy", "malformed"),
         ("/webhook", "unsupported_field"),
     ];
     assert_eq!(
         errors,
         expected.map(|(pointer, code)| (pointer.to_owned(), code))
     );
+}
+
+#[test]
+fn both_clocks_lie_in_the_next_seven_days_and_in_order() {
+    let (now, rain) = (Utc::now(), "rain");
+    let at = |hours| now + TimeDelta::hours(hours);
+    let ok = parse(json!({"narrative": rain, "startBy": at(1), "finishBy": at(2)})).unwrap();
+    assert_eq!((ok.start_by, ok.finish_by), (Some(at(1)), Some(at(2))));
+    for (body, pointer) in [
+        (json!({"narrative": rain, "startBy": at(-1)}), "/startBy"),
+        (
+            json!({"narrative": rain, "finishBy": at(24 * 8)}),
+            "/finishBy",
+        ),
+        (
+            json!({"narrative": rain, "startBy": at(3), "finishBy": at(2)}),
+            "/finishBy",
+        ),
+    ] {
+        assert_eq!(refused(body), one(pointer, "out_of_range"));
+    }
+}
+
+#[test]
+fn a_priority_is_normal_unless_it_is_said() {
+    let of = |body| parse(body).unwrap().priority;
+    assert_eq!(of(json!({"narrative": "rain"})), Priority::Normal);
+    let low = json!({"narrative": "rain", "priority": "low"});
+    assert_eq!(of(low), Priority::Low);
+}
+
+#[test]
+fn what_makes_the_same_plan_or_track_has_the_same_digest() {
+    let ask = |body| parse(body).unwrap();
+    let rain = ask(json!({"narrative": "rain", "seed": 1}));
+    let again = ask(json!({"seed": 1, "narrative": "rain", "tags": ["x"], "priority": "low"}));
+    assert_eq!(rain.plan_digest(), again.plan_digest());
+    assert_eq!(rain.track_digest(), again.track_digest());
+    let other = ask(json!({"narrative": "rain", "seed": 2}));
+    assert_eq!(rain.plan_digest(), other.plan_digest());
+    assert_ne!(rain.track_digest(), other.track_digest());
+    let longer = ask(json!({"narrative": "rain", "seed": 1, "duration": 60}));
+    assert_ne!(rain.plan_digest(), longer.plan_digest());
+    let any = ask(json!({"narrative": "rain"}));
+    assert_eq!(any.track_digest(), None);
 }

@@ -8,9 +8,12 @@
 )]
 
 mod app;
+mod cache;
 mod correlation;
 mod crash;
 mod doors;
 mod loss;
 mod models;
+mod rollback;
+mod steer;
 mod track;

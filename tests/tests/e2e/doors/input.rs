@@ -25,7 +25,7 @@ async fn wrong_input_is_refused_by_name_and_leaves_nothing_behind() {
         a_field_that_is_wrong_is_named_by_its_pointer(&app, path).await;
         a_number_too_large_for_any_number_is_named_too(&app, path).await;
         all_wrong_fields_are_named_at_once(&app, path).await;
-        a_feature_that_is_not_there_is_refused_and_not_ignored(&app, path).await;
+        a_feature_that_is_not_there_or_used_wrongly_is_refused_and_not_ignored(&app, path).await;
         a_body_or_options_over_the_limit_are_refused(&app, path).await;
     }
     a_malformed_id_is_refused_on_every_address_that_has_one(&app).await;
@@ -158,12 +158,19 @@ async fn all_wrong_fields_are_named_at_once(app: &App, path: &str) {
     assert_eq!(pointers, all);
 }
 
-async fn a_feature_that_is_not_there_is_refused_and_not_ignored(app: &App, path: &str) {
-    for (name, value) in [
-        ("priority", json!(5)),
-        ("startBy", json!("2030-01-01T00:00:00Z")),
-        ("finishBy", json!("2030-01-01T00:00:00Z")),
-        ("webhook", json!({"url": "https://example.com/hook"})),
+async fn a_feature_that_is_not_there_or_used_wrongly_is_refused_and_not_ignored(
+    app: &App,
+    path: &str,
+) {
+    for (name, value, code) in [
+        ("priority", json!(5), "unknown_priority"),
+        ("startBy", json!("2001-01-01T00:00:00Z"), "out_of_range"),
+        ("finishBy", json!("tomorrow"), "malformed"),
+        (
+            "webhook",
+            json!({"url": "https://example.com/hook"}),
+            "unsupported_field",
+        ),
     ] {
         let mut body = json!({"narrative": "a calm piano evening"});
         body[name] = value;
@@ -174,7 +181,7 @@ async fn a_feature_that_is_not_there_is_refused_and_not_ignored(app: &App, path:
         )
         .await;
         let pointer = format!("/{name}");
-        assert_eq!(fields(&problem), [(pointer.as_str(), "unsupported_field")]);
+        assert_eq!(fields(&problem), [(pointer.as_str(), code)]);
     }
 }
 
