@@ -15,7 +15,7 @@ use crate::reconcile;
 /// The longest round: the next one starts after a minute.
 const ROUND: Duration = Duration::from_secs(40);
 /// Script calls of one round, each bounded in itself.
-const STEPS_MAX: usize = 2000;
+const STEPS_MAX: usize = 4000;
 /// Bells of one call.
 const BATCH: u32 = 10;
 

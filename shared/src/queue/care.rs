@@ -76,7 +76,7 @@ impl Queue {
         self.call(&scripts::SWEEP, &Args { after }).await
     }
 
-    /// Ends at most 32 jobs whose time is over; says how many it looked at.
+    /// Ends at most 8 jobs whose time is over; says how many it looked at.
     pub async fn expire(&self) -> Result<Answer<u32>, QueueError> {
         #[derive(Serialize)]
         struct Args {}

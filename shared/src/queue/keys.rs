@@ -66,7 +66,8 @@ impl Keys {
         self.key("finish")
     }
 
-    /// hash: cap, weight, paused, revision (as operators set them), `v<level>`, `c<level>` (audio seconds waiting).
+    /// hash: cap, weight, paused, revision (as operators set them), `v<level>`, `c<level>` (audio seconds waiting), `r<level>` and
+    /// `r<level>_ms` (audio seconds submitted in a ms of late, as of then).
     pub fn tenant(&self, tenant: &TenantId) -> String {
         self.key(format_args!("tenant:{tenant}"))
     }
@@ -156,7 +157,8 @@ impl Keys {
         self.key("load")
     }
 
-    /// hash: what waits and paces were like: `per_cost`, `slot_ms`, `m50:<size>`, `m90:<size>`, `n:<size>`.
+    /// hash: what waits and paces were like: `per_cost`, `slot_ms`, `cost`, and of each level and size of guess `m50:<level>:<size>`,
+    /// `m90:…`, `n:…`; `r<level>` and `r<level>_ms` as of a tenant.
     pub fn eta(&self) -> String {
         self.key("eta")
     }

@@ -69,6 +69,9 @@ pub struct Policy {
     pub submit_per_minute: u32,
     /// Reads of one tenant in a minute; 0: no limit.
     pub read_per_minute: u32,
+    /// Milliseconds that a simulation is ahead of Redis's clock; nothing else sets it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ahead_ms: Option<u64>,
 }
 
 impl Policy {
@@ -84,6 +87,7 @@ impl Policy {
             settle_ms: millis(SETTLE_GRACE),
             submit_per_minute: 0,
             read_per_minute: 0,
+            ahead_ms: None,
         }
     }
 
@@ -179,6 +183,21 @@ impl Queue {
             keys: Keys::new(partition),
             policy,
             policy_json,
+        }
+    }
+
+    /// The same queue as it will be when that much time has passed and nothing has happened: for simulations.
+    pub fn ahead(&self, by: Duration) -> Self {
+        let ahead_ms = Some(millis(by));
+        let policy = Policy {
+            ahead_ms,
+            ..self.policy.clone()
+        };
+        let policy_json = serde_json::to_string(&policy).unwrap_or_default();
+        Self {
+            policy,
+            policy_json,
+            ..self.clone()
         }
     }
 

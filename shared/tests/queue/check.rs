@@ -48,12 +48,12 @@ pub(crate) async fn check(rig: &Rig) {
             backlog.insert(name.clone(), line.len().to_string());
         }
         let weight = waiting(rig, &line).await;
-        let known: BTreeMap<String, i64> = rig.raw(&Cmd::hgetall(keys.tenant(&tenant))).await;
+        let known: HashMap<String, String> = rig.raw(&Cmd::hgetall(keys.tenant(&tenant))).await;
         for level in 0..3 {
             let name = format!("c{level}");
             let own = weight.get(&name).copied().unwrap_or(0);
             assert_eq!(
-                known.get(&name).copied().unwrap_or(0),
+                known.get(&name).map_or(0, |n| n.parse().unwrap()),
                 own,
                 "{tenant} {name}"
             );

@@ -288,3 +288,33 @@ async fn live_jobs_are_paged_through_by_the_end_of_their_time() {
     ids.sort_unstable();
     assert_eq!(seen, ids);
 }
+
+#[tokio::test]
+async fn the_guess_counts_on_more_work_that_goes_first_where_much_of_it_came_of_late() {
+    let rig = Rig::with(1, 9);
+    let mut low = new_job("a");
+    low.priority = shared::priority::Priority::Low;
+    rig.put("a").await;
+    rig.take().await;
+    rig.put("a").await;
+    rig.enqueue(&low).await;
+    let before = rig.job(low.id).await.eta.unwrap();
+    for _ in 0..20 {
+        let id = rig.put("b").await;
+        rig.cancel(id, "cancelled").await;
+    }
+    let after = rig.job(low.id).await.eta.unwrap();
+    assert!(after.p50 > before.p50, "{after:?} after {before:?}");
+}
+
+#[tokio::test]
+async fn a_simulation_is_as_far_ahead_of_the_clock_as_it_says() {
+    let rig = Rig::start();
+    let job = new_job("a");
+    let hour = Duration::from_secs(3_600);
+    let later = rig.queue.ahead(hour);
+    let done = later.enqueue(&job).await.unwrap();
+    assert_eq!(done.outcome, Enqueued::Enqueued);
+    let queued = rig.job(job.id).await.job.updated_at - chrono::Utc::now();
+    assert!((3_590..=3_600).contains(&queued.num_seconds()), "{queued}");
+}

@@ -6,8 +6,8 @@
 --   first); with a job: id, fence, fields, logged (events kept)
 local kept = redis.call('GET', key('call', a.call))
 if kept then return kept end
-reap(16)
-promote(16)
+reap(4)
+promote(4)
 local function give(id, job)
   set_status(id, job, 'processing')
   log(id, job, 'job:status', {reason = 'acquired'})
@@ -46,7 +46,7 @@ for _ = 1, 16 do
     redis.call('ZREM', key('start_by'), id)
     local waited = math.max(0, now - job.queued_ms)
     if redis.call('HSETNX', key('job', id), 'started_ms', now) == 1 and job.guess_ms then
-      learn_wait(tonumber(job.guess_ms), waited)
+      learn_wait(job.level, tonumber(job.guess_ms), waited)
       redis.call('HDEL', key('job', id), 'guess_ms') -- what begins again later has no guess to be judged by
       sample('queue', waited)
     end

@@ -52,6 +52,7 @@ stand(a.id, job)
 if a.restored then
   log(a.id, job, 'job:status', {reason = 'restored'})
 else
+  for _, name in ipairs({key('eta'), key('tenant', a.tenant)}) do inflow(name, a.level, job.cost) end
   redis.call('HSET', key('job', a.id), 'guess_ms', (guess(a.id, job)))
 end
 refresh(a.tenant)

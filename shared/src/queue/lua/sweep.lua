@@ -2,10 +2,10 @@
 -- One bounded step of the caretaker: rescue, promote, look after some tenants, say what is left to settle.
 -- Args: after (tenant name the last step ended at, '' to begin)
 -- Returns: busy (more of the same is due), after ('' when round), unsettled [id], bells (jobs that could be given out now), epoch (false: Redis was emptied or began anew)
-local busy = reap(16) == 16
-busy = promote(16) == 16 or busy
+local busy = reap(4) == 4
+busy = promote(4) == 4 or busy
 local from = a.after == '' and '-' or '(' .. a.after
-local tenants = redis.call('ZRANGEBYLEX', key('tenants'), from, '+', 'LIMIT', 0, 16)
+local tenants = redis.call('ZRANGEBYLEX', key('tenants'), from, '+', 'LIMIT', 0, 8)
 for _, tenant in ipairs(tenants) do
   refresh(tenant)
   local idle = redis.call('EXISTS', key('q', tenant), key('run', tenant)) == 0
@@ -25,7 +25,7 @@ end
 local unsettled = redis.call('ZRANGEBYSCORE', key('outbox'), '-inf', now, 'LIMIT', 0, 16)
 return answer({
   busy = busy,
-  after = #tenants == 16 and tenants[16] or '',
+  after = #tenants == 8 and tenants[8] or '',
   unsettled = #unsettled > 0 and unsettled or nil,
   bells = eligible(slots() + 16),
   epoch = redis.call('HEXISTS', key('clock'), 'epoch') == 1,
