@@ -8,6 +8,7 @@
 )]
 
 mod app;
+mod connection;
 mod correlation;
 mod crash;
 mod doors;
