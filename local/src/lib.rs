@@ -33,7 +33,7 @@ pub use moto::Moto;
 pub use nix::sys::signal::Signal;
 pub use options::{Artifacts, Bells, Ports, RedisChoice, StackOptions};
 pub use place::{Scratch, binary, free_port, root};
-pub use redis::Redis;
+pub use redis::{Redis, RedisKind};
 pub use stack::Stack;
 pub use token::{mint, own_secret};
 pub use wait::until;

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::redis::RedisKind;
+
 /// Everything has a default that suits a test: free ports, own Redis, stand-in models, files in a folder of the run.
 #[derive(Debug, Clone)]
 pub struct StackOptions {
@@ -63,6 +65,8 @@ pub enum RedisChoice {
     Own {
         durable: bool,
     },
+    /// Its own process, of this kind.
+    Kind(RedisKind),
     Url(String),
 }
 

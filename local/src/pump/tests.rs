@@ -74,7 +74,7 @@ impl Bench {
         let connection = connect(&redis).await;
         let scratch = Scratch::new().unwrap();
         let log = Arc::new(Log::create(&scratch.path().join("pump.log")).unwrap());
-        let source = Source::Stream(Box::new(Stream::new(&redis.url(), "tutti").unwrap()));
+        let source = Source::Stream(Box::new(Stream::new(redis.url(), "tutti").unwrap()));
         let pump = Pump::start(source, workers, Invoker::new(&api).unwrap(), log);
         Self {
             redis,

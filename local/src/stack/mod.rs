@@ -21,7 +21,7 @@ use crate::options::{Bells, RedisChoice, StackOptions};
 use crate::place::{Scratch, binary, free_port};
 use crate::process::{Death, Household, Kept, Program};
 use crate::pump::{Pump, Source, Sqs, Stream};
-use crate::redis::Redis;
+use crate::redis::{Redis, RedisKind};
 use crate::sweep;
 use crate::token::{fresh_secret, mint};
 
@@ -108,9 +108,9 @@ impl Stack {
             ),
         )?;
         let redis_url = match (&redis, &options.redis) {
-            (Some(redis), _) => redis.url(),
+            (Some(redis), _) => redis.url().to_owned(),
             (None, RedisChoice::Url(url)) => url.clone(),
-            (None, RedisChoice::Own { .. }) => String::new(),
+            (None, _) => String::new(),
         };
         let artifacts = folder.join("artifacts");
         std::fs::create_dir_all(&artifacts)
@@ -231,11 +231,13 @@ async fn own_redis(
     folder: &Path,
     house: &Household,
 ) -> Result<Option<Redis>> {
-    let RedisChoice::Own { durable } = options.redis else {
-        return Ok(None);
+    let (kind, durable) = match options.redis {
+        RedisChoice::Own { durable } => (RedisKind::Plain, durable),
+        RedisChoice::Kind(kind) => (kind, false),
+        RedisChoice::Url(_) => return Ok(None),
     };
     let port = options.ports.redis.map_or_else(free_port, Ok)?;
-    Redis::launch(port, folder.join("redis"), durable, house.clone())
+    Redis::launch(kind, port, folder.join("redis"), durable, house.clone())
         .await
         .map(Some)
 }

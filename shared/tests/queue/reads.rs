@@ -203,7 +203,7 @@ async fn counts_are_the_sizes_of_the_sets() {
         queued: 2,
         completed: 1,
         failed: 1,
-        slots: 4,
+        slots: 8,
     };
     assert_eq!(rig.queue.counts().await.unwrap(), expected);
 }
