@@ -171,12 +171,10 @@ impl Keys {
         self.key(format_args!("times:{hour}"))
     }
 
-    /// zset: an owner's jobs → ms of creation; all, of one status (`:<status>`) or of one tag (`:#<tag>`).
-    pub fn by_user(&self, owner: &Owner, filter: Option<&str>) -> String {
-        match filter {
-            None => self.key(format_args!("by_user:{owner}")),
-            Some(filter) => self.key(format_args!("by_user:{owner}:{filter}")),
-        }
+    /// zset: an owner's jobs of one status (`<status>`) or one tag (`#<tag>`) → ms of creation. Each job is in one list of a
+    /// status, so these six together are all.
+    pub fn by_user(&self, owner: &Owner, filter: &str) -> String {
+        self.key(format_args!("by_user:{owner}:{filter}"))
     }
 
     /// string: what one call of `acquire` was answered, for 60 s.

@@ -255,7 +255,7 @@ impl Queue {
     /// Sizes of the sets.
     pub async fn counts(&self) -> Result<Counts, QueueError> {
         let k = &self.keys;
-        let all = |status| k.by_user(&Owner::Everybody, Some(status));
+        let all = |status| k.by_user(&Owner::Everybody, status);
         let mut pipe = redis::pipe();
         for key in [
             k.lease(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use redis::Cmd;
-use shared::job::{JobStatus, TenantId};
+use shared::job::{JobStatus, TenantId, UserId};
 use shared::queue::Owner;
 
 use crate::rig::Rig;
@@ -78,18 +78,9 @@ pub(crate) async fn check(rig: &Rig) {
         "leases are the running jobs of all tenants"
     );
 
-    let mut lists = Vec::new();
-    for status in JobStatus::ALL {
-        let list = keys.by_user(&Owner::Everybody, Some(status.as_str()));
-        lists.push((status, members(rig, &list).await));
-    }
     for id in named("job") {
         let place = places.remove(&id).unwrap_or_default();
-        let status = check_job(rig, &id, &place).await;
-        for (list, ids) in &lists {
-            let said = format!("{id} is {status}, and in the list of {list}");
-            assert_eq!(ids.contains(&id), *list == status, "{said}");
-        }
+        check_job(rig, &id, &place).await;
     }
     assert_eq!(places, BTreeMap::new(), "places of jobs that do not exist");
 
@@ -97,7 +88,7 @@ pub(crate) async fn check(rig: &Rig) {
     rig.fence_is_now(fence.unwrap_or(0));
 }
 
-async fn check_job(rig: &Rig, id: &str, place: &[&str]) -> JobStatus {
+async fn check_job(rig: &Rig, id: &str, place: &[&str]) {
     type Read = (
         HashMap<String, String>,
         i64,
@@ -116,11 +107,12 @@ async fn check_job(rig: &Rig, id: &str, place: &[&str]) -> JobStatus {
         rig.queue.redis().pipe(&pipe).await.unwrap();
     let status: JobStatus = fields["status"].parse().unwrap();
     let said = format!("{id} is {status}, stands in {place:?}, TTL {rest}: {fields:?}");
+    check_lists(rig, id, &fields["user"], status).await;
     if status.is_terminal() {
         assert!(place.is_empty(), "{said}");
         assert!(owed.is_some() != (rest > 0), "settled or in outbox: {said}");
         assert!(start_by.or(finish_by).is_none(), "a clock runs on: {said}");
-        return status;
+        return;
     }
     assert_eq!(place.len(), 1, "{said}");
     assert_eq!(place[0] == "finish", fields["stage"] == "finish", "{said}");
@@ -136,7 +128,22 @@ async fn check_job(rig: &Rig, id: &str, place: &[&str]) -> JobStatus {
         !(started && start_by.is_some()),
         "startBy after it started: {said}"
     );
-    status
+}
+
+/// A job is in the list of its status and in no other's: its user's, and everybody's.
+async fn check_lists(rig: &Rig, id: &str, user: &str, status: JobStatus) {
+    for owner in [Owner::User(UserId::stored(user)), Owner::Everybody] {
+        let mut pipe = redis::pipe();
+        for list in JobStatus::ALL {
+            let list = rig.queue.keys().by_user(&owner, list.as_str());
+            pipe.zscore(list, id);
+        }
+        let scores: Vec<Option<f64>> = rig.queue.redis().pipe(&pipe).await.unwrap();
+        for (list, score) in JobStatus::ALL.into_iter().zip(scores) {
+            let said = format!("{id} is {status}, and in the list of {list} of {owner}");
+            assert_eq!(score.is_some(), list == status, "{said}");
+        }
+    }
 }
 
 /// `n<level>` jobs and `c<level>` audio seconds of a line, from the jobs themselves.

@@ -219,12 +219,20 @@ async fn lists_lose_what_is_long_forgotten_and_go_when_nobody_uses_them() {
     let rig = Rig::start();
     let mut job = new_job("alice");
     job.tags = vec!["calm".to_owned()];
-    for list in ["by_user:alice", "by_user:alice:#calm", "by_user:*:queued"] {
+    for list in [
+        "by_user:alice:queued",
+        "by_user:alice:#calm",
+        "by_user:*:queued",
+    ] {
         let forgotten = Cmd::zadd(format!("{{p}}:{list}"), JobId::mint().to_string(), 1);
         let _: () = rig.raw(&forgotten).await;
     }
     rig.enqueue(&job).await;
-    for list in ["by_user:alice", "by_user:alice:#calm", "by_user:*:queued"] {
+    for list in [
+        "by_user:alice:queued",
+        "by_user:alice:#calm",
+        "by_user:*:queued",
+    ] {
         let key = format!("{{p}}:{list}");
         let ids: Vec<String> = rig.raw(&Cmd::zrange(&key, 0, -1)).await;
         assert_eq!(ids, [job.id.to_string()], "{list}");

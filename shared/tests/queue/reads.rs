@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::Utc;
 use shared::event::{Event, EventKind};
 use shared::job::{JobId, JobStatus, Progress, UserId};
+use shared::priority::Priority;
 use shared::queue::{Counts, Owner, Position, Spent, Waiting};
 use shared::stage::Stage;
 use uuid::Uuid;
@@ -118,11 +119,11 @@ async fn a_long_log_loses_its_beginning_and_says_so() {
 
 #[tokio::test]
 async fn a_list_is_newest_first_and_its_cursor_passes_jobs_of_one_millisecond() {
-    let rig = Rig::start();
+    let rig = Rig::with(30, 30);
     let now = Utc::now();
     let mut expected = Vec::new();
     for step in 0..3 {
-        for _ in 0..3 {
+        for _ in 0..7 {
             let mut job = new_job("alice");
             job.created_at = now - chrono::TimeDelta::seconds(step);
             rig.enqueue(&job).await;
@@ -133,16 +134,35 @@ async fn a_list_is_newest_first_and_its_cursor_passes_jobs_of_one_millisecond() 
     expected.reverse();
     let expected: Vec<JobId> = expected.into_iter().map(|(_, id)| id).collect();
     assert_eq!(ids(&rig, &alice(), None).await, expected);
+    assert_eq!(paged(&rig, Some("queued"), 2).await, expected);
+    // Every third runs, every third is cancelled: no status has neighbours.
+    for id in expected.iter().skip(1).step_by(3) {
+        rig.cancel(*id, "cancelled").await;
+    }
+    for id in expected.iter().step_by(3) {
+        rig.reprioritise(*id, Priority::High, "first").await;
+        assert_eq!(rig.take().await.id, *id);
+    }
+    for limit in [1, 2, 5, 20, 21] {
+        assert_eq!(paged(&rig, None, limit).await, expected, "pages of {limit}");
+    }
+}
+
+/// All of alice's list, page by page; only the last page may be short.
+async fn paged(rig: &Rig, filter: Option<&str>, limit: usize) -> Vec<JobId> {
     let mut seen = Vec::new();
     let mut cursor: Option<Position> = None;
     loop {
-        let page = rig.queue.list(&alice(), None, cursor, 2).await.unwrap();
-        assert!(page.len() <= 2);
-        let Some(last) = page.last() else { break };
-        cursor = Some(*last);
+        let page = rig.queue.list(&alice(), filter, cursor, limit).await;
+        let page = page.unwrap();
+        assert!(page.len() <= limit);
+        cursor = page.last().copied();
+        let last = page.len() < limit;
         seen.extend(page.into_iter().map(|position| position.id));
+        if last {
+            return seen;
+        }
     }
-    assert_eq!(seen, expected);
 }
 
 #[tokio::test]

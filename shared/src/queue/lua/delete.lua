@@ -7,7 +7,6 @@ if job and not TERMINAL[job.status] then return answer({outcome = 'live', ring =
 for _, name in ipairs({'job', 'outcome', 'events'}) do redis.call('DEL', key(name, a.id)) end
 for _, name in ipairs({'outbox', 'dead'}) do redis.call('ZREM', key(name), a.id) end
 for _, owner in ipairs({a.user, '*'}) do
-  redis.call('ZREM', key('by_user', owner), a.id)
   for status in pairs(TERMINAL) do redis.call('ZREM', key('by_user', owner, status), a.id) end
   for _, tag in ipairs(a.tags or {}) do redis.call('ZREM', key('by_user', owner, '#' .. tag), a.id) end
 end

@@ -34,9 +34,8 @@ for name, value in pairs(job) do
   flat[#flat + 1] = value
 end
 redis.call('HSET', key('job', a.id), unpack(flat))
-for _, owner in ipairs({a.user, '*'}) do
-  enlist(key('by_user', owner), a.id, a.created_ms)
-  for _, tag in ipairs(a.tags) do enlist(key('by_user', owner, '#' .. tag), a.id, a.created_ms) end
+for _, tag in ipairs(a.tags) do
+  for _, owner in ipairs({a.user, '*'}) do enlist(key('by_user', owner, '#' .. tag), a.id, a.created_ms) end
 end
 if a.track then
   redis.call('SET', key('outcome', a.id), a.track)
