@@ -15,6 +15,7 @@ mod control;
 mod fairness;
 mod finish;
 mod lease;
+mod model;
 mod owner;
 mod progress;
 mod proxy;
