@@ -4,7 +4,7 @@ use shared::job::{JobRecord, JobStatus};
 use shared::queue::{Acquired, Adopted, Settled};
 use shared::stage::Stage;
 
-use crate::rig::{Rig, new_job, track};
+use crate::rig::{LONG, Rig, error, new_job, track};
 
 /// The record that the manifest has of a job.
 async fn ended(rig: &Rig, id: shared::job::JobId, status: JobStatus, generation: u32) -> JobRecord {
@@ -47,6 +47,23 @@ async fn a_retry_that_redis_forgot_ends_with_its_generation() {
     assert_eq!(rig.adopt(&job, None).await.outcome, Adopted::Ok);
     let found = rig.job(id).await.job;
     assert_eq!((found.status, found.generation), (JobStatus::Completed, 1));
+}
+
+#[tokio::test]
+async fn what_was_settled_before_a_retry_that_redis_forgot_is_owed_a_settling_again() {
+    let rig = Rig::start();
+    let mut job = new_job("a");
+    job.max_attempts = 1;
+    rig.enqueue(&job).await;
+    rig.fail_now(&rig.take().await, &error(true)).await;
+    rig.settle_later(job.id, 0, LONG).await;
+    rig.settle(job.id, 0).await;
+    let job = ended(&rig, job.id, JobStatus::Completed, 1).await;
+    assert_eq!(rig.adopt(&job, None).await.outcome, Adopted::Ok);
+    let counts = rig.queue.counts().await.unwrap();
+    assert_eq!((counts.unsettled, counts.dead), (1, 0));
+    let tried = rig.settle_later(job.id, 1, LONG).await;
+    assert_eq!(tried, Settled::Ok { tries: 1 }, "counted anew");
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod entry;
 mod fairness;
 mod finish;
 mod lease;
+mod model;
 mod owner;
 mod progress;
 mod proxy;
