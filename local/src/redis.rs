@@ -74,6 +74,11 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Stops the server; the port stays reserved for [`Self::restart`] by nobody but chance.
     pub async fn stop(&self) {
         if let Some(kept) = self.kept.lock().await.take() {
