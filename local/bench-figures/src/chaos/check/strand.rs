@@ -96,10 +96,10 @@ pub fn strands(history: &History, workers: usize) -> Strands {
             *since = Some(from).filter(|_| is_so);
             since.map_or(0, |since| sample.at - since)
         };
-        note(
-            &mut found.acquire,
-            lasts(&mut idle, queue.could_run && !came),
-        );
+        if came {
+            idle = None;
+        }
+        note(&mut found.acquire, lasts(&mut idle, queue.could_run));
         note(
             &mut found.ready,
             lasts(&mut missing, !queue.unready.is_empty()),
