@@ -24,6 +24,8 @@ pub struct StackOptions {
     pub comeback: Duration,
     /// Tracks that muscgen's stand-in renders at a time.
     pub gpus: usize,
+    /// An invocation that takes longer is given up, and its bell comes again; Lambda's own limit is 900 s.
+    pub invocation: Duration,
     /// The cloud sweeps every minute.
     pub sweep_every: Duration,
     pub partition: String,
@@ -107,6 +109,7 @@ impl Default for StackOptions {
             proxy: false,
             comeback: Duration::from_secs(5),
             gpus: 4,
+            invocation: Duration::from_secs(900),
             sweep_every: Duration::from_secs(10),
             partition: "tutti".to_owned(),
             secret: None,

@@ -130,8 +130,12 @@ impl Pump {
     /// A worker died and another takes its place. The emulator never answers the invocation that the dead one may have had,
     /// so the new one gets a permit of its own; without this, `workers` deaths would stop the pump.
     pub(crate) fn worker_lost(&self) {
-        if self.shared.in_flight.change(|ids| !ids.is_empty()) {
-            self.shared.orphans.fetch_add(1, Ordering::Relaxed);
+        // No more can be orphans than are in flight.
+        let in_flight = self.shared.in_flight.change(|ids| ids.len());
+        let more = |orphans: usize| (orphans < in_flight).then_some(orphans + 1);
+        let orphans = &self.shared.orphans;
+        let counted = orphans.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        if counted.is_ok() {
             self.shared.room.add_permits(1);
         }
     }

@@ -83,7 +83,13 @@ impl Bench {
         let scratch = Scratch::new().unwrap();
         let log = Arc::new(Log::create(&scratch.path().join("pump.log")).unwrap());
         let source = Source::Stream(Box::new(Stream::new(&redis.url(), "tutti").unwrap()));
-        let pump = Pump::start(source, workers, faults, Invoker::new(&api).unwrap(), log);
+        let pump = Pump::start(
+            source,
+            workers,
+            faults,
+            Invoker::new(&api, Duration::from_secs(900)).unwrap(),
+            log,
+        );
         Self {
             redis,
             connection,

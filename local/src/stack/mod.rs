@@ -148,7 +148,7 @@ impl Stack {
             start_functions(&options, &api, &env, &house)?
         };
         let mut stack = Self {
-            invoker: Invoker::new(&api)?,
+            invoker: Invoker::new(&api, options.invocation)?,
             pump: None,
             tasks: JoinSet::new(),
             functions,

@@ -92,6 +92,7 @@ impl Options {
             proxy: true,
             comeback: Duration::from_millis(100),
             gpus: SLOTS as usize,
+            invocation: Duration::from_secs(30),
             sweep_every: SWEEP,
             env: vec![
                 set("SLOTS", SLOTS.to_string()),

@@ -66,7 +66,7 @@ pub fn figures(outcome: &Outcome) -> String {
             "render keys a completed job, at most",
             most_keys(&completed).to_string(),
         ),
-        ("stale writes refused", stale(history).to_string()),
+        ("writes of workers that had lost their job", stale(history)),
         (
             "reads of jobs by their owners that changed",
             jobs().map(|job| job.seen.len()).sum::<usize>().to_string(),
@@ -195,19 +195,28 @@ fn most_keys(completed: &[&Job]) -> usize {
     completed.iter().map(keys).max().unwrap_or_default()
 }
 
-/// Workers that came back too late, and changed nothing.
-fn stale(history: &History) -> usize {
-    let lines = history.jobs.values().flat_map(|job| &job.lines);
-    let refused = lines.filter(|line| {
+/// Workers that came back too late.
+fn stale(history: &History) -> String {
+    let lines = || history.jobs.values().flat_map(|job| &job.lines);
+    let says = |line: &Value, text: &str| line["message"] == text;
+    let refused = lines().filter(|line| {
         line["outcome"] == "Stale"
-            || matches!(
-                line["message"].as_str(),
-                Some(
-                    "stale: not parked" | "the job is in other hands or has ended; this run stops"
-                )
+            || says(line, "stale: not parked")
+            || says(
+                line,
+                "the job is in other hands or has ended; this run stops",
             )
     });
-    refused.count()
+    let finished = |job: &Job| {
+        let lines = job.lines.iter();
+        let finished = lines.filter(|line| says(line, "track finished") && line["outcome"] == "Ok");
+        finished.count().saturating_sub(1)
+    };
+    let repeats: usize = history.jobs.values().map(finished).sum();
+    format!(
+        "{} refused, {repeats} told what was so already",
+        refused.count()
+    )
 }
 
 fn strand(strand: Strand) -> String {

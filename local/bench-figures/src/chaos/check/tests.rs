@@ -196,8 +196,15 @@ fn a_second_track_and_a_wrong_one_are_found() {
 fn a_second_completion_is_found() {
     let twice = with_job(|job| job.events.push(json!({"event": "job:completed"})));
     found("completed twice", &twice);
-    let twice = with_job(|job| job.lines.push(line("track finished", "b")));
-    found("stale write accepted", &twice);
+    let again = |sha256: &str| {
+        with_job(|job| {
+            job.lines[2]["sha256"] = "abc".into();
+            job.lines.push(line("track finished", "a"));
+            job.lines[3]["sha256"] = sha256.into();
+        })
+    };
+    found("stale write accepted", &again("def"));
+    assert_eq!(rules(&again("abc")), [""; 0]);
 }
 
 #[test]
