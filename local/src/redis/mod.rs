@@ -90,6 +90,11 @@ impl Redis {
         kept.as_ref().ok_or_else(missing)?.signal(signal)
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Stops the server; the port stays reserved for [`Self::restart`] by nobody but chance.
     pub async fn stop(&self) {
         if let Some(kept) = self.kept.lock().await.take() {

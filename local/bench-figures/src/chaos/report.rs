@@ -1,0 +1,308 @@
+//! What a run is printed as: its figures, and each violation with the whole history of its job.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use super::Outcome;
+use super::check::{Recovery, Strand, recoveries, strands};
+use super::history::{History, Job, Ms, Submission};
+use super::options::SWEEP;
+
+/// The jobs whose histories are printed whole; of the rest only what is wrong.
+const WHOLE: usize = 10;
+
+/// The table of figures, a line each.
+pub fn figures(outcome: &Outcome) -> String {
+    let Outcome {
+        history,
+        bounds,
+        violations,
+    } = outcome;
+    let jobs = || history.jobs.values().filter(|job| job.stored.accepted);
+    let accepted: BTreeSet<&str> = history
+        .submissions
+        .iter()
+        .flat_map(Submission::accepted)
+        .collect();
+    let unknown = history
+        .submissions
+        .iter()
+        .filter(|one| one.is_unknown())
+        .count();
+    let completed: Vec<&Job> = jobs()
+        .filter(|job| job.status() == Some("completed"))
+        .collect();
+    let mut rows = vec![
+        ("submissions", history.submissions.len().to_string()),
+        ("accepted", accepted.len().to_string()),
+        ("answered with an unknown outcome", unknown.to_string()),
+        ("ends", counted(jobs().filter_map(Job::status))),
+        ("completed a minute", throughput(&completed)),
+        (
+            "from acceptance to end (s), p50 / p95 / longest",
+            lengths(&completed),
+        ),
+        (
+            "attempts of completed jobs",
+            counted(completed.iter().map(|job| attempts(job))),
+        ),
+        ("failed attempts by code", counted(jobs().flat_map(codes))),
+        (
+            "faults",
+            counted(history.faults.iter().map(|fault| fault.kind.as_str())),
+        ),
+        (
+            "bells",
+            format!(
+                "{} dropped, {} delivered twice",
+                history.bells.dropped, history.bells.duplicated
+            ),
+        ),
+        ("bad answers of models", counted(bad_calls(history))),
+        ("renders a completed job", renders(&completed)),
+        (
+            "render keys a completed job, at most",
+            most_keys(&completed).to_string(),
+        ),
+        ("writes of workers that had lost their job", stale(history)),
+        (
+            "reads of jobs by their owners that changed",
+            jobs().map(|job| job.seen.len()).sum::<usize>().to_string(),
+        ),
+    ];
+    let found = strands(history, bounds.workers);
+    let bound = format!(
+        "longest strand (ms), at most {} with a sweep every {} s",
+        bounds.strand_ms,
+        SWEEP.as_secs()
+    );
+    rows.push((&bound, strand(found.worst())));
+    rows.push((
+        "  a job could run, none was acquired",
+        strand(found.acquire),
+    ));
+    rows.push(("  a lease was over", strand(found.lease)));
+    rows.push(("  a retry was due", strand(found.retry)));
+    rows.push(("  a tenant was missing in ready", strand(found.ready)));
+    let recovered = recoveries(history);
+    let recovered: Vec<String> = recovered.iter().map(recovery).collect();
+    rows.push(("back after a fault of Redis (s)", recovered.join("; ")));
+    rows.push(("violations", violations.len().to_string()));
+    let width = rows
+        .iter()
+        .map(|(name, _)| name.len())
+        .max()
+        .unwrap_or_default();
+    rows.iter()
+        .map(|(name, value)| format!("  {name:width$}  {value}\n"))
+        .collect()
+}
+
+/// `3 a, 1 b`, the most frequent first.
+fn counted<T: ToString>(items: impl Iterator<Item = T>) -> String {
+    let mut counts = BTreeMap::<String, usize>::new();
+    for item in items {
+        *counts.entry(item.to_string()).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let counts: Vec<_> = counts
+        .iter()
+        .map(|(item, count)| format!("{count} {item}"))
+        .collect();
+    counts.join(", ")
+}
+
+fn moment(job: &Job, field: &str) -> Option<Ms> {
+    let text = job.last.as_ref()?[field].as_str()?;
+    Some(
+        chrono::DateTime::parse_from_rfc3339(text)
+            .ok()?
+            .timestamp_millis(),
+    )
+}
+
+fn throughput(completed: &[&Job]) -> String {
+    let first = completed
+        .iter()
+        .filter_map(|job| moment(job, "createdAt"))
+        .min();
+    let last = completed
+        .iter()
+        .filter_map(|job| moment(job, "completedAt"))
+        .max();
+    let (Some(first), Some(last)) = (first, last) else {
+        return "none".to_owned();
+    };
+    let minutes = (last - first).max(1) as f64 / 60_000.0;
+    format!(
+        "{:.0} over {minutes:.1} minutes",
+        completed.len() as f64 / minutes
+    )
+}
+
+fn lengths(completed: &[&Job]) -> String {
+    let length = |job: &&Job| Some(moment(job, "completedAt")? - moment(job, "createdAt")?);
+    let mut lengths: Vec<Ms> = completed.iter().filter_map(length).collect();
+    lengths.sort_unstable();
+    let at = |share: f64| {
+        let place = (lengths.len().saturating_sub(1) as f64 * share) as usize;
+        lengths.get(place).map_or(0.0, |ms| *ms as f64 / 1000.0)
+    };
+    format!("{:.1} / {:.1} / {:.1}", at(0.5), at(0.95), at(1.0))
+}
+
+fn attempts(job: &Job) -> String {
+    let attempt = job
+        .last
+        .as_ref()
+        .map_or(&Value::Null, |job| &job["attempt"]);
+    format!("with {attempt}")
+}
+
+fn codes(job: &Job) -> impl Iterator<Item = &str> {
+    job.events
+        .iter()
+        .filter_map(|event| event["error"]["code"].as_str())
+}
+
+fn bad_calls(history: &History) -> impl Iterator<Item = String> {
+    let calls = history.jobs.values().flat_map(|job| &job.calls);
+    let bad = calls.filter(|call| call.fate != "usual");
+    bad.map(|call| format!("{} {}", call.model, call.fate))
+}
+
+/// A call that was refused at once rendered nothing.
+fn renders(completed: &[&Job]) -> String {
+    let asked = |job: &&Job| {
+        let calls = job
+            .calls
+            .iter()
+            .filter(|call| call.model == "muscgen" && call.fate != "fail");
+        calls.count()
+    };
+    let calls: usize = completed.iter().map(asked).sum();
+    format!("{:.2}", calls as f64 / completed.len().max(1) as f64)
+}
+
+fn most_keys(completed: &[&Job]) -> usize {
+    let keys = |job: &&Job| {
+        let calls = job.calls.iter().filter(|call| call.model == "muscgen");
+        calls.map(|call| &call.key).collect::<BTreeSet<_>>().len()
+    };
+    completed.iter().map(keys).max().unwrap_or_default()
+}
+
+/// Workers that came back too late.
+fn stale(history: &History) -> String {
+    let lines = || history.jobs.values().flat_map(|job| &job.lines);
+    let says = |line: &Value, text: &str| line["message"] == text;
+    let refused = lines().filter(|line| {
+        line["outcome"] == "Stale"
+            || says(line, "stale: not parked")
+            || says(
+                line,
+                "the job is in other hands or has ended; this run stops",
+            )
+    });
+    let finished = |job: &Job| {
+        let lines = job.lines.iter();
+        let finished = lines.filter(|line| says(line, "track finished") && line["outcome"] == "Ok");
+        finished.count().saturating_sub(1)
+    };
+    let repeats: usize = history.jobs.values().map(finished).sum();
+    format!(
+        "{} refused, {repeats} told what was so already",
+        refused.count()
+    )
+}
+
+fn strand(strand: Strand) -> String {
+    match strand.late_ms {
+        late if late > 100 => format!("{} (this machine came {late} ms late meanwhile)", strand.ms),
+        _ => strand.ms.to_string(),
+    }
+}
+
+fn recovery(one: &Recovery) -> String {
+    let seconds = |ms: Ms| format!("{:.1}", ms as f64 / 1000.0);
+    let acquire = one.acquire_ms.map_or("never".to_owned(), seconds);
+    let whole = one.whole_ms.map(|ms| format!(", whole {}", seconds(ms)));
+    format!(
+        "{} {acquire}{}",
+        one.kind.as_str(),
+        whole.unwrap_or_default()
+    )
+}
+
+/// Every violation, and the histories of the first jobs that have one.
+pub fn violations(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    for violation in &outcome.violations {
+        let job = violation.job.as_deref().unwrap_or("the run");
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "VIOLATION  {}: {}, {job}",
+            violation.rule, violation.what
+        );
+    }
+    let jobs: BTreeSet<&String> = outcome
+        .violations
+        .iter()
+        .filter_map(|one| one.job.as_ref())
+        .collect();
+    for id in jobs.into_iter().take(WHOLE) {
+        text.push_str(&history_of(&outcome.history, id));
+    }
+    text
+}
+
+/// Everything that is known of one job, in the order of its sources.
+fn history_of(history: &History, id: &str) -> String {
+    let mut text = format!("\nJOB  {id}\n");
+    let Some(job) = history.jobs.get(id) else {
+        return text;
+    };
+    let mut say = |what: &str, fact: String| {
+        let _ = writeln!(text, "  {what:8} {fact}");
+    };
+    let own = history
+        .submissions
+        .iter()
+        .find(|one| Some(one.number) == job.submission);
+    if let Some(own) = own {
+        say(
+            "asked",
+            format!("number {} of {}, key {:?}", own.number, own.tenant, own.key),
+        );
+        own.answers
+            .iter()
+            .for_each(|answer| say("answer", format!("{answer:?}")));
+        own.cancels
+            .iter()
+            .for_each(|answer| say("cancel", format!("{answer:?}")));
+    }
+    job.seen
+        .iter()
+        .for_each(|seen| say("seen", format!("{seen:?}")));
+    say(
+        "last",
+        job.last
+            .as_ref()
+            .map_or("nothing".to_owned(), Value::to_string),
+    );
+    job.events
+        .iter()
+        .for_each(|event| say("event", event.to_string()));
+    say("store", format!("{:?}", job.stored));
+    job.calls
+        .iter()
+        .for_each(|call| say("call", format!("{call:?}")));
+    job.lines
+        .iter()
+        .for_each(|line| say("log", line.to_string()));
+    text
+}
