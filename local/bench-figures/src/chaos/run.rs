@@ -78,7 +78,9 @@ async fn record(options: &Options, stack: &Stack) -> Result<History, HarnessErro
     let notes = Notes::default();
     let mut lookers = JoinSet::new();
     let sampler = Sampler {
-        url: stack.redis().map(|redis| redis.url()).unwrap_or_default(),
+        url: stack
+            .redis()
+            .map_or_else(String::new, |redis| redis.url().to_owned()),
         partition: stack.partition().to_owned(),
         tenants: users,
     };
