@@ -23,6 +23,7 @@ pub use kind::{RedisKind, take_every_slot};
 #[derive(Debug)]
 pub struct Redis {
     kind: RedisKind,
+    port: u16,
     url: String,
     program: Program,
     house: Household,
@@ -65,6 +66,7 @@ impl Redis {
         let program = Program::new("redis-server", tool("redis-server")?).args(args);
         let redis = Self {
             kind,
+            port,
             url: kind.url(port)?,
             program,
             house,

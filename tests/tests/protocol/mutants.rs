@@ -157,7 +157,7 @@ fn without_the_sweep_every_loss_strands_a_job() {
     }
 }
 
-/// What `settle` does not guard against: after a loss it writes over the manifest of an end that Redis has forgotten.
+/// Else, after a loss, it would write over the manifest of an end that Redis has forgotten.
 #[test]
 fn an_end_that_redis_forgot_is_only_final_if_the_first_manifest_stays() {
     let cancelled = Left {
@@ -171,10 +171,7 @@ fn an_end_that_redis_forgot_is_only_final_if_the_first_manifest_stays() {
         ..Left::default()
     };
     for left in [cancelled, worn_out] {
-        let stays = Setting {
-            first_manifest_stays: true,
-            ..alone(left)
-        };
+        let stays = alone(left);
         holds(stays.clone(), 10_000);
         let first_manifest_stays = false;
         breaks(

@@ -73,7 +73,7 @@ pub(crate) struct Setting {
     pub(crate) sweep: bool,
     /// Whether Redis may forget a settled job, as it does after the retention time.
     pub(crate) forgets: bool,
-    /// Whether `settle` leaves a manifest that says something else, and lets Redis forget what it thought.
+    /// Whether `settle` leaves a manifest that says something else. (Redis then takes it over; here it forgets the job, which reads alike.)
     pub(crate) first_manifest_stays: bool,
     pub(crate) left: Left,
     pub(crate) broken: Option<Broken>,
@@ -92,7 +92,7 @@ impl Default for Setting {
             bells_max: 3,
             sweep: false,
             forgets: false,
-            first_manifest_stays: false,
+            first_manifest_stays: true,
             left: Left::default(),
             broken: None,
         }

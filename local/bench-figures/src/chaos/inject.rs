@@ -60,7 +60,7 @@ impl Injector<'_> {
             }
             Fault::Flush => {
                 let url = self.stack.redis()?.url();
-                let emptied = local::until(PATIENCE, async || flush(&url).await.ok());
+                let emptied = local::until(PATIENCE, async || flush(url).await.ok());
                 emptied.await?;
                 Some((Kind::Flush, None))
             }
