@@ -70,9 +70,10 @@ async fn what_was_settled_before_a_retry_that_redis_forgot_is_owed_a_settling_ag
 async fn what_redis_knows_better_stays() {
     let rig = Rig::start();
     let id = rig.ended("a", JobStatus::Completed).await;
-    let job = ended(&rig, id, JobStatus::Failed, 0).await;
+    let job = ended(&rig, id, JobStatus::Completed, 0).await;
+    let seq = rig.job(id).await.job.seq;
     assert_eq!(rig.adopt(&job, None).await.outcome, Adopted::Ended);
-    assert_eq!(rig.status(id).await, JobStatus::Completed);
+    assert_eq!(rig.job(id).await.job.seq, seq);
 
     let id = rig.ended("a", JobStatus::Failed).await;
     let new = new_job("a");
@@ -84,4 +85,18 @@ async fn what_redis_knows_better_stays() {
     let mut job = job;
     job.id = new.id;
     assert_eq!(rig.adopt(&job, None).await.outcome, Adopted::Unknown);
+}
+
+#[tokio::test]
+async fn an_end_that_redis_came_to_by_forgetting_another_gives_way() {
+    let rig = Rig::start();
+    let id = rig.ended("a", JobStatus::Completed).await;
+    rig.settle(id, 0).await;
+    let job = ended(&rig, id, JobStatus::Cancelled, 0).await;
+    let answer = rig.adopt(&job, None).await;
+    assert_eq!((answer.outcome, answer.debt.ended), (Adopted::Ok, vec![id]));
+    let found = rig.job(id).await;
+    assert_eq!(found.job.status, JobStatus::Cancelled);
+    assert_eq!(found.outcome, None);
+    assert_eq!(rig.settle(id, 0).await, Settled::Ok { tries: 0 });
 }

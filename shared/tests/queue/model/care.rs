@@ -92,7 +92,7 @@ impl Model {
         if job.generation > generation {
             return Adopted::Newer;
         }
-        if job.ended() && job.generation == generation {
+        if job.status == status && job.generation == generation {
             return Adopted::Ended;
         }
         job.generation = generation;

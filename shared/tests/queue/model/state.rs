@@ -247,6 +247,7 @@ impl Model {
             queued: n(|job| job.status == JobStatus::Queued),
             completed: n(|job| job.status == JobStatus::Completed),
             failed: n(|job| job.status == JobStatus::Failed),
+            slots: self.slots().into(),
         }
     }
 }
