@@ -100,7 +100,8 @@ pub(super) fn add_stored(history: &mut History, artifacts: &Path) {
         }
         let request = json_file(&folder.join("request.json"));
         let manifest = json_file(&folder.join("manifest.json"));
-        let is_track = |name: &String| name.starts_with("track-");
+        // With a `#` it is what a killed writer left of an object that never came to be.
+        let is_track = |name: &String| name.starts_with("track-") && !name.contains('#');
         let job = history.jobs.entry(id).or_default();
         job.stored = Stored {
             accepted: request.is_some(),

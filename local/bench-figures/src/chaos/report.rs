@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Outcome;
 use super::check::{Recovery, Strand, recoveries, strands};
-use super::history::{History, Job, Ms, Submission};
+use super::history::{History, Job, Kind, Ms, Submission};
 use super::options::SWEEP;
 
 /// The jobs whose histories are printed whole; of the rest only what is wrong.
@@ -26,19 +26,22 @@ pub fn figures(outcome: &Outcome) -> String {
         .iter()
         .flat_map(Submission::accepted)
         .collect();
-    let unknown = history
-        .submissions
+    let unsure: BTreeSet<&str> = history
+        .jobs
         .iter()
-        .filter(|one| one.is_unknown())
-        .count();
+        .filter(|(id, job)| job.stored.accepted && !accepted.contains(id.as_str()))
+        .map(|(id, _)| id.as_str())
+        .collect();
     let completed: Vec<&Job> = jobs()
         .filter(|job| job.status() == Some("completed"))
         .collect();
     let mut rows = vec![
         ("submissions", history.submissions.len().to_string()),
-        ("accepted", accepted.len().to_string()),
-        ("answered with an unknown outcome", unknown.to_string()),
-        ("ends", counted(jobs().filter_map(Job::status))),
+        ("accepted, and how these ended", ends(history, &accepted)),
+        (
+            "unknown to their callers, and how these ended",
+            ends(history, &unsure),
+        ),
         ("completed a minute", throughput(&completed)),
         (
             "from acceptance to end (s), p50 / p95 / longest",
@@ -68,7 +71,7 @@ pub fn figures(outcome: &Outcome) -> String {
         ),
         ("writes of workers that had lost their job", stale(history)),
         (
-            "reads of jobs by their owners that changed",
+            "changes that owners saw",
             jobs().map(|job| job.seen.len()).sum::<usize>().to_string(),
         ),
     ];
@@ -86,9 +89,12 @@ pub fn figures(outcome: &Outcome) -> String {
     rows.push(("  a lease was over", strand(found.lease)));
     rows.push(("  a retry was due", strand(found.retry)));
     rows.push(("  a tenant was missing in ready", strand(found.ready)));
-    let recovered = recoveries(history);
-    let recovered: Vec<String> = recovered.iter().map(recovery).collect();
-    rows.push(("back after a fault of Redis (s)", recovered.join("; ")));
+    rows.push((
+        "back after a fault of Redis (s)",
+        back(&recoveries(history)),
+    ));
+    let looks = format!("{} of {}", found.looks, history.samples.len());
+    rows.push(("looks into Redis that count", looks));
     rows.push(("violations", violations.len().to_string()));
     let width = rows
         .iter()
@@ -226,15 +232,41 @@ fn strand(strand: Strand) -> String {
     }
 }
 
-fn recovery(one: &Recovery) -> String {
-    let seconds = |ms: Ms| format!("{:.1}", ms as f64 / 1000.0);
-    let acquire = one.acquire_ms.map_or("never".to_owned(), seconds);
-    let whole = one.whole_ms.map(|ms| format!(", whole {}", seconds(ms)));
-    format!(
-        "{} {acquire}{}",
-        one.kind.as_str(),
-        whole.unwrap_or_default()
-    )
+/// From the end of a fault to the next acquire, by kind; of an emptied Redis also until the sweep had looked at every open job.
+fn back(all: &[Recovery]) -> String {
+    let kinds: BTreeSet<Kind> = all.iter().map(|one| one.kind).collect();
+    let of_kind = |kind: &Kind| {
+        let own = || all.iter().filter(|one| one.kind == *kind);
+        let acquire = span(own().filter_map(|one| one.acquire_ms));
+        let whole = span(own().filter_map(|one| one.whole_ms));
+        let whole = whole.map(|span| format!(", whole after {span}"));
+        let name = kind.as_str();
+        format!(
+            "{name} {}{}",
+            acquire.unwrap_or("never".to_owned()),
+            whole.unwrap_or_default()
+        )
+    };
+    kinds.iter().map(of_kind).collect::<Vec<_>>().join("; ")
+}
+
+/// The shortest and the longest.
+fn span(times: impl Iterator<Item = Ms> + Clone) -> Option<String> {
+    let (least, most) = (times.clone().min()?, times.max()?);
+    Some(format!(
+        "{:.1}–{:.1}",
+        least as f64 / 1000.0,
+        most as f64 / 1000.0
+    ))
+}
+
+/// `9: 8 completed, 1 failed`.
+fn ends(history: &History, ids: &BTreeSet<&str>) -> String {
+    let jobs = ids
+        .iter()
+        .map(|id| history.jobs.get(*id).and_then(Job::status));
+    let ends = counted(jobs.map(|status| status.unwrap_or("lost")));
+    format!("{}: {ends}", ids.len())
 }
 
 /// Every violation, and the histories of the first jobs that have one.
