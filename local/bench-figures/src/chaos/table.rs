@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Outcome;
 use super::check::{Recovery, Strand, recoveries, strands};
-use super::history::{History, Job, Kind, Ms, Submission};
+use super::history::{History, Job, Kind, Ms, Submission, moment};
 use super::options::SWEEP;
 
 /// The table of figures, a line each.
@@ -117,23 +117,18 @@ fn counted<T: ToString>(items: impl Iterator<Item = T>) -> String {
     counts.join(", ")
 }
 
-fn moment(job: &Job, field: &str) -> Option<Ms> {
-    let text = job.last.as_ref()?[field].as_str()?;
-    Some(
-        chrono::DateTime::parse_from_rfc3339(text)
-            .ok()?
-            .timestamp_millis(),
-    )
+fn time(job: &Job, field: &str) -> Option<Ms> {
+    moment(&job.last.as_ref()?[field])
 }
 
 fn throughput(completed: &[&Job]) -> String {
     let first = completed
         .iter()
-        .filter_map(|job| moment(job, "createdAt"))
+        .filter_map(|job| time(job, "createdAt"))
         .min();
     let last = completed
         .iter()
-        .filter_map(|job| moment(job, "completedAt"))
+        .filter_map(|job| time(job, "completedAt"))
         .max();
     let (Some(first), Some(last)) = (first, last) else {
         return "none".to_owned();
@@ -146,7 +141,7 @@ fn throughput(completed: &[&Job]) -> String {
 }
 
 fn lengths(completed: &[&Job]) -> String {
-    let length = |job: &&Job| Some(moment(job, "completedAt")? - moment(job, "createdAt")?);
+    let length = |job: &&Job| Some(time(job, "completedAt")? - time(job, "createdAt")?);
     let mut lengths: Vec<Ms> = completed.iter().filter_map(length).collect();
     lengths.sort_unstable();
     let at = |share: f64| {

@@ -33,8 +33,9 @@ fn seen(status: &str, seq: u64) -> Seen {
     }
 }
 
-fn line(message: &str, invocation: &str) -> Value {
-    json!({"message": message, "function_request_id": invocation, "outcome": "Ok"})
+fn line(second: u32, message: &str, invocation: &str) -> Value {
+    let timestamp = format!("2026-11-22T19:00:{second:02}Z");
+    json!({"timestamp": timestamp, "message": message, "function_request_id": invocation, "outcome": "Ok"})
 }
 
 /// A job that was accepted, seen on its way, and completed.
@@ -56,9 +57,9 @@ fn completed() -> Job {
         },
         calls: Vec::new(),
         lines: vec![
-            line("job acquired", "a"),
-            line("job acquired", "b"),
-            line("track finished", "b"),
+            line(0, "job acquired", "a"),
+            line(31, "job acquired", "b"),
+            line(32, "track finished", "b"),
         ],
     }
 }
@@ -172,6 +173,11 @@ fn a_terminal_state_that_changed_is_found() {
         "terminal state changed",
         &with_job(|job| job.seen.insert(1, seen("failed", 2))),
     );
+    let again = with_job(|job| {
+        let last = job.last.as_mut().unwrap();
+        last["completedAt"] = "1970-01-01T00:00:01Z".into();
+    });
+    found("terminal state changed", &again);
     let rewritten = with_job(|job| job.stored.manifest = Some("failed".to_owned()));
     found("terminal state changed", &rewritten);
 }
@@ -201,7 +207,7 @@ fn a_second_completion_is_found() {
     let again = |sha256: &str| {
         with_job(|job| {
             job.lines[2]["sha256"] = "abc".into();
-            job.lines.push(line("track finished", "a"));
+            job.lines.push(line(33, "track finished", "a"));
             job.lines[3]["sha256"] = sha256.into();
         })
     };
@@ -211,18 +217,20 @@ fn a_second_completion_is_found() {
 
 #[test]
 fn a_write_of_a_worker_that_lost_the_job_is_found_and_a_refused_one_is_not() {
-    let stale = |outcome: &str| {
+    let taken = |second: u32, outcome: &str| {
         with_job(|job| {
             job.lines = vec![
-                line("job acquired", "a"),
-                line("job acquired", "b"),
-                line("track finished", "a"),
+                line(second, "job acquired", "a"),
+                line(second + 1, "job acquired", "b"),
+                line(40, "track finished", "a"),
             ];
             job.lines[2]["outcome"] = outcome.into();
         })
     };
-    found("stale write accepted", &stale("Ok"));
-    assert_eq!(rules(&stale("Stale")), [""; 0]);
+    found("stale write accepted", &taken(5, "Ok"));
+    assert_eq!(rules(&taken(5, "Stale")), [""; 0]);
+    // The line of `b` is that of a worker which froze right after it had taken the job, and thawed now.
+    assert_eq!(rules(&taken(38, "Ok")), [""; 0]);
 }
 
 #[test]
