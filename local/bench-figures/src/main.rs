@@ -4,7 +4,7 @@ use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use figures::chaos::{self, Options, report};
+use figures::chaos::{self, Options};
 use local::HarnessError;
 
 /// Measures this system on this machine, and checks what it measures.
@@ -84,8 +84,8 @@ async fn run_chaos(options: &Options) -> Result<bool, HarnessError> {
         outcome = chaos::run(options, Some(&log)) => outcome?,
         _ = tokio::signal::ctrl_c() => return Ok(false),
     };
-    say(&report::violations(&outcome))?;
-    say(&report::figures(&outcome))?;
+    say(&chaos::violations(&outcome))?;
+    say(&chaos::figures(&outcome))?;
     say(&format!("  The log of this run: {}", log.display()))?;
     Ok(outcome.violations.is_empty())
 }

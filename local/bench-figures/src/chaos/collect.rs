@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::callers::{Door, tag};
-use super::history::{Call, History, Ms, Stored};
+use super::history::{Call, History, Stored, moment};
 
 /// Reads at a time.
 const SIDE_BY_SIDE: usize = 8;
@@ -100,7 +100,8 @@ pub(super) fn add_stored(history: &mut History, artifacts: &Path) {
         }
         let request = json_file(&folder.join("request.json"));
         let manifest = json_file(&folder.join("manifest.json"));
-        let is_track = |name: &String| name.starts_with("track-");
+        // With a `#` it is what a killed writer left of an object that never came to be.
+        let is_track = |name: &String| name.starts_with("track-") && !name.contains('#');
         let job = history.jobs.entry(id).or_default();
         job.stored = Stored {
             accepted: request.is_some(),
@@ -154,10 +155,4 @@ pub(super) fn add_lines(history: &mut History, lines: Vec<Value>) {
             job.lines.push(line);
         }
     }
-}
-
-/// RFC 3339 as milliseconds.
-fn moment(text: &Value) -> Option<Ms> {
-    let at = chrono::DateTime::parse_from_rfc3339(text.as_str()?).ok()?;
-    Some(at.timestamp_millis())
 }

@@ -12,6 +12,12 @@ pub fn now() -> Ms {
     chrono::Utc::now().timestamp_millis()
 }
 
+/// RFC 3339 as milliseconds.
+pub fn moment(text: &Value) -> Option<Ms> {
+    let at = chrono::DateTime::parse_from_rfc3339(text.as_str()?).ok()?;
+    Some(at.timestamp_millis())
+}
+
 /// Everything of one run.
 #[derive(Debug, Clone, Default)]
 pub struct History {

@@ -2,7 +2,7 @@
 //! fail, are late or never answer. Afterwards a checker reads the record.
 //!
 //! Reading order: `options` and `schedule` (drawn from a seed), `run` (one run), `callers`, `board`, `samples`, `inject` (who acts
-//! and who looks), `collect` and `history` (the record), `check` (the verdict), `report` (what is printed).
+//! and who looks), `collect` and `history` (the record), `check` (the verdict), `table` and `report` (what is printed).
 
 mod board;
 mod callers;
@@ -11,10 +11,13 @@ mod collect;
 pub mod history;
 mod inject;
 pub mod options;
-pub mod report;
+mod report;
 mod run;
 mod samples;
 pub mod schedule;
+mod table;
 
 pub use options::Options;
+pub use report::violations;
 pub use run::{Outcome, run};
+pub use table::figures;

@@ -1,7 +1,7 @@
 //! Every job that failed was made to fail: each of its errors is traced to a fault that was injected.
 
 use super::Violation;
-use crate::chaos::history::{History, Injected, Job, Kind, Ms};
+use crate::chaos::history::{History, Injected, Job, Kind, Ms, moment};
 
 /// How long after a fault its consequence may show: a lease, a deadline, a sweep, and some slack.
 const ECHO: Ms = 60_000;
@@ -11,11 +11,8 @@ pub(super) fn check(id: &str, job: &Job, history: &History) -> Vec<Violation> {
         return Vec::new();
     }
     let told = job.events.iter().filter_map(|event| {
-        let at = chrono::DateTime::parse_from_rfc3339(event["at"].as_str()?).ok()?;
-        Some((
-            event["error"]["code"].as_str()?,
-            Some(at.timestamp_millis()),
-        ))
+        let code = event["error"]["code"].as_str()?;
+        Some((code, moment(&event["at"])))
     });
     // The events may have gone with an emptied Redis; the last error is always there.
     let last = job.error().map(|code| (code, None));

@@ -1,12 +1,13 @@
 //! What one job may go through: to one end, seen by everybody alike, with at most one track.
 
 use super::{Bounds, Violation};
-use crate::chaos::history::{Job, is_terminal};
+use crate::chaos::history::{Job, Ms, is_terminal, moment};
+use crate::chaos::options::LEASE;
 
 pub(super) fn check(id: &str, job: &Job, bounds: &Bounds) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut say = |rule, what: String| found.push(Violation::of(rule, id, what));
-    if let Some(what) = changed(job) {
+    if let Some(what) = changed(job).or_else(|| ended_again(job)) {
         say("terminal state changed", what);
     }
     for pair in job.seen.windows(2) {
@@ -83,6 +84,13 @@ fn changed(job: &Job) -> Option<String> {
     Some(format!("{end}, and later {other}"))
 }
 
+/// The end that the API tells at last came after its owner had seen one: the job was run again meanwhile.
+fn ended_again(job: &Job) -> Option<String> {
+    let seen = job.seen.iter().find(|seen| is_terminal(&seen.status))?.at;
+    let told = job.last.as_ref()?["completedAt"].clone();
+    (moment(&told)? > seen).then(|| format!("seen at {seen}, and it ended anew at {told}"))
+}
+
 fn tracks(job: &Job) -> Option<String> {
     let tracks = &job.stored.tracks;
     if tracks.len() > 1 {
@@ -107,15 +115,23 @@ fn events(job: &Job, kind: &str) -> usize {
 
 /// A worker may end a job only as its latest holder, and only once. That a job which is complete is told again, with the same
 /// track, by one that lost it meanwhile is answered well and changes nothing.
+///
+/// Who holds it is known from the log, where the line of a worker that froze just then comes late; so only one that took the job
+/// a lease ago counts as having lost it.
 fn writes(job: &Job) -> Option<String> {
-    let (mut holder, mut finished) = (None, None);
+    let (mut takes, mut finished) = (Vec::<(&str, Ms)>::new(), None);
     for line in &job.lines {
-        let invocation = line["function_request_id"].as_str();
+        let at = moment(&line["timestamp"]);
+        let (Some(invocation), Some(at)) = (line["function_request_id"].as_str(), at) else {
+            continue;
+        };
         match line["message"].as_str() {
-            Some("job acquired") => holder = invocation,
+            Some("job acquired") => takes.push((invocation, at)),
             Some("track finished") if line["outcome"] == "Ok" => match finished {
-                None if holder != invocation => {
-                    return Some(format!("{invocation:?} completed it, {holder:?} held it"));
+                None if is_lost(&takes, invocation, at) => {
+                    return Some(format!(
+                        "{invocation} completed it, the last of {takes:?} held it"
+                    ));
                 }
                 None => finished = Some(&line["sha256"]),
                 Some(sha256) if *sha256 != line["sha256"] => {
@@ -130,4 +146,11 @@ fn writes(job: &Job) -> Option<String> {
         }
     }
     None
+}
+
+/// Whether somebody else took the job later, and this one long ago or never.
+fn is_lost(takes: &[(&str, Ms)], invocation: &str, at: Ms) -> bool {
+    let own = takes.iter().rev().find(|(who, _)| *who == invocation);
+    let last = takes.last().is_some_and(|(who, _)| *who == invocation);
+    !last && own.is_none_or(|(_, taken)| at - taken >= LEASE.as_millis() as Ms)
 }

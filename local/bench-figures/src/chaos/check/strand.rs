@@ -23,6 +23,8 @@ pub struct Strands {
     pub retry: Strand,
     /// A tenant was missing in `ready`.
     pub ready: Strand,
+    /// Looks at which the functions could work; only these count.
+    pub looks: usize,
 }
 
 /// One strand.
@@ -60,8 +62,12 @@ impl Strands {
 }
 
 pub(super) fn check(history: &History, bounds: &Bounds) -> Vec<Violation> {
-    let strands = strands(history, bounds.workers).all();
+    let strands = strands(history, bounds.workers);
+    let (counted, all) = (strands.looks, history.samples.len());
+    let blind = (counted * 2 < all || all == 0)
+        .then(|| Violation::general("blind", format!("{counted} of {all} looks count")));
     let too_long = strands
+        .all()
         .into_iter()
         .filter(|(_, strand)| strand.ms > bounds.strand_ms + strand.late_ms);
     too_long
@@ -69,6 +75,7 @@ pub(super) fn check(history: &History, bounds: &Bounds) -> Vec<Violation> {
             let what = format!("{what} for {} ms until {}", strand.ms, strand.at);
             Violation::general("stranded", what)
         })
+        .chain(blind)
         .collect()
 }
 
@@ -89,6 +96,7 @@ pub fn strands(history: &History, workers: usize) -> Strands {
             (able, idle, missing) = (sample.at, None, None);
             continue;
         };
+        found.looks += 1;
         let came = last.is_none_or(|last| last.fence != queue.fence);
         let note = |place: &mut Strand, ms: Ms| place.note(history, sample.at, ms);
         let lasts = |since: &mut Option<Ms>, is_so: bool| {
