@@ -13,6 +13,7 @@ mod check;
 mod connection;
 mod control;
 mod fairness;
+mod fairness_long;
 mod finish;
 mod lease;
 mod model;
