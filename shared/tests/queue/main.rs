@@ -14,6 +14,7 @@ mod connection;
 mod control;
 mod entry;
 mod fairness;
+mod fairness_long;
 mod finish;
 mod lease;
 mod model;

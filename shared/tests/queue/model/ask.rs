@@ -1,28 +1,24 @@
-//! The same commands, asked of the real queue.
+//! The same commands, asked of the real queue: those of workers and models, and what only the real queue knows.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use redis::Cmd;
-use shared::job::{Fence, JobRecord, Progress, RenderKey, TenantId, UserId};
+use shared::job::{Fence, JobRecord, Progress, RenderKey};
 use shared::priority::Priority;
-use shared::queue::{Acquired, Answer, Debt, Holder, NewJob, Restored, Revised};
-use shared::queue::{Settings, Spent};
-use shared::stage::Stage;
+use shared::queue::{Acquired, Answer, Debt, Holder, NewJob, Restored, Spent};
 
-use super::care::{ADOPTED_LATER, kept, said_revision};
-use super::command::{CACHED, Clock, Command, Era, New, Who};
+use super::command::{CACHED, Command, New, Who};
 use super::run::{Outcome, Said};
-use super::state::{Kept, Model, SEED, id_of, number_of, tenant_of};
+use super::state::{Model, SEED, id_of, number_of, tenant_of};
 use crate::rig::{LONG, Rig, error, new_job, track};
 
 /// The queue under test, with what only it can know.
 pub(super) struct Real<'a> {
-    rig: &'a Rig,
+    pub(super) rig: &'a Rig,
     /// What the model counts its milliseconds from. It lies ahead, so that no job is older than the queue.
     base: DateTime<Utc>,
     fences: HashMap<u64, Fence>,
-    template: JobRecord,
+    pub(super) template: JobRecord,
 }
 
 impl<'a> Real<'a> {
@@ -107,119 +103,8 @@ impl<'a> Real<'a> {
                 let answer = queue.report(id_of(n), stage, key.as_ref()).await.unwrap();
                 owing(answer, Outcome::Reported)
             }
-            _ => self.ask_no_worker(model, command).await,
+            _ => self.ask_others(model, command).await,
         }
-    }
-
-    /// The commands of owners, operators, the sweep and time.
-    async fn ask_no_worker(&self, model: &Model, command: &Command) -> Said {
-        let queue = &self.rig.queue;
-        let generation = |n: u8, era: Era| era.of(model.jobs.get(&n));
-        match command.clone() {
-            Command::Cancel(n) => {
-                let answer = queue.cancel(id_of(n), "cancelled").await.unwrap();
-                owing(answer, Outcome::Cancelled)
-            }
-            Command::Retry(n, era) => {
-                let new = new_job("any");
-                let (start, end, era) = (new.start_by, new.finish_by, generation(n, era));
-                let answer = queue.retry(id_of(n), era, start, end, "again").await;
-                owing(answer.unwrap(), Outcome::Retried)
-            }
-            Command::Reprioritise(n, level) => {
-                let priority = Priority::of_level(level).unwrap();
-                let answer = queue.reprioritise(id_of(n), priority, "moved").await;
-                owing(answer.unwrap(), Outcome::Reprioritised)
-            }
-            Command::Delete(n) => {
-                let user = UserId::new(tenant_of(n));
-                let said = queue.delete(id_of(n), &user, &[]).await.unwrap();
-                plain(Outcome::Deleted(said))
-            }
-            Command::SetQueue(new, settings) => {
-                let revision = said_revision(model.revision, new);
-                let queue = Some(Revised { revision, settings });
-                self.configure(Settings {
-                    queue,
-                    ..Settings::default()
-                })
-                .await
-            }
-            Command::SetTenant(name, new, settings) => {
-                let revision = said_revision(model.tenants[name].revision, new);
-                let tenants = vec![(TenantId::new(name), Revised { revision, settings })];
-                self.configure(Settings {
-                    tenants,
-                    ..Settings::default()
-                })
-                .await
-            }
-            Command::Load => {
-                self.configure(Settings {
-                    loaded: true,
-                    ..Settings::default()
-                })
-                .await
-            }
-            Command::Hold(on) => {
-                let hold = queue.keys().hold();
-                let set = if on {
-                    Cmd::set(hold, 1)
-                } else {
-                    Cmd::del(hold)
-                };
-                let _: () = self.rig.raw(&set).await;
-                plain(Outcome::Nothing)
-            }
-            Command::Sweep => owing(queue.sweep("").await.unwrap(), Outcome::Swept),
-            Command::Expire => owing(queue.expire().await.unwrap(), Outcome::Expired),
-            Command::Settle(n, era) => {
-                let said = queue.settle(id_of(n), generation(n, era)).await.unwrap();
-                plain(Outcome::Settled(said))
-            }
-            Command::SettleLater(n, era) => {
-                let said = queue.settle_later(id_of(n), generation(n, era), LONG).await;
-                plain(Outcome::Settled(said.unwrap()))
-            }
-            Command::Adopt(n, era, status) => {
-                let known = queue.read(id_of(n)).await.unwrap();
-                let mut job = known.map_or_else(|| self.template.clone(), |found| found.job);
-                job.id = id_of(n);
-                job.status = status;
-                job.stage = Stage::Finish;
-                job.generation = generation(n, era);
-                job.seq += ADOPTED_LATER;
-                let result = kept(status).map(|kept| match kept {
-                    Kept::Track(_) => serde_json::to_string(&track()).unwrap(),
-                    Kept::Error(_) => serde_json::to_string(&error(false)).unwrap(),
-                });
-                owing(queue.adopt(&job, result).await.unwrap(), Outcome::Adopted)
-            }
-            Command::Pass(n, clock) => {
-                if model
-                    .jobs
-                    .get(&n)
-                    .is_some_and(|job| job.when(clock).is_some())
-                {
-                    self.pass(n, clock).await;
-                }
-                plain(Outcome::Nothing)
-            }
-            other => unreachable!("{other:?} is asked by a worker or a model"),
-        }
-    }
-
-    async fn pass(&self, n: u8, clock: Clock) {
-        let keys = self.rig.queue.keys();
-        let key = match clock {
-            Clock::Lease => keys.lease(),
-            Clock::Delayed => keys.delayed(),
-            Clock::Finish => keys.finish(),
-            Clock::StartBy => keys.start_by(),
-            Clock::FinishBy => keys.finish_by(),
-            Clock::Outbox => keys.outbox(),
-        };
-        self.rig.let_pass(key, id_of(n)).await;
     }
 
     async fn acquire(&mut self) -> Said {
@@ -245,11 +130,6 @@ impl<'a> Real<'a> {
             outcome,
             debt: answer.debt,
         }
-    }
-
-    async fn configure(&self, settings: Settings) -> Said {
-        let answer = self.rig.queue.configure(&settings).await.unwrap();
-        owing(answer, Outcome::Configured)
     }
 
     fn holder(&self, model: &Model, n: u8, who: Who) -> Holder {
@@ -283,14 +163,14 @@ pub(super) fn fence_number(fence: &Fence) -> u64 {
     number.parse().unwrap()
 }
 
-fn owing<T>(answer: Answer<T>, outcome: impl Fn(T) -> Outcome) -> Said {
+pub(super) fn owing<T>(answer: Answer<T>, outcome: impl Fn(T) -> Outcome) -> Said {
     Said {
         outcome: outcome(answer.outcome),
         debt: answer.debt,
     }
 }
 
-fn plain(outcome: Outcome) -> Said {
+pub(super) fn plain(outcome: Outcome) -> Said {
     Said {
         outcome,
         debt: Debt::default(),

@@ -174,7 +174,7 @@ impl Draw<'_> {
         for (weight, clock) in [
             (3, Clock::Lease),
             (3, Clock::Delayed),
-            (3, Clock::Finish),
+            (8, Clock::Finish),
             (1, Clock::StartBy),
             (1, Clock::FinishBy),
             (2, Clock::Outbox),

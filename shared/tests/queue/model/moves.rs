@@ -111,6 +111,11 @@ impl Model {
         self.clock[level] = start;
     }
 
+    pub(super) fn lease(&mut self, n: u8, span: u64, parked: bool) {
+        let until = self.now + span;
+        self.job(n).place = Place::Leased { until, parked };
+    }
+
     /// The next fence, for this job.
     pub(super) fn give(&mut self, n: u8) -> Outcome {
         self.fences += 1;

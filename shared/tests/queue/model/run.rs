@@ -1,4 +1,4 @@
-//! What the queue is to answer to each command, with what it owes; the transitions themselves are in `transitions`.
+//! What the queue is to answer to each command, with what it owes; the transitions themselves are beside it.
 
 use shared::queue::{Adopted, Cancelled, Debt, Deleted, Enqueued, Failed, Heartbeat, Held};
 use shared::queue::{Parked, Reported, Reprioritised, Retried, Settled, SweepStep};

@@ -10,7 +10,7 @@ use shared::stage::Stage;
 use super::command::{Clock, Who};
 
 pub(super) const TENANTS: [&str; 3] = ["a", "b", "c"];
-pub(super) const JOBS: u8 = 12;
+pub(super) const JOBS: u8 = 15;
 pub(super) const SLOTS: u32 = 3;
 pub(super) const CAP: u32 = 2;
 pub(super) const MAX_QUEUED: u32 = 3;
