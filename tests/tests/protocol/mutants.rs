@@ -101,8 +101,10 @@ fn without_a_look_for_the_manifest_an_ended_job_ends_otherwise() {
         failures: 1,
         ..Left::default()
     };
+    // Two rules guard an end; the other one is out here.
     let setting = Setting {
         max_attempts: 1,
+        first_manifest_stays: false,
         ..alone(left)
     };
     needs(Broken::Look, setting, CHANGED);
