@@ -1,5 +1,5 @@
 //! The queue against a real Redis. `rig` has the verbs, and after each of them `check` looks at what must always hold;
-//! the other modules mirror `shared/src/queue`.
+//! `model` compares all of it with a queue in plain Rust, and the other modules mirror `shared/src/queue`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
