@@ -8,9 +8,10 @@ use shared::stage::Stage;
 
 use super::ask::{Real, owing, plain};
 use super::care::{ADOPTED_LATER, kept, said_revision};
-use super::command::{Clock, Command, Era};
+use super::command::{Command, Era};
 use super::run::{Outcome, Said};
 use super::state::{Kept, Model, id_of, tenant_of};
+use super::view::key;
 use crate::rig::{LONG, error, new_job, track};
 
 impl Real<'_> {
@@ -103,25 +104,13 @@ impl Real<'_> {
                     .get(&n)
                     .is_some_and(|job| job.when(clock).is_some())
                 {
-                    self.pass(n, clock).await;
+                    let key = key(self.rig, clock);
+                    self.rig.let_pass(key, id_of(n)).await;
                 }
                 plain(Outcome::Nothing)
             }
             other => unreachable!("{other:?} is asked by a worker or a model"),
         }
-    }
-
-    async fn pass(&self, n: u8, clock: Clock) {
-        let keys = self.rig.queue.keys();
-        let key = match clock {
-            Clock::Lease => keys.lease(),
-            Clock::Delayed => keys.delayed(),
-            Clock::Finish => keys.finish(),
-            Clock::StartBy => keys.start_by(),
-            Clock::FinishBy => keys.finish_by(),
-            Clock::Outbox => keys.outbox(),
-        };
-        self.rig.let_pass(key, id_of(n)).await;
     }
 
     async fn configure(&self, settings: Settings) -> Said {

@@ -1,12 +1,12 @@
 //! What operators, the sweep and time do, as the model sees it.
 
 use shared::job::JobStatus;
-use shared::queue::{Adopted, QueueSettings, Settled, SweepStep, TenantSettings};
+use shared::queue::{Adopted, QueueSettings, Settled, SweepStep, TenantSettings, millis};
 use shared::stage::Stage;
 
 use super::command::{Clock, Era};
 use super::state::{Kept, Model, Place, SEED, id_of};
-use crate::rig::error;
+use crate::rig::{LONG, error};
 
 /// Only what is newer than the revision in force is new.
 fn revise(revision: &mut Option<u64>, new: bool) -> bool {
@@ -67,7 +67,7 @@ impl Model {
 
     pub(super) fn settle(&mut self, n: u8, era: Era, later: bool) -> Settled {
         let generation = era.of(self.jobs.get(&n));
-        let again = self.now + super::moves::SETTLE_MS;
+        let now = self.now;
         let Some(job) = self.jobs.get_mut(&n) else {
             return Settled::Stale;
         };
@@ -78,8 +78,9 @@ impl Model {
             job.outbox = None;
             return Settled::Ok { tries: 0 };
         }
-        job.outbox = job.outbox.map(|_| again);
         job.tries += 1;
+        let again = millis(LONG) << (job.tries - 1).min(9);
+        job.outbox = job.outbox.map(|_| now + again);
         Settled::Ok { tries: job.tries }
     }
 

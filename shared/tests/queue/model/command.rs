@@ -45,6 +45,17 @@ pub(super) enum Clock {
     Outbox,
 }
 
+impl Clock {
+    pub(super) const ALL: [Self; 6] = [
+        Self::Lease,
+        Self::Delayed,
+        Self::Finish,
+        Self::StartBy,
+        Self::FinishBy,
+        Self::Outbox,
+    ];
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(super) struct New {
     pub(super) level: u32,

@@ -127,10 +127,12 @@ impl Draw<'_> {
         }
         let made = (select(vec![Stage::Plan, Stage::Audio]), render());
         self.on(4, live, made, |n, (stage, render)| Report(n, stage, render));
-        let said = (speaker(), any::<bool>());
-        self.on(4, Job::parked, said, |n, (who, figures)| {
-            Progress(n, who, figures)
-        });
+        for (weight, kind) in [(4, Job::parked as fn(&Job) -> bool), (2, in_slot)] {
+            let said = (speaker(), any::<bool>());
+            self.on(weight, kind, said, |n, (who, figures)| {
+                Progress(n, who, figures)
+            });
+        }
         let failed = (speaker(), failure());
         self.on(2, Job::parked, failed, |n, (who, failure)| {
             Fail(n, who, failure)
@@ -160,6 +162,7 @@ impl Draw<'_> {
     fn caretakers(&mut self) {
         let ends = JobStatus::ALL.into_iter().filter(|s| s.is_terminal());
         let manifest = (era(), select(ends.collect::<Vec<_>>()));
+        let retried = (Just(Era::Next), Just(JobStatus::Completed));
         let unsettled = |job: &Job| job.outbox.is_some();
         self.add(12, Just(()), |()| Sweep);
         self.add(8, Just(()), |()| Expire);
@@ -169,6 +172,12 @@ impl Draw<'_> {
             2,
             |_| true,
             manifest,
+            |n, (era, status)| Adopt(n, era, status),
+        );
+        self.on(
+            2,
+            |job| job.dead,
+            retried,
             |n, (era, status)| Adopt(n, era, status),
         );
         for (weight, clock) in [

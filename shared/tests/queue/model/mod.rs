@@ -30,7 +30,7 @@ use self::ask::Real;
 use self::command::Command;
 use self::run::Outcome;
 use self::state::{CAP, JOBS, MAX_QUEUED, Model, SLOTS, id_of};
-use self::view::View;
+use self::view::{View, clocks};
 use crate::check::check;
 use crate::redis::Server;
 use crate::rig::{RETENTION, Rig};
@@ -69,6 +69,7 @@ async fn step(real: &mut Real<'_>, rig: &Rig, model: &mut Model, command: &Comma
         let seen = found.map(View::from);
         assert_eq!(seen, model.view(n), "job {n} after {command:?}");
     }
+    assert_eq!(clocks(rig).await, model.clocks(), "after {command:?}");
     let counts = rig.queue.counts().await.unwrap();
     assert_eq!(counts, model.counts(), "after {command:?}");
     said.outcome

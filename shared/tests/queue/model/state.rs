@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use shared::job::{JobId, JobStatus};
-use shared::queue::{Counts, Debt, QueueSettings, TenantSettings};
+use shared::queue::{Debt, QueueSettings, TenantSettings};
 use shared::stage::Stage;
 
 use super::command::{Clock, Who};
@@ -231,24 +231,8 @@ impl Model {
         }
     }
 
-    fn count(&self, wanted: impl Fn(u8, &Job) -> bool) -> u32 {
+    pub(super) fn count(&self, wanted: impl Fn(u8, &Job) -> bool) -> u32 {
         count(self.jobs.iter().filter(|(n, job)| wanted(**n, job)).count())
-    }
-
-    pub(super) fn counts(&self) -> Counts {
-        let n = |wanted: fn(&Job) -> bool| u64::from(self.count(|_, job| wanted(job)));
-        Counts {
-            running: n(Job::leased),
-            finishing: n(|job| matches!(job.place, Place::Finish { .. })),
-            delayed: n(|job| matches!(job.place, Place::Delayed { .. })),
-            ready_tenants: self.turns().len() as u64,
-            unsettled: n(|job| job.outbox.is_some()),
-            dead: n(|job| job.dead),
-            queued: n(|job| job.status == JobStatus::Queued),
-            completed: n(|job| job.status == JobStatus::Completed),
-            failed: n(|job| job.status == JobStatus::Failed),
-            slots: self.slots().into(),
-        }
     }
 }
 

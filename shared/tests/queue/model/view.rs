@@ -1,12 +1,18 @@
-//! One job as its owner sees it: read from Redis, and worked out by the model.
+//! One job as its owner sees it, and what all jobs wait for: read from Redis, and worked out by the model.
 
+use std::collections::BTreeMap;
+
+use chrono::Utc;
+use redis::Cmd;
 use serde_json::Value;
 use shared::job::JobStatus;
-use shared::queue::Snapshot;
+use shared::queue::{Counts, Snapshot};
 use shared::stage::Stage;
 
 use super::ask::fence_number;
-use super::state::{Kept, Model, Place, tenant_of};
+use super::command::Clock;
+use super::state::{Job, Kept, Model, Place, number_of, tenant_of};
+use crate::rig::Rig;
 
 #[derive(Debug, PartialEq)]
 pub(super) struct View {
@@ -106,5 +112,80 @@ impl Model {
             _ if turn >= Some(free) => "turn",
             _ => "starting",
         }
+    }
+}
+
+/// How far away a moment is: a lease, a deadline, and what no test waits for are told apart, a slow machine is not.
+#[derive(Debug, PartialEq)]
+pub(super) enum Span {
+    Past,
+    Minute,
+    Quarter,
+    Far,
+}
+
+impl Span {
+    fn of(ms: i64) -> Self {
+        match ms {
+            ..=0 => Self::Past,
+            1..=60_000 => Self::Minute,
+            60_001..=1_000_000 => Self::Quarter,
+            _ => Self::Far,
+        }
+    }
+}
+
+/// The jobs on each clock, in the order of [`Clock::ALL`].
+pub(super) type Clocks = Vec<BTreeMap<u8, Span>>;
+
+/// Where Redis keeps this clock.
+pub(super) fn key(rig: &Rig, clock: Clock) -> String {
+    let keys = rig.queue.keys();
+    match clock {
+        Clock::Lease => keys.lease(),
+        Clock::Delayed => keys.delayed(),
+        Clock::Finish => keys.finish(),
+        Clock::StartBy => keys.start_by(),
+        Clock::FinishBy => keys.finish_by(),
+        Clock::Outbox => keys.outbox(),
+    }
+}
+
+pub(super) async fn clocks(rig: &Rig) -> Clocks {
+    let mut all = Vec::new();
+    for clock in Clock::ALL {
+        let range = Cmd::zrange_withscores(key(rig, clock), 0, -1);
+        let due: Vec<(String, i64)> = rig.raw(&range).await;
+        let now = Utc::now().timestamp_millis();
+        let span = |(id, ms): (String, i64)| (number_of(id.parse().unwrap()), Span::of(ms - now));
+        all.push(due.into_iter().map(span).collect());
+    }
+    all
+}
+
+impl Model {
+    pub(super) fn counts(&self) -> Counts {
+        let n = |wanted: fn(&Job) -> bool| u64::from(self.count(|_, job| wanted(job)));
+        Counts {
+            running: n(Job::leased),
+            finishing: n(|job| matches!(job.place, Place::Finish { .. })),
+            delayed: n(|job| matches!(job.place, Place::Delayed { .. })),
+            ready_tenants: self.turns().len() as u64,
+            unsettled: n(|job| job.outbox.is_some()),
+            dead: n(|job| job.dead),
+            queued: n(|job| job.status == JobStatus::Queued),
+            completed: n(|job| job.status == JobStatus::Completed),
+            failed: n(|job| job.status == JobStatus::Failed),
+            slots: self.slots().into(),
+        }
+    }
+
+    pub(super) fn clocks(&self) -> Clocks {
+        let span = |at: u64| Span::of(at.cast_signed() - self.now.cast_signed());
+        let on = |clock| {
+            let due = |(n, job): (&u8, &Job)| Some((*n, span(job.when(clock)?)));
+            self.jobs.iter().filter_map(due).collect()
+        };
+        Clock::ALL.map(on).into()
     }
 }
