@@ -60,7 +60,10 @@ pub fn figures(outcome: &Outcome) -> String {
             ),
         ),
         ("bad answers of models", counted(bad_calls(history))),
-        ("renders a completed job", renders(&completed)),
+        (
+            "calls for audio a completed job, refused ones apart",
+            renders(&completed),
+        ),
         (
             "render keys a completed job, at most",
             most_keys(&completed).to_string(),
@@ -171,7 +174,7 @@ fn bad_calls(history: &History) -> impl Iterator<Item = String> {
     bad.map(|call| format!("{} {}", call.model, call.fate))
 }
 
-/// A call that was refused at once rendered nothing.
+/// A call that was refused at once rendered nothing; one under a key that is known renders nothing anew.
 fn renders(completed: &[&Job]) -> String {
     let asked = |job: &&Job| {
         let calls = job
