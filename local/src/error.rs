@@ -56,6 +56,10 @@ pub enum HarnessError {
     Moto(String),
     #[error("there is no running `{name}` with number {index}")]
     NoSuchProcess { name: String, index: usize },
+    #[error("QUEUE_REDIS is plain, tls, cluster or tls-cluster, not `{0}`")]
+    UnknownRedis(String),
+    #[error("a certificate could not be made: {0}")]
+    Certificate(#[from] rcgen::Error),
     #[error("a token could not be signed: {0}")]
     Token(String),
     #[error("{0}")]

@@ -6,9 +6,6 @@ use serde_json::Value;
 
 use crate::error::{HarnessError, Result};
 
-/// Lambda's own limit for one invocation.
-const LIMIT: Duration = Duration::from_secs(900);
-
 /// A client of the Invoke API; clones share connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Invoker {
@@ -17,10 +14,11 @@ pub(crate) struct Invoker {
 }
 
 impl Invoker {
-    pub(crate) fn new(api: &str) -> Result<Self> {
+    /// An invocation that takes longer than `limit` is given up.
+    pub(crate) fn new(api: &str, limit: Duration) -> Result<Self> {
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(3))
-            .timeout(LIMIT)
+            .timeout(limit)
             .no_proxy()
             .build()?;
         let api = api.to_owned();

@@ -1,13 +1,14 @@
 //! The local harness: the whole system on one machine, for `local/up`, `local/demo` and the tests.
 //!
 //! Reading order: `stack` (what runs and in which order), `process` and `guard` (how it is kept and how it ends), `pump`
-//! (bells become invocations), then what each program needs.
+//! (bells become invocations), then what each program needs. `proxy` and the options of `pump` and `stand_ins` are for faults.
 
 mod error;
 mod guard;
 mod log;
 mod place;
 mod process;
+mod proxy;
 mod wait;
 
 mod emulator;
@@ -31,9 +32,10 @@ pub use error::{HarnessError, Result};
 pub use log::Log;
 pub use moto::Moto;
 pub use nix::sys::signal::Signal;
-pub use options::{Artifacts, Bells, Ports, RedisChoice, StackOptions};
+pub use options::{Artifacts, BellFaults, Bells, Ports, RedisChoice, StackOptions};
 pub use place::{Scratch, binary, free_port, root};
-pub use redis::Redis;
+pub use proxy::Proxy;
+pub use redis::{Redis, RedisKind};
 pub use stack::Stack;
 pub use token::{mint, own_secret};
 pub use wait::until;

@@ -14,11 +14,12 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// A service at `url`, or else the stand-in `name` on `port`; returns when it listens.
+    /// A service at `url`, or else the stand-in `name` on `port`, with `flags`; returns when it listens.
     pub(crate) async fn start(
         url: Option<&str>,
         name: &str,
         port: Option<u16>,
+        flags: &[(&str, String)],
         house: &Household,
     ) -> Result<Self> {
         if let Some(url) = url {
@@ -27,8 +28,10 @@ impl Model {
         }
         // Chosen here, so that a stand-in that dies comes back under the same address.
         let port = port.map_or_else(free_port, Ok)?;
-        let mut program =
-            Program::new(name, binary(name)?).args(["--listen", &format!("127.0.0.1:{port}")]);
+        let listen = ("--listen", format!("127.0.0.1:{port}"));
+        let args = std::iter::once(&listen).chain(flags);
+        let args = args.flat_map(|(flag, value)| [(*flag).to_owned(), value.clone()]);
+        let mut program = Program::new(name, binary(name)?).args(args);
         program.announces = true;
         let kept = Kept::start(program, house)?;
         let limit = Duration::from_secs(10);

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::redis::RedisKind;
+
 /// Everything has a default that suits a test: free ports, own Redis, stand-in models, files in a folder of the run.
 #[derive(Debug, Clone)]
 pub struct StackOptions {
@@ -16,6 +18,16 @@ pub struct StackOptions {
     pub callbacks: bool,
     /// Worker processes, and invocations of the worker at a time.
     pub workers: usize,
+    /// What happens to bells on their way to a worker.
+    pub bell_faults: BellFaults,
+    /// The functions reach the stack's own Redis only through a [`crate::Proxy`].
+    pub proxy: bool,
+    /// The longest pause before a process that died is started again.
+    pub comeback: Duration,
+    /// Tracks that muscgen's stand-in renders at a time.
+    pub gpus: usize,
+    /// An invocation that takes longer is given up, and its bell comes again; Lambda's own limit is 900 s.
+    pub invocation: Duration,
     /// The cloud sweeps every minute.
     pub sweep_every: Duration,
     pub partition: String,
@@ -43,6 +55,16 @@ pub enum Bells {
     },
 }
 
+/// How often a bell is lost or delivered twice: shares from 0 to 1, drawn from a seed.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct BellFaults {
+    pub seed: u64,
+    /// Deleted, and no worker hears of it.
+    pub drop: f64,
+    /// Two workers hear of it.
+    pub duplicate: f64,
+}
+
 /// Where artifacts are kept.
 #[derive(Debug, Clone)]
 pub enum Artifacts {
@@ -63,6 +85,8 @@ pub enum RedisChoice {
     Own {
         durable: bool,
     },
+    /// Its own process, of this kind.
+    Kind(RedisKind),
     Url(String),
 }
 
@@ -85,6 +109,11 @@ impl Default for StackOptions {
             muscgen_url: None,
             callbacks: true,
             workers: 4,
+            bell_faults: BellFaults::default(),
+            proxy: false,
+            comeback: Duration::from_secs(5),
+            gpus: 4,
+            invocation: Duration::from_secs(900),
             sweep_every: Duration::from_secs(10),
             partition: "tutti".to_owned(),
             secret: None,

@@ -82,7 +82,7 @@ fn taken_ports(options: &StackOptions) -> Result<()> {
             "Redis",
             redis,
             "REDIS_URL",
-            matches!(options.redis, RedisChoice::Own { .. }),
+            !matches!(options.redis, RedisChoice::Url(_)),
         ),
         ("jen1", jen1, "JEN1_URL", options.jen1_url.is_none()),
         (
@@ -122,7 +122,30 @@ curl -sS {api}/compose -H 'authorization: Bearer {token}' -H 'content-type: appl
 ",
         jen1 = stack.jen1(),
         muscgen = stack.muscgen(),
-        redis = stack.redis_url(),
+        redis = without_password(stack.redis_url()),
         log = stack.logs().display(),
     ))
+}
+
+/// What may stand on a screen.
+fn without_password(address: &str) -> String {
+    let Ok(mut url) = reqwest::Url::parse(address) else {
+        return String::new();
+    };
+    // Fails only for an address that cannot have one.
+    let _ = url.set_password(None);
+    url.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_card_shows_no_password() {
+        let shown = without_password("rediss://me:hunter2@host:6379?cluster=true");
+        assert_eq!(shown, "rediss://me@host:6379?cluster=true");
+        let plain = "redis://127.0.0.1:6390";
+        assert_eq!(without_password(plain), plain);
+    }
 }

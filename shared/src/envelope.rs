@@ -83,6 +83,12 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// This end was put on record before the other, which Redis came to because it had forgotten this one.
+    pub fn outranks(&self, other: &Self) -> bool {
+        let (mine, others) = (self.job.generation, other.job.generation);
+        mine > others || mine == others && self.job.status != other.job.status
+    }
+
     /// A marker of a later generation means that a person retried the job since.
     pub fn is_superseded_by(&self, marker: &OpenMarker) -> bool {
         marker.generation > self.job.generation

@@ -56,17 +56,12 @@ pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
         return Ok(());
     };
     let marker: Option<OpenMarker> = clients.store.open_marker(id).await?;
-    let manifest = Manifest {
-        job: known.job.clone(),
-        request: known.request.clone(),
-        plan: known.plan.clone(),
-        track: known.track.clone(),
-        error: known.error.clone(),
-    };
-    clients.store.put_manifest(id, &manifest).await?;
+    let manifest = last_word(clients, known).await?;
     if !marker.is_some_and(|m| manifest.is_superseded_by(&m)) {
         clients.store.remove_open(id).await?;
     }
+    let known = Known::from(manifest);
+    let generation = known.job.generation;
     if let Err(error) = tell(clients, &known).await {
         let settled = clients
             .queue
@@ -83,6 +78,27 @@ pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
         "the job is settled"
     );
     Ok(())
+}
+
+/// The manifest of the job's end. One that is there already and tells of another end stays: Redis was rolled back behind it,
+/// and is told.
+async fn last_word(clients: &Clients, known: Known) -> Result<Manifest, Unreachable> {
+    let id = known.job.id;
+    let manifest = Manifest {
+        job: known.job,
+        request: known.request,
+        plan: known.plan,
+        track: known.track,
+        error: known.error,
+    };
+    let first: Option<Manifest> = clients.store.manifest(id).await?;
+    if let Some(first) = first.filter(|first| first.outranks(&manifest)) {
+        // It holds no slot, so it owes no bell; and it is being settled.
+        drop(lookup::adopt(clients, &first).await?);
+        return Ok(first);
+    }
+    clients.store.put_manifest(id, &manifest).await?;
+    Ok(manifest)
 }
 
 async fn tell(clients: &Clients, known: &Known) -> Result<(), ModelError> {

@@ -34,10 +34,14 @@ pub(crate) struct Report {
 /// Caretaking first, bells last: whoever may run then is rung for once.
 pub(crate) async fn go(clients: &Clients) -> Result<Report, Error> {
     let from = Instant::now();
-    let mut report = Report {
-        settings: control::sync(clients).await?,
-        ..Report::default()
-    };
+    let mut report = Report::default();
+    match control::sync(clients).await {
+        Ok(settings) => report.settings = settings,
+        // A store that does not answer must not keep us from rescuing jobs.
+        Err(error) => {
+            tracing::warn!(error = %error, "what operators set could not be compared");
+        }
+    }
     expire(clients, &mut report, from).await?;
     let (epoch, bells) = step(clients, &mut report, from).await?;
     report.reconciled = reconcile::go(clients, epoch, from + ROUND).await?;

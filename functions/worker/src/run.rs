@@ -42,13 +42,31 @@ impl Work<'_> {
     }
 }
 
-/// Runs the job as far as it goes here; returns what the last transition left to do.
+/// How a run ended.
+#[derive(Debug, Default)]
+pub(crate) struct Ran {
+    /// What the last transition left to do.
+    pub(crate) debt: Debt,
+    /// The job was given back because this invocation is about to end: another one must go on.
+    pub(crate) time_is_short: bool,
+}
+
+impl From<Debt> for Ran {
+    fn from(debt: Debt) -> Self {
+        Self {
+            debt,
+            time_is_short: false,
+        }
+    }
+}
+
+/// Runs the job as far as it goes here.
 pub(crate) async fn run(
     clients: &Clients,
     time: TimeLeft,
     job: JobRecord,
     holder: Holder,
-) -> Result<Debt, Unreachable> {
+) -> Result<Ran, Unreachable> {
     let meter = Meter::start();
     let span = tracing::info_span!(
         "job", job_id = %job.id, request_id = job.request_id, stage = %job.stage, attempt = job.attempt
@@ -56,7 +74,7 @@ pub(crate) async fn run(
     async move {
         let Some(request) = lookup::envelope(clients, &job).await? else {
             tracing::error!("the job's request is gone: it was deleted while it ran");
-            return Ok(clients.queue.cancel(job.id, "deleted").await?.debt);
+            return Ok(clients.queue.cancel(job.id, "deleted").await?.debt.into());
         };
         tracing::info!("job acquired");
         stages(
@@ -75,14 +93,15 @@ pub(crate) async fn run(
     .await
 }
 
-async fn stages(mut work: Work<'_>, time: TimeLeft) -> Result<Debt, Unreachable> {
+async fn stages(mut work: Work<'_>, time: TimeLeft) -> Result<Ran, Unreachable> {
     if let Some(debt) = resume::already_ended(&work).await? {
-        return Ok(debt);
+        return Ok(debt.into());
     }
     loop {
         let stage = work.job.stage;
         tracing::Span::current().record("stage", stage.as_str());
-        let step = if time.left() < budget(stage) + MARGIN {
+        let time_is_short = time.left() < budget(stage) + MARGIN;
+        let step = if time_is_short {
             Step::GiveBack {
                 delay: Duration::ZERO,
                 reason: "the worker's time is short".to_owned(),
@@ -99,12 +118,17 @@ async fn stages(mut work: Work<'_>, time: TimeLeft) -> Result<Debt, Unreachable>
                 }
                 None => {
                     tracing::warn!("the job is in other hands or has ended; this run stops");
-                    return Ok(Debt::default());
+                    return Ok(Ran::default());
                 }
             }
         };
         match transition(&mut work, step).await? {
-            Some(debt) => return Ok(debt),
+            Some(debt) => {
+                return Ok(Ran {
+                    debt,
+                    time_is_short,
+                });
+            }
             None => work.job.stage = next(stage),
         }
     }

@@ -56,9 +56,12 @@ pub(crate) async fn work(clients: &Clients, time: TimeLeft) -> Result<(), Unreac
         settle::pay(clients, answer.debt, None).await;
         match answer.outcome {
             Acquired::Job(job, holder) => {
-                let debt = run::run(clients, time, *job, holder).await?;
+                let ran = run::run(clients, time, *job, holder).await?;
                 // Its bell for now is this loop's next acquire; only the later one must be rung.
-                settle::pay(clients, debt.without_bells(), None).await;
+                settle::pay(clients, ran.debt.without_bells(), None).await;
+                if ran.time_is_short {
+                    break;
+                }
             }
             Acquired::Empty | Acquired::Saturated | Acquired::Held | Acquired::Paused => {
                 return Ok(());

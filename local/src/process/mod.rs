@@ -130,7 +130,7 @@ struct Keeper {
 
 impl Keeper {
     async fn keep(mut self, first: Child) {
-        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+        let mut backoff = Backoff::new(Duration::from_millis(50), self.program.comeback);
         let mut next = Some(first);
         loop {
             if let Some(child) = next.take() {

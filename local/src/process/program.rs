@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::process::{Child, Command};
 
@@ -32,6 +33,8 @@ pub(crate) struct Program {
     pub(crate) path: PathBuf,
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
+    /// The longest pause before it is started again.
+    pub(crate) comeback: Duration,
     /// It prints `listening on <address>` on its standard output when it is ready.
     pub(crate) announces: bool,
 }
@@ -44,6 +47,7 @@ impl Program {
             path,
             args: Vec::new(),
             env: Vec::new(),
+            comeback: Duration::from_secs(5),
             announces: false,
         }
     }

@@ -2,6 +2,7 @@
 //! invocation of `worker`; a bell is deleted only when the worker says so.
 
 mod event;
+mod faults;
 mod sqs;
 mod stream;
 
@@ -17,7 +18,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::error::{HarnessError, Result};
 use crate::invoke::Invoker;
 use crate::log::Log;
+use crate::options::BellFaults;
 use crate::wait::Backoff;
+use faults::{Dice, Fate};
 
 pub(crate) use sqs::{Sqs, client as sqs_client};
 pub(crate) use stream::Stream;
@@ -89,6 +92,7 @@ impl InFlight {
 struct Shared {
     invoker: Invoker,
     log: Arc<Log>,
+    dice: Dice,
     in_flight: InFlight,
     /// One permit for each worker that can take an invocation.
     room: Arc<Semaphore>,
@@ -104,10 +108,17 @@ pub(crate) struct Pump {
 }
 
 impl Pump {
-    pub(crate) fn start(source: Source, workers: usize, invoker: Invoker, log: Arc<Log>) -> Self {
+    pub(crate) fn start(
+        source: Source,
+        workers: usize,
+        faults: BellFaults,
+        invoker: Invoker,
+        log: Arc<Log>,
+    ) -> Self {
         let shared = Arc::new(Shared {
             invoker,
             log,
+            dice: Dice::new(faults),
             in_flight: InFlight::default(),
             room: Arc::new(Semaphore::new(workers)),
             orphans: AtomicUsize::new(0),
@@ -119,8 +130,12 @@ impl Pump {
     /// A worker died and another takes its place. The emulator never answers the invocation that the dead one may have had,
     /// so the new one gets a permit of its own; without this, `workers` deaths would stop the pump.
     pub(crate) fn worker_lost(&self) {
-        if self.shared.in_flight.change(|ids| !ids.is_empty()) {
-            self.shared.orphans.fetch_add(1, Ordering::Relaxed);
+        // No more can be orphans than are in flight.
+        let in_flight = self.shared.in_flight.change(|ids| ids.len());
+        let more = |orphans: usize| (orphans < in_flight).then_some(orphans + 1);
+        let orphans = &self.shared.orphans;
+        let counted = orphans.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        if counted.is_ok() {
             self.shared.room.add_permits(1);
         }
     }
@@ -168,7 +183,18 @@ async fn run(mut source: Source, shared: Arc<Shared>) {
 
 async fn deliver(bell: Delivery, permit: OwnedSemaphorePermit, shared: Arc<Shared>) {
     let id = bell.id.clone();
-    let answer = shared.invoker.invoke("worker", &event::of(&bell)).await;
+    let fate = shared.dice.throw();
+    if fate != Fate::Delivered {
+        let fields = json!({"bell": id, "body": bell.body, "fate": fate.as_str()});
+        shared.log.line("INFO", "a bell meets its fate", fields);
+    }
+    let event = event::of(&bell);
+    let invoke = || shared.invoker.invoke("worker", &event);
+    let answer = match fate {
+        Fate::Delivered => invoke().await,
+        Fate::Dropped => Ok(json!(null)),
+        Fate::Duplicated => tokio::join!(invoke(), invoke()).0,
+    };
     let outcome = match &answer {
         Ok(answer) if event::settles(answer, &id) => bell.receipt.delete().await,
         Ok(_) => Err(HarnessError::Job(

@@ -63,7 +63,7 @@ struct Connections {
 impl Stream {
     pub(crate) fn new(redis_url: &str, partition: &str) -> Result<Self> {
         Ok(Self {
-            client: redis::Client::open(redis_url)?,
+            client: shared::queue::Redis::client(redis_url)?,
             bell: format!("{{{partition}}}:bell"),
             later: format!("{{{partition}}}:bell_later"),
             connections: None,

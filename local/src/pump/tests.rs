@@ -58,6 +58,14 @@ struct Bench {
 
 impl Bench {
     async fn start(workers: usize, does: impl IntoIterator<Item = Does>) -> Self {
+        Self::with(workers, BellFaults::default(), does).await
+    }
+
+    async fn with(
+        workers: usize,
+        faults: BellFaults,
+        does: impl IntoIterator<Item = Does>,
+    ) -> Self {
         let (seen_by, seen) = mpsc::channel(100);
         let worker = Worker {
             seen: seen_by,
@@ -74,8 +82,14 @@ impl Bench {
         let connection = connect(&redis).await;
         let scratch = Scratch::new().unwrap();
         let log = Arc::new(Log::create(&scratch.path().join("pump.log")).unwrap());
-        let source = Source::Stream(Box::new(Stream::new(&redis.url(), "tutti").unwrap()));
-        let pump = Pump::start(source, workers, Invoker::new(&api).unwrap(), log);
+        let source = Source::Stream(Box::new(Stream::new(redis.url(), "tutti").unwrap()));
+        let pump = Pump::start(
+            source,
+            workers,
+            faults,
+            Invoker::new(&api, Duration::from_secs(900)).unwrap(),
+            log,
+        );
         Self {
             redis,
             connection,
@@ -136,6 +150,31 @@ async fn a_bell_that_failed_is_delivered_again() {
         assert_eq!(record["body"], "x");
         assert_eq!(record["attributes"]["ApproximateReceiveCount"], count);
     }
+    assert!(bench.empty().await);
+}
+
+#[tokio::test]
+async fn a_dropped_bell_is_deleted_and_no_worker_hears_of_it() {
+    let faults = BellFaults {
+        drop: 1.0,
+        ..BellFaults::default()
+    };
+    let mut bench = Bench::with(1, faults, []).await;
+    bench.ring("x").await;
+    assert!(bench.empty().await);
+    assert!(bench.seen.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_duplicated_bell_is_heard_twice_and_deleted_once() {
+    let faults = BellFaults {
+        duplicate: 1.0,
+        ..BellFaults::default()
+    };
+    let mut bench = Bench::with(1, faults, []).await;
+    bench.ring("x").await;
+    let (first, second) = (bench.next().await, bench.next().await);
+    assert_eq!(first["messageId"], second["messageId"]);
     assert!(bench.empty().await);
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Stack;
 use crate::error::{HarnessError, Result};
 use crate::process::Kept;
+use crate::proxy::Proxy;
 use crate::redis::Redis;
 use crate::sweep;
 use crate::token::mint;
@@ -27,6 +28,11 @@ impl Stack {
     /// Its own Redis, to stop and to start again; `None` when it was given one.
     pub fn redis(&self) -> Option<&Redis> {
         self.redis.as_ref()
+    }
+
+    /// The wire between the functions and its own Redis, where the options asked for one.
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
     }
 
     /// What the functions have as `PARTITION`.

@@ -20,8 +20,9 @@ use crate::models::Model;
 use crate::options::{Bells, RedisChoice, StackOptions};
 use crate::place::{Scratch, binary, free_port};
 use crate::process::{Death, Household, Kept, Program};
+use crate::proxy::Proxy;
 use crate::pump::{Pump, Source, Sqs, Stream};
-use crate::redis::Redis;
+use crate::redis::{Redis, RedisKind};
 use crate::sweep;
 use crate::token::{fresh_secret, mint};
 
@@ -38,6 +39,8 @@ pub struct Stack {
     api: String,
     secret: String,
     redis_url: String,
+    /// The pump plays SQS, which a broken wire to Redis does not concern.
+    bells_url: String,
     invoker: Invoker,
     pump: Option<Arc<Pump>>,
     tasks: JoinSet<()>,
@@ -46,6 +49,7 @@ pub struct Stack {
     jen1: Model,
     muscgen: Model,
     redis: Option<Redis>,
+    proxy: Option<Proxy>,
     house: Household,
     folder: PathBuf,
     _scratch: Option<Scratch>,
@@ -92,26 +96,36 @@ impl Stack {
         let port = options.ports.api.map_or_else(free_port, Ok)?;
         let api = format!("http://127.0.0.1:{port}");
         let secret = options.secret.clone().unwrap_or_else(fresh_secret);
+        let gpus = [("--gpus", options.gpus.to_string())];
         let (redis, jen1, muscgen) = tokio::try_join!(
             own_redis(&options, &folder, &house),
             Model::start(
                 options.jen1_url.as_deref(),
                 "jen1-stand-in",
                 options.ports.jen1,
+                &[],
                 &house
             ),
             Model::start(
                 options.muscgen_url.as_deref(),
                 "muscgen-stand-in",
                 options.ports.muscgen,
+                &gpus,
                 &house
             ),
         )?;
-        let redis_url = match (&redis, &options.redis) {
-            (Some(redis), _) => redis.url(),
+        let bells_url = match (&redis, &options.redis) {
+            (Some(redis), _) => redis.url().to_owned(),
             (None, RedisChoice::Url(url)) => url.clone(),
-            (None, RedisChoice::Own { .. }) => String::new(),
+            (None, _) => String::new(),
         };
+        let proxy = match &redis {
+            Some(redis) if options.proxy => Some(Proxy::start(redis.port()).await?),
+            _ => None,
+        };
+        let redis_url = proxy.as_ref().map_or(bells_url.clone(), |proxy| {
+            format!("redis://127.0.0.1:{}", proxy.port())
+        });
         let artifacts = folder.join("artifacts");
         std::fs::create_dir_all(&artifacts)
             .map_err(HarnessError::io(format!("make {}", artifacts.display())))?;
@@ -134,7 +148,7 @@ impl Stack {
             start_functions(&options, &api, &env, &house)?
         };
         let mut stack = Self {
-            invoker: Invoker::new(&api)?,
+            invoker: Invoker::new(&api, options.invocation)?,
             pump: None,
             tasks: JoinSet::new(),
             functions,
@@ -142,6 +156,8 @@ impl Stack {
             jen1,
             muscgen,
             redis,
+            proxy,
+            bells_url,
             redis_url,
             api,
             secret,
@@ -183,7 +199,7 @@ impl Stack {
     fn pump_and_sweep(&mut self) -> Result<()> {
         let source = match &self.options.bells {
             Bells::Stream => Source::Stream(Box::new(Stream::new(
-                &self.redis_url,
+                &self.bells_url,
                 &self.options.partition,
             )?)),
             Bells::Sqs {
@@ -196,6 +212,7 @@ impl Stack {
         let pump = Arc::new(Pump::start(
             source,
             self.options.workers,
+            self.options.bell_faults,
             self.invoker.clone(),
             log.clone(),
         ));
@@ -231,11 +248,13 @@ async fn own_redis(
     folder: &Path,
     house: &Household,
 ) -> Result<Option<Redis>> {
-    let RedisChoice::Own { durable } = options.redis else {
-        return Ok(None);
+    let (kind, durable) = match options.redis {
+        RedisChoice::Own { durable } => (RedisKind::Plain, durable),
+        RedisChoice::Kind(kind) => (kind, false),
+        RedisChoice::Url(_) => return Ok(None),
     };
     let port = options.ports.redis.map_or_else(free_port, Ok)?;
-    Redis::launch(port, folder.join("redis"), durable, house.clone())
+    Redis::launch(kind, port, folder.join("redis"), durable, house.clone())
         .await
         .map(Some)
 }
@@ -252,6 +271,7 @@ fn start_functions(
         for index in 0..copies {
             let mut program = Program::new(name, binary(name)?);
             program.index = index;
+            program.comeback = options.comeback;
             program.env = runtime(name, api);
             program.env.extend_from_slice(configured);
             kept.push(Kept::start(program, house)?);

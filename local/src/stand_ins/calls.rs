@@ -7,7 +7,9 @@ use axum::http::HeaderMap;
 use serde::Serialize;
 use serde_json::Value;
 
-const MOST_CALLS: usize = 2_000;
+use super::chance::Fate;
+
+const MOST_CALLS: usize = 10_000;
 /// Longer texts are cut; a callback token fits, so that a test can speak in a late model's name.
 const MOST_CHARACTERS: usize = 1_000;
 const MOST_ITEMS: usize = 64;
@@ -24,6 +26,7 @@ pub struct Call {
     pub idempotency_key: Option<String>,
     pub traceparent: Option<String>,
     pub job_id: Option<String>,
+    pub fate: Fate,
     pub body: Value,
 }
 
@@ -32,13 +35,20 @@ pub struct Call {
 pub struct Calls(Mutex<VecDeque<Call>>);
 
 impl Calls {
-    /// Remembers a call, and forgets the oldest beyond 2,000.
+    /// Remembers a call, and forgets the oldest beyond 10,000.
     pub fn note(&self, call: Call) {
         let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if calls.len() == MOST_CALLS {
             calls.pop_front();
         }
         calls.push_back(call);
+    }
+
+    /// How many of them had this key.
+    pub fn under(&self, key: &str) -> usize {
+        let calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let has = |call: &&Call| call.idempotency_key.as_deref() == Some(key);
+        calls.iter().filter(has).count()
     }
 
     pub fn all(&self) -> Vec<Call> {
@@ -67,6 +77,7 @@ impl Call {
             request_id: header("x-request-id"),
             idempotency_key: header("idempotency-key"),
             traceparent: header("traceparent"),
+            fate: Fate::default(),
             job_id: body.get("jobId").and_then(Value::as_str).map(str::to_owned),
             body: shortened(body),
         }

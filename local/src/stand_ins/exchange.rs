@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::calls::{Call, Calls};
+use super::chance::Fate;
 use super::faults::{FaultState, Faults, Refusal};
 
 /// A service's switches and its log of calls.
@@ -31,8 +32,8 @@ pub struct Callback {
 }
 
 impl<F: FaultState> Controls<F> {
-    /// Notes the call; an answer if it is refused before any work.
-    pub fn refuse(&self, call: Call) -> Option<Response> {
+    /// Notes the call: what is to become of it, or the answer if it is refused before any work.
+    pub fn admit(&self, mut call: Call) -> Result<Fate, Box<Response>> {
         tracing::info!(
             request_id = call.request_id.as_deref().unwrap_or_default(),
             job_id = call.job_id.as_deref().unwrap_or_default(),
@@ -40,20 +41,31 @@ impl<F: FaultState> Controls<F> {
             call.method,
             call.path
         );
+        let key = call.idempotency_key.as_deref().unwrap_or_default();
+        let chances = self.faults.with(|state| state.common().chances.clone());
+        let fate = chances.fate(key, self.calls.under(key));
+        call.fate = fate;
         self.calls.note(call);
-        self.faults.refusal().map(|refusal| match refusal {
-            Refusal::Fail { status } => {
-                problem(status, "told_to_fail", "The service was told to fail.")
-            }
-            Refusal::Busy {
-                status,
-                retry_after_seconds,
-            } => busy(
-                status,
-                retry_after_seconds,
-                "The service was told to be busy.",
-            ),
-        })
+        match self.faults.refusal(fate) {
+            None => Ok(fate),
+            Some(refusal) => Err(Box::new(refused(refusal))),
+        }
+    }
+}
+
+fn refused(refusal: Refusal) -> Response {
+    match refusal {
+        Refusal::Fail { status } => {
+            problem(status, "told_to_fail", "The service was told to fail.")
+        }
+        Refusal::Busy {
+            status,
+            retry_after_seconds,
+        } => busy(
+            status,
+            retry_after_seconds,
+            "The service was told to be busy.",
+        ),
     }
 }
 

@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::chance::{Chances, Fate};
+
 /// How a service answers `POST /generate`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -56,6 +58,8 @@ pub struct Common {
     /// Reports completed before the 202 is answered.
     pub early_report: bool,
     pub report_twice: bool,
+    #[serde(flatten)]
+    pub chances: Chances,
 }
 
 /// One service's fault state.
@@ -111,11 +115,11 @@ impl<F: FaultState> Faults<F> {
         })
     }
 
-    /// Counts a call against `failTimes`, then `busyTimes`.
-    pub fn refusal(&self) -> Option<Refusal> {
+    /// Counts a call against `failTimes`, then `busyTimes`; or its fate is to fail.
+    pub fn refusal(&self, fate: Fate) -> Option<Refusal> {
         self.with(|state| {
             let common = state.common();
-            if spend(&mut common.fail_times) {
+            if spend(&mut common.fail_times) || fate == Fate::Fail {
                 Some(Refusal::Fail {
                     status: common.fail_status.0,
                 })
@@ -158,6 +162,7 @@ impl Default for Common {
             report_delay_seconds: Seconds::default(),
             early_report: false,
             report_twice: false,
+            chances: Chances::default(),
         }
     }
 }
@@ -256,6 +261,7 @@ mod tests {
             json!({"failTimes": 1, "renderSeconds": 2}),
             json!({"failTimes": 1, "nonsense": true}),
             json!({"failTimes": -1}),
+            json!({"lateChance": 1.5}),
             json!({"failStatus": 200}),
             json!({"busyStatus": 500}),
             json!({"planSeconds": 1e9}),
@@ -274,12 +280,17 @@ mod tests {
             json!({"failTimes": 1, "busyTimes": 1, "busyStatus": 429}),
         )
         .unwrap();
-        assert_eq!(faults.refusal(), Some(Refusal::Fail { status: 500 }));
+        assert_eq!(
+            faults.refusal(Fate::Usual),
+            Some(Refusal::Fail { status: 500 })
+        );
         let busy = Refusal::Busy {
             status: 429,
             retry_after_seconds: 1,
         };
-        assert_eq!(faults.refusal(), Some(busy));
-        assert_eq!(faults.refusal(), None);
+        assert_eq!(faults.refusal(Fate::Usual), Some(busy));
+        assert_eq!(faults.refusal(Fate::Usual), None);
+        let unlucky = Some(Refusal::Fail { status: 500 });
+        assert_eq!(faults.refusal(Fate::Fail), unlucky);
     }
 }

@@ -19,7 +19,7 @@ pub const VARIABLES: &[Variable] = &[
     required(
         "REDIS_URL",
         ALL,
-        "Redis or Valkey: `redis://…`, or `rediss://…` for TLS",
+        "Redis or Valkey: `redis://…`, or `rediss://…` for TLS; flags `cluster` and `ca` in the query",
     ),
     defaulted(
         "PARTITION",

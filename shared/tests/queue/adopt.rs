@@ -4,7 +4,7 @@ use shared::job::{JobRecord, JobStatus};
 use shared::queue::{Acquired, Adopted, Settled};
 use shared::stage::Stage;
 
-use crate::rig::{Rig, new_job, track};
+use crate::rig::{LONG, Rig, error, new_job, track};
 
 /// The record that the manifest has of a job.
 async fn ended(rig: &Rig, id: shared::job::JobId, status: JobStatus, generation: u32) -> JobRecord {
@@ -50,12 +50,30 @@ async fn a_retry_that_redis_forgot_ends_with_its_generation() {
 }
 
 #[tokio::test]
+async fn what_was_settled_before_a_retry_that_redis_forgot_is_owed_a_settling_again() {
+    let rig = Rig::start();
+    let mut job = new_job("a");
+    job.max_attempts = 1;
+    rig.enqueue(&job).await;
+    rig.fail_now(&rig.take().await, &error(true)).await;
+    rig.settle_later(job.id, 0, LONG).await;
+    rig.settle(job.id, 0).await;
+    let job = ended(&rig, job.id, JobStatus::Completed, 1).await;
+    assert_eq!(rig.adopt(&job, None).await.outcome, Adopted::Ok);
+    let counts = rig.queue.counts().await.unwrap();
+    assert_eq!((counts.unsettled, counts.dead), (1, 0));
+    let tried = rig.settle_later(job.id, 1, LONG).await;
+    assert_eq!(tried, Settled::Ok { tries: 1 }, "counted anew");
+}
+
+#[tokio::test]
 async fn what_redis_knows_better_stays() {
     let rig = Rig::start();
     let id = rig.ended("a", JobStatus::Completed).await;
-    let job = ended(&rig, id, JobStatus::Failed, 0).await;
+    let job = ended(&rig, id, JobStatus::Completed, 0).await;
+    let seq = rig.job(id).await.job.seq;
     assert_eq!(rig.adopt(&job, None).await.outcome, Adopted::Ended);
-    assert_eq!(rig.status(id).await, JobStatus::Completed);
+    assert_eq!(rig.job(id).await.job.seq, seq);
 
     let id = rig.ended("a", JobStatus::Failed).await;
     let new = new_job("a");
@@ -67,4 +85,18 @@ async fn what_redis_knows_better_stays() {
     let mut job = job;
     job.id = new.id;
     assert_eq!(rig.adopt(&job, None).await.outcome, Adopted::Unknown);
+}
+
+#[tokio::test]
+async fn an_end_that_redis_came_to_by_forgetting_another_gives_way() {
+    let rig = Rig::start();
+    let id = rig.ended("a", JobStatus::Completed).await;
+    rig.settle(id, 0).await;
+    let job = ended(&rig, id, JobStatus::Cancelled, 0).await;
+    let answer = rig.adopt(&job, None).await;
+    assert_eq!((answer.outcome, answer.debt.ended), (Adopted::Ok, vec![id]));
+    let found = rig.job(id).await;
+    assert_eq!(found.job.status, JobStatus::Cancelled);
+    assert_eq!(found.outcome, None);
+    assert_eq!(rig.settle(id, 0).await, Settled::Ok { tries: 0 });
 }

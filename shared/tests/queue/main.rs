@@ -1,5 +1,6 @@
 //! The queue against a real Redis. `rig` has the verbs, and after each of them `check` looks at what must always hold;
-//! the other modules mirror `shared/src/queue`.
+//! `model` compares all of it with a queue in plain Rust, and the other modules mirror `shared/src/queue`. `QUEUE_REDIS=tls` or
+//! `=cluster` runs it all over TLS with a password, or on a cluster.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,9 +13,12 @@ mod care;
 mod check;
 mod connection;
 mod control;
+mod entry;
 mod fairness;
+mod fairness_long;
 mod finish;
 mod lease;
+mod model;
 mod owner;
 mod progress;
 mod proxy;

@@ -5,6 +5,10 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use local::redis::RedisKind;
+
+use crate::redis::{KIND, order};
+
 /// Connections are numbered from 1; those up to a limit lose what goes that way.
 #[derive(Default)]
 struct Wire {
@@ -22,6 +26,7 @@ impl Proxy {
     pub(crate) fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let here = listener.local_addr().unwrap().port();
+        send_clients_here(port, here);
         let wire = Arc::new(Wire::default());
         let shared = wire.clone();
         std::thread::spawn(move || {
@@ -45,7 +50,7 @@ impl Proxy {
     }
 
     pub(crate) fn address(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        KIND.url(self.port).unwrap()
     }
 
     pub(crate) fn opened(&self) -> u64 {
@@ -70,6 +75,18 @@ impl Proxy {
     pub(crate) fn swallow_present_replies(&self) {
         self.wire.replies_lost.store(self.opened(), SeqCst);
     }
+}
+
+/// A node of a cluster tells its clients where it is: they would go round the proxy.
+fn send_clients_here(server: u16, here: u16) {
+    let announced = match *KIND {
+        RedisKind::Plain | RedisKind::Tls => return,
+        RedisKind::Cluster => "cluster-announce-port",
+        RedisKind::TlsCluster => "cluster-announce-tls-port",
+    };
+    let mut announce = redis::cmd("CONFIG");
+    announce.arg("SET").arg(announced).arg(here);
+    order(&KIND.url(server).unwrap(), &announce);
 }
 
 fn forward(mut from: TcpStream, mut to: TcpStream, passes: impl Fn() -> bool) {

@@ -1,14 +1,26 @@
-//! A redis-server of one test: on its own port, without files, gone with the value.
+//! A redis-server of one test: on its own port, gone with the value. `QUEUE_REDIS` says of which kind (`RedisKind::chosen`).
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::LazyLock;
+use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
+
+use local::redis::{RedisKind, take_every_slot};
+use local::{Scratch, free_port};
+use shared::queue::Redis;
+
+/// The kind of every server here that does not ask for another.
+pub(crate) static KIND: LazyLock<RedisKind> = LazyLock::new(|| RedisKind::chosen().unwrap());
+
+/// Longer than a node of a cluster waits before it serves, which is two seconds.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Server {
     pub(crate) port: u16,
+    kind: RedisKind,
     child: Child,
+    _folder: Scratch,
 }
 
 impl Server {
@@ -16,41 +28,50 @@ impl Server {
         Self::with(&[])
     }
 
-    /// On a port that was free a moment ago; somebody may be quicker, so it tries again.
     pub(crate) fn with(more: &[&str]) -> Self {
-        let start = |_| Self::on(free_port(), more);
+        Self::somewhere(*KIND, more)
+    }
+
+    pub(crate) fn of(kind: RedisKind) -> Self {
+        Self::somewhere(kind, &[])
+    }
+
+    /// On a port that was free a moment ago; somebody may be quicker, so it tries again.
+    fn somewhere(kind: RedisKind, more: &[&str]) -> Self {
+        let start = |_| Self::at(kind, free_port().unwrap(), more);
         (0..5).find_map(start).expect("redis-server does not start")
     }
 
-    pub(crate) fn on(port: u16, more: &[&str]) -> Option<Self> {
-        let port_text = port.to_string();
+    pub(crate) fn on(port: u16) -> Option<Self> {
+        Self::at(*KIND, port, &[])
+    }
+
+    fn at(kind: RedisKind, port: u16, more: &[&str]) -> Option<Self> {
+        let folder = Scratch::new().unwrap();
         let mut child = Command::new("redis-server")
-            .args(["--port", &port_text, "--bind", "127.0.0.1", "--save", ""])
-            .args(["--appendonly", "no"])
+            .args(kind.arguments(port, folder.path()).unwrap())
+            .args(["--save", "", "--appendonly", "no"])
             .args(more)
             .stdout(Stdio::piped())
             .spawn()
             .expect("redis-server is not installed");
-        let log = child.stdout.take();
-        let server = Self { port, child };
-        let log = BufReader::new(log?);
-        let (told, ready) = mpsc::channel();
-        // Reads on to the end: a full pipe would stop the server.
-        std::thread::spawn(move || {
-            for line in log.lines().map_while(Result::ok) {
-                if line.contains("Ready to accept connections") {
-                    told.send(()).ok();
-                }
-            }
-        });
-        ready
-            .recv_timeout(Duration::from_secs(10))
-            .is_ok()
-            .then_some(server)
+        let log = log_of(&mut child);
+        let server = Self {
+            port,
+            kind,
+            child,
+            _folder: folder,
+        };
+        until_said(&log, "Ready to accept connections")?;
+        if kind.is_cluster() {
+            order(&server.address(), &take_every_slot());
+            until_said(&log, "Cluster state changed: ok")?;
+        }
+        Some(server)
     }
 
     pub(crate) fn address(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        self.kind.url(self.port).unwrap()
     }
 }
 
@@ -61,8 +82,28 @@ impl Drop for Server {
     }
 }
 
-/// Nobody listens there just now.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+/// What it writes, line by line. Read on to the end: a full pipe would stop the server.
+fn log_of(child: &mut Child) -> Receiver<String> {
+    let log = BufReader::new(child.stdout.take().unwrap());
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in log.lines().map_while(Result::ok) {
+            tell.send(line).ok();
+        }
+    });
+    told
+}
+
+/// `None` when the server ended, or waits in vain.
+fn until_said(log: &Receiver<String>, words: &str) -> Option<()> {
+    while !log.recv_timeout(PATIENCE).ok()?.contains(words) {}
+    Some(())
+}
+
+/// Runs one command of the test's own, past the connection that is tested.
+pub(crate) fn order(address: &str, command: &redis::Cmd) {
+    let client = Redis::client(address).unwrap();
+    let mut connection = client.get_connection_with_timeout(PATIENCE).unwrap();
+    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    command.exec(&mut connection).unwrap();
 }

@@ -100,3 +100,59 @@ fn scripts_and_keys_spell_the_same_names() {
     }
     assert_eq!(in_scripts, in_keys);
 }
+
+/// The words that the header of a script lists as its outcomes.
+fn outcomes(text: &str) -> Vec<String> {
+    let Some((_, rest)) = text.split_once("-- Returns: outcome ") else {
+        return Vec::new();
+    };
+    let header = rest.split("\n").enumerate();
+    let header = header.take_while(|(n, line)| *n == 0 || line.starts_with("--"));
+    let header: Vec<_> = header.map(|(_, line)| line).collect();
+    let header = format!("| {}", header.join(" "));
+    names_after(&header, "| ").collect()
+}
+
+/// What a script's method answers with, and the name of the variant that stands for this word.
+fn variant(sources: &[(String, String)], name: &str, word: &str) -> String {
+    let answer = |method: String| {
+        let texts = sources.iter().map(|(_, text)| text);
+        let (_, rest) = texts.filter_map(|text| text.split_once(&method)).next()?;
+        let (_, answer) = rest.split_once("-> Result<")?;
+        let answer = answer.strip_prefix("Answer<").unwrap_or(answer);
+        Some(answer[..answer.find(['<', '>', ','])?].to_owned())
+    };
+    let own = answer(format!("pub async fn {name}_for("));
+    let own = own.or_else(|| answer(format!("pub async fn {name}(")));
+    let capital = |part: &str| part[..1].to_uppercase() + &part[1..];
+    let word = if word == "found" { "job" } else { word };
+    let word: String = word.split('_').map(capital).collect();
+    format!("{}::{word}", own.unwrap())
+}
+
+#[test]
+fn every_outcome_of_every_script_is_listed_and_met_in_a_test_of_its_method() {
+    let sources = files("src/queue", "rs");
+    let tests = files("tests/queue", "rs");
+    let tests: Vec<&str> = tests
+        .iter()
+        .flat_map(|(_, text)| text.split("#[tokio::test]").skip(1))
+        .filter_map(|test| Some(test.split_once('{')?.1))
+        .collect();
+    let mut met = 0;
+    for (name, text) in SCRIPTS {
+        let listed = outcomes(text);
+        for word in names_after(text, "outcome = '") {
+            assert!(listed.contains(&word), "{name} does not list {word}");
+        }
+        for word in listed {
+            let meant = variant(&sources, name, &word);
+            let calls = [format!("{name}("), format!("{name}_")];
+            let seen =
+                |test: &&str| calls.iter().any(|c| test.contains(c)) && test.contains(&meant);
+            assert!(tests.iter().any(seen), "{name}: no test meets {meant}");
+            met += 1;
+        }
+    }
+    assert!(met > 50, "{met}");
+}

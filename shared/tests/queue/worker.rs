@@ -186,6 +186,15 @@ async fn park_refuses_a_stale_fence_and_a_stage_not_reached() {
 }
 
 #[tokio::test]
+async fn park_refuses_a_job_in_finish() {
+    let rig = Rig::start();
+    let holder = rig.finishing("alice").await;
+    let answer = rig.park(&holder, Stage::Finish, LONG, SPENT).await;
+    assert_eq!(answer.outcome, Parked::Stale);
+    assert_eq!(rig.renew(&holder).await, Held::Ok, "its worker goes on");
+}
+
+#[tokio::test]
 async fn park_of_an_ended_job_says_that_it_moved_on() {
     let rig = Rig::start();
     rig.put("alice").await;

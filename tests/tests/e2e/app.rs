@@ -220,7 +220,7 @@ impl App {
 
     /// Runs one Redis command of the test's own.
     pub(crate) async fn redis<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
-        let client = redis::Client::open(self.stack.redis_url()).unwrap();
+        let client = shared::queue::Redis::client(self.stack.redis_url()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
         let mut cmd = redis::cmd(command[0]);
         cmd.arg(&command[1..]);

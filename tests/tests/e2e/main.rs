@@ -9,6 +9,7 @@
 
 mod app;
 mod cache;
+mod connection;
 mod correlation;
 mod crash;
 mod doors;

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::calls::Call;
+use super::chance::Fate;
 use super::exchange::{self, Callback, Controls, accepted, problem, text_header};
 use super::faults::{Common, FaultState, Mode, Seconds, spend};
 use super::report::Reporter;
@@ -62,6 +63,7 @@ struct Request {
 /// How one call is to be answered, as the switches stood when it came.
 struct Order {
     faults: Jen1Faults,
+    reports: bool,
     garbage: bool,
     never: bool,
     failed: bool,
@@ -92,9 +94,10 @@ async fn generate(
     body: Bytes,
 ) -> Response {
     let call = Call::new("POST", uri.path().to_owned(), &headers, &body);
-    if let Some(refusal) = service.controls.refuse(call) {
-        return refusal;
-    }
+    let fate = match service.controls.admit(call) {
+        Ok(fate) => fate,
+        Err(refusal) => return *refusal,
+    };
     let request: Request = match serde_json::from_slice(&body) {
         Ok(request) => request,
         Err(why) => return problem(400, "bad_request", &why.to_string()),
@@ -102,8 +105,8 @@ async fn generate(
     if !(0.0..=MOST_SECONDS).contains(&request.duration) {
         return problem(400, "bad_duration", "duration must be 0 to 3600 seconds");
     }
-    let order = service.order(request.callback.is_some());
-    if order.faults.common.mode != Mode::Callback {
+    let order = service.order(request.callback.is_some(), fate);
+    if order.faults.common.mode != Mode::Callback && !order.reports {
         tokio::time::sleep(order.faults.plan_seconds.duration()).await;
         return if order.garbage {
             ([(header::CONTENT_TYPE, "application/json")], GARBAGE).into_response()
@@ -172,15 +175,23 @@ async fn tell(
 }
 
 impl Service {
-    fn order(&self, has_callback: bool) -> Order {
+    /// A fate that shows in reports makes even a service that likes to answer at once report, where it can.
+    fn order(&self, has_callback: bool, fate: Fate) -> Order {
         self.controls.faults.with(|state| {
-            let faults = state.clone();
-            let reports = state.common.mode == Mode::Callback && has_callback;
-            let never = reports && spend(&mut state.common.never_report_times);
-            let failed = reports && !never && spend(&mut state.common.report_failed_times);
+            let mut faults = state.clone();
+            let common = &mut state.common;
+            let reports = has_callback && (common.mode == Mode::Callback || fate.reports());
+            let fate = if reports { fate } else { Fate::Usual };
+            let never = fate == Fate::Never || reports && spend(&mut common.never_report_times);
+            let failed = fate == Fate::ReportFailed
+                || reports && !never && spend(&mut common.report_failed_times);
+            if fate == Fate::Late {
+                faults.common.report_delay_seconds = faults.common.chances.late_seconds;
+            }
             let garbage = !never && !failed && spend(&mut state.common.garbage_times);
             Order {
                 faults,
+                reports,
                 garbage,
                 never,
                 failed,

@@ -112,3 +112,34 @@ async fn an_unknown_fault_is_refused() {
         .unwrap();
     assert_eq!(state["planSeconds"], 0.0);
 }
+
+#[tokio::test]
+async fn by_chance_a_plan_is_refused_reported_failed_late_or_never() {
+    let mut inbox = Inbox::open(0).await;
+    let ask = json!({"narrative": "rain", "jobId": "j1", "callback": inbox.callback()});
+    let base = service(json!({"failChance": 1})).await;
+    assert_eq!(post(&base, ask.clone()).await.status(), 500);
+    for (switches, kind) in [
+        (json!({"reportFailedChance": 1}), "failed"),
+        (json!({"lateChance": 1, "lateSeconds": 0.1}), "completed"),
+    ] {
+        let base = service(switches).await;
+        assert_eq!(post(&base, ask.clone()).await.status(), 202);
+        assert_eq!(inbox.next().await.kind(), kind);
+    }
+    let base = service(json!({"neverChance": 1})).await;
+    assert_eq!(post(&base, ask).await.status(), 202);
+    assert!(inbox.waiting().is_empty());
+    // Who offers no callback is answered at once.
+    assert_eq!(
+        post(&base, json!({"narrative": "rain"})).await.status(),
+        200
+    );
+    let calls: Value = reqwest::get(format!("{base}/calls"))
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(calls[0]["fate"], "never");
+}

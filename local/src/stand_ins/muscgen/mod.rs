@@ -71,9 +71,10 @@ async fn generate(
     body: Bytes,
 ) -> Response {
     let call = Call::new("POST", uri.path().to_owned(), &headers, &body);
-    if let Some(refusal) = service.controls.refuse(call) {
-        return refusal;
-    }
+    let fate = match service.controls.admit(call) {
+        Ok(fate) => fate,
+        Err(refusal) => return *refusal,
+    };
     let request = match Request::read(&headers, &body) {
         Ok(request) => request,
         Err(why) => return problem(400, "bad_request", &why),
@@ -93,7 +94,7 @@ async fn generate(
     let key = text_header(&headers, "idempotency-key");
     let started = service
         .renders
-        .start(key, request, mode == Mode::Callback, &service);
+        .start(key, request, mode == Mode::Callback, fate, &service);
     let Some(render) = started else {
         return busy(503, 1, "All GPUs are busy.");
     };

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::stand_ins::chance::Fate;
 use crate::stand_ins::faults::{Common, FaultState, Faults, Mode, Seconds, spend};
 
 /// muscgen's switches.
@@ -66,11 +67,25 @@ pub(crate) struct Order {
 
 impl Order {
     /// Counts a new render against the switches: at most one fault each.
-    pub(crate) fn take(faults: &Faults<MuscgenFaults>, reports: bool) -> Self {
+    pub(crate) fn take(faults: &Faults<MuscgenFaults>, reports: bool, fate: Fate) -> Self {
+        let fate = if reports { fate } else { Fate::Usual };
+        let mut order = Self::drawn(faults, reports, fate);
+        if fate == Fate::Late {
+            let common = &mut order.faults.common;
+            common.report_delay_seconds = common.chances.late_seconds;
+        }
+        order
+    }
+
+    fn drawn(faults: &Faults<MuscgenFaults>, reports: bool, fate: Fate) -> Self {
         faults.with(|state| {
-            let ending = if reports && spend(&mut state.common.never_report_times) {
+            let common = &mut state.common;
+            let ending = if fate == Fate::Never || reports && spend(&mut common.never_report_times)
+            {
                 Ending::NeverReported
-            } else if reports && spend(&mut state.common.report_failed_times) {
+            } else if fate == Fate::ReportFailed
+                || reports && spend(&mut common.report_failed_times)
+            {
                 Ending::ReportedFailed
             } else {
                 Ending::Completed

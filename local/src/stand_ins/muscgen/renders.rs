@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 use super::order::{Ending, Order};
 use super::request::Request;
 use super::{Service, work};
+use crate::stand_ins::chance::Fate;
 
 const MOST_FINISHED: usize = 64;
 const MOST_BYTES: usize = 512 << 20;
@@ -59,6 +60,7 @@ impl Renders {
         key: Option<String>,
         request: Request,
         reports: bool,
+        fate: Fate,
         service: &Arc<Service>,
     ) -> Option<Arc<Render>> {
         let mut list = lock(&self.list);
@@ -77,7 +79,7 @@ impl Renders {
             key,
             target: Mutex::new(request.clone()),
             request,
-            order: Order::take(&service.controls.faults, reports),
+            order: Order::take(&service.controls.faults, reports, fate),
             outcome: watch::Sender::new(None),
             told: watch::Sender::new(false),
             task: Mutex::default(),

@@ -270,3 +270,23 @@ async fn calls_and_cancels_are_noted_with_their_headers() {
         (&json!("DELETE"), &json!("/generate/nothing"))
     );
 }
+
+#[tokio::test]
+async fn by_chance_a_render_is_reported_late_or_failed() {
+    for (switches, kind, atleast) in [
+        (json!({"lateChance": 1, "lateSeconds": 1}), "completed", 1),
+        (
+            json!({"reportFailedChance": 1, "lateSeconds": 1}),
+            "failed",
+            0,
+        ),
+    ] {
+        let mut inbox = Inbox::open(0).await;
+        let base = service(4, switches).await;
+        let asked = std::time::Instant::now();
+        id_of(post(&base, "k", &with_callback(&inbox, "j1")).await).await;
+        let last = inbox.until_the_end().await.pop().unwrap();
+        assert_eq!(last.kind(), kind);
+        assert!(asked.elapsed().as_secs() >= atleast);
+    }
+}

@@ -1,28 +1,23 @@
 //! One Redis connection that heals: what a thawed Lambda, a failover and a black hole leave behind is replaced, not waited for.
 
+mod address;
+mod server;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::cluster::ClusterClient;
-use redis::cluster_async::ClusterConnection;
-use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline,
-    ProtocolVersion, RedisError, RedisFuture, ScriptInvocation, ServerErrorKind, Value,
+    Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, ScriptInvocation, ServerErrorKind,
 };
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use url::Url;
 
+use self::address::RedisAddress;
+use self::server::{Connection, Server, timed_out};
 use crate::queue::QueueError;
 
-/// An answer later than this is no answer.
-const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
-/// TCP, TLS and handshake together.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(700);
 /// A caller hears of a dead Redis by then, with its one retry, and also when many callers wait for one new connection.
-const DEADLINE: Duration = Duration::from_millis(1900);
+const DEADLINE: Duration = Duration::from_millis(1700);
 /// A connection that rested longer by the wall clock may have been frozen with its Lambda.
 const IDLE_LIMIT: Duration = Duration::from_secs(20);
 
@@ -37,23 +32,12 @@ struct Inner {
     current: Mutex<Current>,
 }
 
-enum Server {
-    Single(Box<Client>),
-    Cluster(Box<ClusterClient>),
-}
-
 #[derive(Default)]
 struct Current {
     connection: Option<Connection>,
     /// Grows with each replacement, so that of many callers with one dead connection only the first replaces it.
     number: u64,
     last_use: Option<SystemTime>,
-}
-
-#[derive(Clone)]
-enum Connection {
-    Single(MultiplexedConnection),
-    Cluster(ClusterConnection),
 }
 
 /// What can be sent.
@@ -75,36 +59,19 @@ impl Call<'_> {
 }
 
 impl Redis {
-    /// `redis://` or `rediss://`; `?cluster=true` speaks to a cluster. Connects at the first use.
+    /// `redis://`, or `rediss://` for TLS; `?cluster=true` speaks to a cluster, `?ca=FILE` names the PEM file of the
+    /// authorities to trust in place of the public ones. Connects at the first use.
     pub fn open(address: &str) -> Result<Self, RedisError> {
-        let (address, cluster) = take_cluster_flag(address)?;
-        let tcp = TcpSettings::default()
-            .set_nodelay(true)
-            .set_keepalive(TcpKeepalive::new().with_time(Duration::from_secs(10)));
-        let info = address.into_connection_info()?;
-        let settings = info
-            .redis_settings()
-            .clone()
-            .set_protocol(ProtocolVersion::RESP3);
-        let info = info
-            .set_redis_settings(settings)
-            .set_tcp_settings(tcp.clone());
-        let server = if cluster {
-            let builder = ClusterClient::builder([info])
-                .use_protocol(ProtocolVersion::RESP3)
-                .tcp_settings(tcp)
-                .connection_timeout(CONNECT_TIMEOUT)
-                .response_timeout(RESPONSE_TIMEOUT)
-                .overall_response_timeout(Some(RESPONSE_TIMEOUT * 2))
-                .retries(1);
-            Server::Cluster(Box::new(builder.build()?))
-        } else {
-            Server::Single(Box::new(Client::open(info)?))
-        };
+        let server = Server::at(RedisAddress::parse(address)?)?;
         let current = Mutex::new(Current::default());
         Ok(Self {
             inner: Arc::new(Inner { server, current }),
         })
+    }
+
+    /// Of the server at such an address, or of one node of the cluster: for tools, which need no connection that heals.
+    pub fn client(address: &str) -> Result<Client, RedisError> {
+        RedisAddress::parse(address)?.client()
     }
 
     /// Runs one command.
@@ -185,31 +152,6 @@ impl Redis {
     }
 }
 
-impl Server {
-    async fn connect(&self) -> Result<Connection, RedisError> {
-        match self {
-            Self::Single(client) => {
-                let config = AsyncConnectionConfig::new()
-                    .set_connection_timeout(Some(CONNECT_TIMEOUT))
-                    .set_response_timeout(Some(RESPONSE_TIMEOUT));
-                let connection = client
-                    .get_multiplexed_async_connection_with_config(&config)
-                    .await?;
-                Ok(Connection::Single(connection))
-            }
-            Self::Cluster(client) => {
-                let connect = client.get_async_connection();
-                let connection = tokio::time::timeout(CONNECT_TIMEOUT * 2, connect).await;
-                Ok(Connection::Cluster(connection.map_err(|_| timed_out())??))
-            }
-        }
-    }
-}
-
-fn timed_out() -> RedisError {
-    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
-}
-
 async fn by<T>(
     deadline: Instant,
     call: impl Future<Output = Result<T, RedisError>>,
@@ -221,7 +163,7 @@ async fn by<T>(
 fn is_worth_a_new_connection(error: &RedisError) -> bool {
     error.is_timeout()
         || error.is_io_error()
-        || error.is_connection_dropped()
+        || error.is_unrecoverable_error()
         || is_read_only(error)
 }
 
@@ -230,46 +172,30 @@ fn is_read_only(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
 }
 
-fn take_cluster_flag(address: &str) -> Result<(String, bool), RedisError> {
-    let malformed =
-        |_| RedisError::from((ErrorKind::InvalidClientConfig, "REDIS_URL is not a URL"));
-    let mut url = Url::parse(address).map_err(malformed)?;
-    let (flags, rest): (Vec<_>, Vec<_>) = url
-        .query_pairs()
-        .into_owned()
-        .partition(|(name, _)| name == "cluster");
-    let cluster = flags.iter().any(|(_, value)| value == "true");
-    url.set_query(None);
-    if !rest.is_empty() {
-        url.query_pairs_mut().extend_pairs(rest);
-    }
-    Ok((url.to_string(), cluster))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use local::redis::RedisKind;
 
-impl ConnectionLike for Connection {
-    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
-            Self::Single(c) => c.req_packed_command(cmd),
-            Self::Cluster(c) => c.req_packed_command(cmd),
-        }
+    async fn connection_id(redis: &Redis) -> u64 {
+        redis.run(redis::cmd("CLIENT").arg("ID")).await.unwrap()
     }
 
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        pipeline: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        match self {
-            Self::Single(c) => c.req_packed_commands(pipeline, offset, count),
-            Self::Cluster(c) => c.req_packed_commands(pipeline, offset, count),
-        }
-    }
-
-    fn get_db(&self) -> i64 {
-        match self {
-            Self::Single(c) => c.get_db(),
-            Self::Cluster(c) => c.get_db(),
+    #[tokio::test]
+    async fn a_connection_that_rested_as_in_a_frozen_lambda_is_replaced_before_its_use() {
+        for kind in [RedisKind::Plain, RedisKind::Tls, RedisKind::Cluster] {
+            let server = local::Redis::of(kind).await.unwrap();
+            let redis = Redis::open(server.url()).unwrap();
+            let rest = async |time: Duration| {
+                let now = SystemTime::now();
+                redis.inner.current.lock().await.last_use = now.checked_sub(time);
+            };
+            let first = connection_id(&redis).await;
+            rest(IDLE_LIMIT / 2).await;
+            assert_eq!(connection_id(&redis).await, first, "{kind:?}");
+            rest(IDLE_LIMIT * 2).await;
+            assert!(connection_id(&redis).await > first, "{kind:?}");
+            server.stop().await;
         }
     }
 }

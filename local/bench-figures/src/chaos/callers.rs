@@ -1,0 +1,184 @@
+//! The users: each submits at its time, insists where it may, and sometimes cancels.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::{Client, Method, RequestBuilder, Response};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::board::Board;
+use super::history::{Answer, Submission, now};
+use super::schedule::Order;
+
+/// An answer later than this is no answer.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// How long a caller with an `Idempotency-Key` insists.
+const INSISTS: Duration = Duration::from_secs(60);
+/// How often a cancel is tried.
+const CANCEL_TRIES: u32 = 8;
+
+/// The API as all users see it.
+#[derive(Debug, Clone)]
+pub(super) struct Door {
+    http: Client,
+    api: String,
+    /// By tenant.
+    tokens: Arc<[String]>,
+}
+
+impl Door {
+    pub(super) fn new(api: &str, tokens: Vec<String>) -> Result<Self, reqwest::Error> {
+        let http = Client::builder()
+            .connect_timeout(Duration::from_secs(3))
+            .timeout(PATIENCE)
+            .no_proxy()
+            .build()?;
+        let (api, tokens) = (api.to_owned(), tokens.into());
+        Ok(Self { http, api, tokens })
+    }
+
+    /// A request of a tenant's user.
+    pub(super) fn request(&self, method: Method, path: &str, tenant: usize) -> RequestBuilder {
+        let url = format!("{}{path}", self.api);
+        self.http
+            .request(method, url)
+            .bearer_auth(&self.tokens[tenant])
+    }
+}
+
+/// One user with one submission.
+pub(super) struct Caller {
+    pub(super) door: Door,
+    pub(super) board: Arc<Board>,
+    pub(super) number: usize,
+    pub(super) order: Order,
+    pub(super) key: Option<String>,
+    pub(super) begin: Instant,
+}
+
+/// The name of a tenant's user.
+pub(super) fn user(tenant: usize) -> String {
+    format!("tenant-{tenant:02}")
+}
+
+/// The tag by which a stored request is known to be this submission.
+pub(super) fn tag(number: usize) -> String {
+    format!("chaos-{number}")
+}
+
+impl Caller {
+    /// Submits at its time, and cancels if it is planned; what was answered goes into `record`.
+    pub(super) async fn act(self, record: Arc<Mutex<Vec<Submission>>>) {
+        sleep_until(self.begin + self.order.at).await;
+        let mut submission = Submission {
+            number: self.number,
+            tenant: user(self.order.tenant),
+            key: self.key.clone(),
+            ..Submission::default()
+        };
+        let job = self.submit(&mut submission).await;
+        if let (Some(after), Some(job)) = (self.order.cancel, job) {
+            sleep(after).await;
+            self.cancel(&job, &mut submission).await;
+        }
+        let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
+        record.push(submission);
+    }
+
+    /// The accepted job.
+    async fn submit(&self, submission: &mut Submission) -> Option<String> {
+        let body = json!({
+            "narrative": "a calm piano evening in the rain",
+            "duration": self.order.seconds,
+            "tags": [tag(self.number)],
+        });
+        let end = Instant::now() + INSISTS;
+        let mut pauses = Pauses::default();
+        loop {
+            let mut request = self.door.request(Method::POST, "/jobs", self.order.tenant);
+            if let Some(key) = &self.key {
+                request = request.header("idempotency-key", key);
+            }
+            let answer = answer(request.json(&body)).await;
+            if let Some(job) = &answer.job {
+                self.board.add(job, self.order.tenant);
+            }
+            let accepted = answer.status == Some(202);
+            let again = answer.status.is_none_or(|status| status >= 500);
+            submission.answers.push(answer.clone());
+            if accepted {
+                return answer.job;
+            }
+            if self.key.is_none() || !again || Instant::now() > end {
+                return None;
+            }
+            sleep(pauses.next()).await;
+        }
+    }
+
+    async fn cancel(&self, job: &str, submission: &mut Submission) {
+        let path = format!("/jobs/{job}/cancel");
+        let mut pauses = Pauses::default();
+        for _ in 0..CANCEL_TRIES {
+            let answer = answer(self.door.request(Method::POST, &path, self.order.tenant)).await;
+            let again = answer.status.is_none_or(|status| status >= 500);
+            submission.cancels.push(answer);
+            if !again {
+                return;
+            }
+            sleep(pauses.next()).await;
+        }
+    }
+}
+
+async fn answer(request: RequestBuilder) -> Answer {
+    let asked = now();
+    let (status, body) = match request.send().await {
+        Ok(response) => read(response).await,
+        Err(error) => (None, json!({"code": trouble(&error)})),
+    };
+    let text = |name: &str| body[name].as_str().map(str::to_owned);
+    Answer {
+        asked,
+        at: now(),
+        status,
+        job: text("jobId"),
+        code: text("code"),
+    }
+}
+
+async fn read(response: Response) -> (Option<u16>, Value) {
+    let status = response.status().as_u16();
+    match response.json().await {
+        Ok(body) => (Some(status), body),
+        Err(error) => (None, json!({"code": trouble(&error)})),
+    }
+}
+
+fn trouble(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        "no answer in time"
+    } else if error.is_connect() {
+        "no connection"
+    } else {
+        "a broken answer"
+    }
+}
+
+/// Pauses that grow to two seconds and differ between callers.
+struct Pauses(Duration);
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self(Duration::from_millis(300))
+    }
+}
+
+impl Pauses {
+    fn next(&mut self) -> Duration {
+        let pause = self.0;
+        self.0 = (pause * 2).min(Duration::from_secs(2));
+        pause.mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+}

@@ -1,0 +1,158 @@
+//! After the run: everything that can still be read is read into one record.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use futures_util::{StreamExt, stream};
+use local::{HarnessError, Stack};
+use reqwest::Method;
+use serde_json::Value;
+
+use super::callers::{Door, tag};
+use super::history::{Call, History, Stored, moment};
+
+/// Reads at a time.
+const SIDE_BY_SIDE: usize = 8;
+/// A read that fails is tried so often.
+const TRIES: usize = 5;
+
+/// The last word of the API on one job, with its events.
+pub(super) async fn last(
+    door: &Door,
+    jobs: Vec<(String, usize)>,
+) -> BTreeMap<String, (Option<Value>, Vec<Value>)> {
+    let reads = jobs.into_iter().map(|(id, tenant)| async move {
+        let job = read(door, &format!("/jobs/{id}"), tenant).await;
+        let page = read(door, &format!("/jobs/{id}/events"), tenant).await;
+        let events = page.and_then(|page| page["events"].as_array().cloned());
+        (id, (job, events.unwrap_or_default()))
+    });
+    stream::iter(reads)
+        .buffer_unordered(SIDE_BY_SIDE)
+        .collect()
+        .await
+}
+
+/// None: 404, or no answer in all tries.
+async fn read(door: &Door, path: &str, tenant: usize) -> Option<Value> {
+    for _ in 0..TRIES {
+        let answer = door.request(Method::GET, path, tenant).send().await.ok()?;
+        match answer.status().as_u16() {
+            200 => return answer.json().await.ok(),
+            404 => return None,
+            _ => tokio::time::sleep(std::time::Duration::from_secs(1)).await,
+        }
+    }
+    None
+}
+
+/// What each model was asked.
+pub(super) async fn calls(stack: &Stack) -> Result<Vec<(String, Call)>, HarnessError> {
+    let mut all = Vec::new();
+    for (model, address) in [("jen1", stack.jen1()), ("muscgen", stack.muscgen())] {
+        let calls: Vec<Value> = reqwest::get(format!("{address}/calls"))
+            .await?
+            .json()
+            .await?;
+        let posts = calls.iter().filter(|call| call["method"] == "POST");
+        all.extend(posts.filter_map(|call| {
+            let key = call["idempotencyKey"].as_str()?;
+            let (job, _) = key.split_once(':')?;
+            let call = Call {
+                at: moment(&call["at"])?,
+                model,
+                key: key.to_owned(),
+                fate: call["fate"].as_str()?.to_owned(),
+            };
+            Some((job.to_owned(), call))
+        }));
+    }
+    Ok(all)
+}
+
+/// The jobs that answers name, with their submissions.
+pub(super) fn name_submissions(history: &mut History) {
+    for submission in &history.submissions {
+        for id in submission
+            .answers
+            .iter()
+            .filter_map(|answer| answer.job.as_ref())
+        {
+            let job = history.jobs.entry(id.clone()).or_default();
+            job.submission.get_or_insert(submission.number);
+        }
+    }
+}
+
+/// Everything that the store holds; the tag of a request tells whose it is, where no answer did.
+pub(super) fn add_stored(history: &mut History, artifacts: &Path) {
+    let numbers: BTreeMap<String, usize> = history
+        .submissions
+        .iter()
+        .map(|one| (tag(one.number), one.number))
+        .collect();
+    for id in names(&artifacts.join("jobs")) {
+        let folder = artifacts.join("jobs").join(&id);
+        // Folders are no objects: a file store leaves those of removed ones.
+        let objects = names(&folder);
+        if objects.is_empty() {
+            continue;
+        }
+        let request = json_file(&folder.join("request.json"));
+        let manifest = json_file(&folder.join("manifest.json"));
+        // With a `#` it is what a killed writer left of an object that never came to be.
+        let is_track = |name: &String| name.starts_with("track-") && !name.contains('#');
+        let job = history.jobs.entry(id).or_default();
+        job.stored = Stored {
+            accepted: request.is_some(),
+            open: false,
+            manifest: manifest.as_ref().map(status),
+            tracks: objects.into_iter().filter(is_track).collect(),
+        };
+        let tag = request
+            .as_ref()
+            .and_then(|request| request["tags"][0].as_str());
+        let by_tag = tag.and_then(|tag| numbers.get(tag));
+        job.submission = job.submission.or(by_tag.copied());
+    }
+    for id in names(&artifacts.join("open")) {
+        history.jobs.entry(id).or_default().stored.open = true;
+    }
+}
+
+/// How many jobs the store holds for unfinished.
+pub(super) fn open(artifacts: &Path) -> usize {
+    names(&artifacts.join("open")).len()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
+}
+
+fn json_file(path: &Path) -> Option<Value> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+fn status(manifest: &Value) -> String {
+    let status = manifest["job"]["status"].as_str();
+    status.unwrap_or("unreadable").to_owned()
+}
+
+/// Hands every line to the job that it names, without those of mere reads, and counts what became of bells.
+pub(super) fn add_lines(history: &mut History, lines: Vec<Value>) {
+    for line in lines {
+        match line["fate"].as_str() {
+            Some("dropped") => history.bells.dropped += 1,
+            Some("duplicated") => history.bells.duplicated += 1,
+            _ => {}
+        }
+        let read = line["service"] == "jobs" && line["method"] == "GET";
+        let job = line["job_id"].as_str().filter(|_| !read);
+        if let Some(job) = job.and_then(|id| history.jobs.get_mut(id)) {
+            job.lines.push(line);
+        }
+    }
+}

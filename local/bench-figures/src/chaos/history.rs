@@ -1,0 +1,214 @@
+//! What a run leaves behind: facts, written down as they were seen. The checker knows nothing else.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// Milliseconds since 1970 by this machine's clock.
+pub type Ms = i64;
+
+/// This moment.
+pub fn now() -> Ms {
+    chrono::Utc::now().timestamp_millis()
+}
+
+/// RFC 3339 as milliseconds.
+pub fn moment(text: &Value) -> Option<Ms> {
+    let at = chrono::DateTime::parse_from_rfc3339(text.as_str()?).ok()?;
+    Some(at.timestamp_millis())
+}
+
+/// Everything of one run.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    pub submissions: Vec<Submission>,
+    /// By job id; also jobs that the store knows and no caller was told of.
+    pub jobs: BTreeMap<String, Job>,
+    pub faults: Vec<Injected>,
+    pub samples: Vec<Sample>,
+    pub bells: Bells,
+}
+
+/// One submission, with everything that was answered to it.
+#[derive(Debug, Clone, Default)]
+pub struct Submission {
+    pub number: usize,
+    pub tenant: String,
+    pub key: Option<String>,
+    pub answers: Vec<Answer>,
+    /// What was answered to the wish to cancel, last try last.
+    pub cancels: Vec<Answer>,
+}
+
+/// One answer, or that there was none.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Answer {
+    pub asked: Ms,
+    pub at: Ms,
+    /// None: no answer came.
+    pub status: Option<u16>,
+    /// The job that it names.
+    pub job: Option<String>,
+    /// The problem's code, or the transport's trouble.
+    pub code: Option<String>,
+}
+
+/// One job from every side.
+#[derive(Debug, Clone, Default)]
+pub struct Job {
+    /// The number of its submission, by its tag or by an answer.
+    pub submission: Option<usize>,
+    /// What its owner saw over time.
+    pub seen: Vec<Seen>,
+    /// `GET /jobs/{id}` after the run.
+    pub last: Option<Value>,
+    /// `GET /jobs/{id}/events` after the run; those that a Redis which was emptied had are gone.
+    pub events: Vec<Value>,
+    pub stored: Stored,
+    pub calls: Vec<Call>,
+    /// Log lines that name it.
+    pub lines: Vec<Value>,
+}
+
+/// One read of a job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    pub at: Ms,
+    /// `missing` where the answer was 404.
+    pub status: String,
+    pub seq: u64,
+}
+
+/// What the store holds of a job.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Stored {
+    /// The request is there.
+    pub accepted: bool,
+    /// `open/<id>` is there.
+    pub open: bool,
+    /// The status that the manifest tells.
+    pub manifest: Option<String>,
+    /// The names of `track-*` objects.
+    pub tracks: Vec<String>,
+}
+
+/// One call to a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    pub at: Ms,
+    pub model: &'static str,
+    pub key: String,
+    pub fate: String,
+}
+
+/// A fault that was really made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Injected {
+    pub at: Ms,
+    pub until: Ms,
+    pub kind: Kind,
+    /// Of a worker: which.
+    pub worker: Option<usize>,
+}
+
+/// Which fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Kill,
+    Freeze,
+    Restart,
+    Flush,
+    Hole,
+    Deaf,
+    Cut,
+}
+
+impl Kind {
+    /// As it stands in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kill => "worker killed",
+            Self::Freeze => "worker frozen",
+            Self::Restart => "Redis restarted",
+            Self::Flush => "Redis emptied",
+            Self::Hole => "wire black-holed",
+            Self::Deaf => "replies swallowed",
+            Self::Cut => "connections cut",
+        }
+    }
+
+    /// The functions may be without Redis, or without what it held, while it lasts.
+    pub fn is_of_redis(self) -> bool {
+        !matches!(self, Self::Kill | Self::Freeze)
+    }
+}
+
+/// One look into Redis, over a connection of the harness's own.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sample {
+    pub at: Ms,
+    /// How much later than planned this look came: this machine's own delay.
+    pub late_ms: i64,
+    /// None: Redis did not answer.
+    pub queue: Option<Queue>,
+}
+
+/// What Redis held at one moment; times are ages, in milliseconds by its own clock.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Queue {
+    /// The acquire counter.
+    pub fence: u64,
+    /// Whether it knows that it holds every unfinished job.
+    pub epoch: bool,
+    /// Jobs in plan or audio.
+    pub running: u64,
+    /// A slot is free, and a tenant below its cap has a job in line; or a job waits to be finished.
+    pub could_run: bool,
+    /// How long the oldest due job has waited to be finished.
+    pub finish_due_ms: Option<i64>,
+    /// How long the oldest lease has been over.
+    pub lease_over_ms: Option<i64>,
+    /// How long the oldest retry has been due.
+    pub retry_due_ms: Option<i64>,
+    /// Tenants that may run a job and do not stand in `ready`.
+    pub unready: Vec<String>,
+}
+
+/// What became of bells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bells {
+    pub dropped: usize,
+    pub duplicated: usize,
+}
+
+impl Job {
+    /// The status after the run, as the API tells it.
+    pub fn status(&self) -> Option<&str> {
+        self.last.as_ref()?["status"].as_str()
+    }
+
+    /// The code of its last error, as the API tells it.
+    pub fn error(&self) -> Option<&str> {
+        self.last.as_ref()?["error"]["code"].as_str()
+    }
+}
+
+impl Submission {
+    /// The jobs of all answers that accepted it.
+    pub fn accepted(&self) -> impl Iterator<Item = &str> {
+        let accepts = |answer: &&Answer| answer.status == Some(202);
+        let answers = self.answers.iter().filter(accepts);
+        answers.filter_map(|answer| answer.job.as_deref())
+    }
+
+    /// Whether nobody can know what became of it from the answers alone.
+    pub fn is_unknown(&self) -> bool {
+        let unsure = |answer: &Answer| answer.status.is_none() || answer.job.is_some();
+        self.accepted().next().is_none() && self.answers.iter().any(unsure)
+    }
+}
+
+/// Whether a job with this status will not move by itself any more.
+pub fn is_terminal(status: &str) -> bool {
+    ["completed", "failed", "cancelled", "expired"].contains(&status)
+}

@@ -1,0 +1,95 @@
+//! Makes the planned faults, each at its time, and writes down those that were really made.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use local::{Signal, Stack};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::history::{Injected, Kind, now};
+use super::schedule::{Fault, Planned};
+
+/// How long FLUSHALL is tried.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Does what is planned to one stack.
+pub(super) struct Injector<'a> {
+    pub(super) stack: &'a Stack,
+    pub(super) begin: Instant,
+    pub(super) made: Arc<Mutex<Vec<Injected>>>,
+}
+
+impl Injector<'_> {
+    /// Returns when the fault is over.
+    pub(super) async fn make(&self, planned: Planned) {
+        sleep_until(self.begin + planned.at).await;
+        let at = now();
+        let Some((kind, worker)) = self.apply(planned.fault).await else {
+            return;
+        };
+        let fault = Injected {
+            at,
+            until: now(),
+            kind,
+            worker,
+        };
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.push(fault);
+    }
+
+    async fn apply(&self, fault: Fault) -> Option<(Kind, Option<usize>)> {
+        match fault {
+            Fault::Kill { worker } => {
+                self.signal(worker, Signal::SIGKILL)?;
+                Some((Kind::Kill, Some(worker)))
+            }
+            Fault::Freeze { worker, lasts } => {
+                // A worker that was killed just now is not there to be frozen; its successor soon is.
+                let stopped = local::until(PATIENCE, async || self.signal(worker, Signal::SIGSTOP));
+                stopped.await?;
+                sleep(lasts).await;
+                self.signal(worker, Signal::SIGCONT)?;
+                Some((Kind::Freeze, Some(worker)))
+            }
+            Fault::Restart { down } => {
+                let redis = self.stack.redis()?;
+                redis.stop().await;
+                sleep(down).await;
+                redis.restart().await.ok()?;
+                Some((Kind::Restart, None))
+            }
+            Fault::Flush => {
+                let url = self.stack.redis()?.url();
+                let emptied = local::until(PATIENCE, async || flush(url).await.ok());
+                emptied.await?;
+                Some((Kind::Flush, None))
+            }
+            Fault::Hole { lasts } => {
+                self.stack.proxy()?.swallow();
+                sleep(lasts).await;
+                self.stack.proxy()?.mend();
+                Some((Kind::Hole, None))
+            }
+            Fault::Deaf { lasts } => {
+                self.stack.proxy()?.swallow_replies();
+                sleep(lasts).await;
+                self.stack.proxy()?.mend();
+                Some((Kind::Deaf, None))
+            }
+            Fault::Cut => {
+                self.stack.proxy()?.cut();
+                Some((Kind::Cut, None))
+            }
+        }
+    }
+
+    fn signal(&self, worker: usize, signal: Signal) -> Option<()> {
+        self.stack.kill("worker", worker, signal).ok()
+    }
+}
+
+async fn flush(url: &str) -> redis::RedisResult<()> {
+    let client = redis::Client::open(url)?;
+    let mut connection = client.get_multiplexed_async_connection().await?;
+    redis::cmd("FLUSHALL").exec_async(&mut connection).await
+}

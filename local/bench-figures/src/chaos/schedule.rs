@@ -1,0 +1,217 @@
+//! What happens when, all of it drawn from the seed before the run begins: the same seed, the same schedule.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::options::{LEASE, Options};
+
+/// One fault, at a time counted from the run's beginning.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Planned {
+    pub at: Duration,
+    pub fault: Fault,
+}
+
+/// What is done to the stack.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fault {
+    /// SIGKILL.
+    Kill { worker: usize },
+    /// SIGSTOP, and SIGCONT after longer than a lease.
+    Freeze { worker: usize, lasts: Duration },
+    /// Redis is stopped, and started again with what it wrote to disk.
+    Restart { down: Duration },
+    /// FLUSHALL.
+    Flush,
+    /// Nothing comes through between the functions and Redis, and every connection of that time stays dead.
+    Hole { lasts: Duration },
+    /// Redis hears the functions and is not heard.
+    Deaf { lasts: Duration },
+    /// Every connection to Redis is closed.
+    Cut,
+}
+
+/// One submission.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    pub at: Duration,
+    pub tenant: usize,
+    pub seconds: u32,
+    /// Sent with an `Idempotency-Key`, and again where the answer is unknown or 503.
+    pub keyed: bool,
+    /// Its user cancels it so long after the answer.
+    pub cancel: Option<Duration>,
+}
+
+/// The whole plan of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    pub orders: Vec<Order>,
+    /// By time.
+    pub faults: Vec<Planned>,
+}
+
+impl Schedule {
+    /// Draws everything.
+    pub fn draw(options: &Options) -> Self {
+        let mut rng = Rng::with_seed(options.seed);
+        let orders = orders(options, &mut rng);
+        let freezes = freezes(options, &mut rng);
+        let mut faults = redis_faults(options, &mut rng);
+        faults.extend(kills(options, &freezes, &mut rng));
+        faults.extend(freezes);
+        faults.sort_by_key(|planned| planned.at);
+        Self { orders, faults }
+    }
+}
+
+fn between(rng: &mut Rng, from: Duration, to: Duration) -> Duration {
+    from + (to - from).mul_f64(rng.f64())
+}
+
+fn seconds(rng: &mut Rng, from: f64, to: f64) -> Duration {
+    Duration::from_secs_f64(from + (to - from) * rng.f64())
+}
+
+fn orders(options: &Options, rng: &mut Rng) -> Vec<Order> {
+    let order = |rng: &mut Rng| Order {
+        at: between(rng, Duration::ZERO, options.span()),
+        tenant: rng.usize(..options.tenants),
+        seconds: rng.u32(1..=3),
+        keyed: rng.f64() < 0.6,
+        cancel: (rng.f64() < 0.015).then(|| seconds(rng, 0.0, 6.0)),
+    };
+    let mut orders: Vec<_> = (0..options.jobs).map(|_| order(rng)).collect();
+    orders.sort_by_key(|order| order.at);
+    orders
+}
+
+/// One after the other, each of another worker than the one before, and all so early that the run sees them thaw.
+fn freezes(options: &Options, rng: &mut Rng) -> Vec<Planned> {
+    let mut faults = Vec::new();
+    let mut at = seconds(rng, 2.0, 4.0);
+    let mut worker = rng.usize(..options.workers);
+    while at < options.span() - LEASE {
+        let lasts = LEASE + seconds(rng, 2.0, 8.0);
+        let fault = Fault::Freeze { worker, lasts };
+        faults.push(Planned { at, fault });
+        at += seconds(rng, 15.0, 25.0);
+        worker = (worker + rng.usize(1..options.workers / 2)) % options.workers;
+    }
+    faults
+}
+
+/// About every 300 ms one that is not frozen then.
+fn kills(options: &Options, freezes: &[Planned], rng: &mut Rng) -> Vec<Planned> {
+    let mut faults = Vec::new();
+    let mut at = seconds(rng, 1.0, 2.0);
+    while at < options.span() {
+        let frozen = |worker| {
+            freezes.iter().any(|freeze| {
+                matches!(freeze.fault, Fault::Freeze { worker: one, lasts }
+                    if one == worker && (freeze.at..freeze.at + lasts).contains(&at))
+            })
+        };
+        let worker = rng.usize(..options.workers);
+        if !frozen(worker) {
+            let fault = Fault::Kill { worker };
+            faults.push(Planned { at, fault });
+        }
+        at += seconds(rng, 0.15, 0.45);
+    }
+    faults
+}
+
+/// Each in its own part of the span, so that a loss can be told from the one before.
+fn redis_faults(options: &Options, rng: &mut Rng) -> Vec<Planned> {
+    let mut faults = Vec::new();
+    for _ in 0..options.restarts() {
+        let down = seconds(rng, 0.5, 2.5);
+        faults.push(Fault::Restart { down });
+    }
+    faults.extend(std::iter::repeat_n(Fault::Flush, options.flushes()));
+    for number in 0..options.holes() {
+        let lasts = seconds(rng, 2.0, 5.0);
+        faults.push(match number % 3 {
+            0 => Fault::Hole { lasts },
+            1 => Fault::Deaf { lasts },
+            _ => Fault::Cut,
+        });
+    }
+    rng.shuffle(&mut faults);
+    let lead = Duration::from_secs(5);
+    let part = (options.span() - lead) / faults.len() as u32;
+    let mut at = lead;
+    faults
+        .into_iter()
+        .map(|fault| {
+            let planned = Planned {
+                at: between(rng, at, at + part / 3),
+                fault,
+            };
+            at += part;
+            planned
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(schedule: &Schedule, is: impl Fn(&Fault) -> bool) -> usize {
+        let faults = schedule.faults.iter();
+        faults.filter(|planned| is(&planned.fault)).count()
+    }
+
+    #[test]
+    fn a_seed_draws_the_same_schedule_again_and_another_seed_another_one() {
+        let draw = |seed| Schedule::draw(&Options::long(seed));
+        assert_eq!(draw(1), draw(1));
+        assert_ne!(draw(1), draw(2));
+    }
+
+    #[test]
+    fn even_a_short_run_has_every_fault() {
+        for seed in 0..50 {
+            let options = Options::short(seed);
+            let schedule = Schedule::draw(&options);
+            assert_eq!(schedule.orders.len(), options.jobs);
+            assert!(count(&schedule, |f| matches!(f, Fault::Kill { .. })) > 50);
+            assert!(count(&schedule, |f| matches!(f, Fault::Freeze { .. })) > 0);
+            assert!(count(&schedule, |f| matches!(f, Fault::Restart { .. })) > 0);
+            assert!(count(&schedule, |f| *f == Fault::Flush) > 0);
+            assert!(count(&schedule, |f| matches!(f, Fault::Hole { .. })) > 0);
+            assert!(count(&schedule, |f| matches!(f, Fault::Deaf { .. })) > 0);
+            assert!(count(&schedule, |f| *f == Fault::Cut) > 0);
+        }
+    }
+
+    #[test]
+    fn at_most_half_of_the_workers_are_frozen_at_a_time_and_none_is_killed_meanwhile() {
+        for seed in 0..20 {
+            let options = Options::long(seed);
+            let schedule = Schedule::draw(&options);
+            let frozen = |at: Duration| -> Vec<usize> {
+                let faults = schedule.faults.iter();
+                let at = faults.filter_map(|planned| match planned.fault {
+                    Fault::Freeze { worker, lasts }
+                        if (planned.at..planned.at + lasts).contains(&at) =>
+                    {
+                        Some(worker)
+                    }
+                    _ => None,
+                });
+                at.collect()
+            };
+            for planned in &schedule.faults {
+                let frozen = frozen(planned.at);
+                assert!(frozen.len() <= options.workers / 2, "{frozen:?}");
+                if let Fault::Kill { worker } = planned.fault {
+                    assert!(!frozen.contains(&worker));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The program behind `local/bench`.
+
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use figures::chaos::{self, Options};
+use local::HarnessError;
+
+/// Measures this system on this machine, and checks what it measures.
+#[derive(Parser)]
+#[command(name = "local/bench")]
+struct Arguments {
+    #[command(subcommand)]
+    figure: Option<Figure>,
+}
+
+#[derive(Subcommand)]
+enum Figure {
+    /// Thousands of jobs under faults, and a checker that reads the record.
+    Chaos {
+        /// The same seed makes the same submissions and faults again; without it the clock chooses one.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Submissions.
+        #[arg(long, default_value_t = Options::long(0).jobs)]
+        jobs: usize,
+        /// Tenants, one user each.
+        #[arg(long, default_value_t = Options::long(0).tenants)]
+        tenants: usize,
+        /// Worker processes.
+        #[arg(long, default_value_t = Options::long(0).workers, value_parser = workers)]
+        workers: usize,
+        /// Submissions in a second, on average.
+        #[arg(long, default_value_t = Options::long(0).pace)]
+        pace: f64,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Arguments::parse().figure {
+        None => say(&Arguments::command().render_help().to_string()).map(|()| true),
+        Some(Figure::Chaos {
+            seed,
+            jobs,
+            tenants,
+            workers,
+            pace,
+        }) => {
+            let seed = seed.unwrap_or_else(|| u64::from(fastrand::u32(..)));
+            let options = Options {
+                seed,
+                jobs,
+                tenants: tenants.max(1),
+                workers,
+                pace: pace.max(0.1),
+            };
+            run_chaos(&options).await
+        }
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("\n  {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// False: something was violated.
+async fn run_chaos(options: &Options) -> Result<bool, HarnessError> {
+    say(&format!(
+        "chaos: seed {}, {} jobs of {} tenants over {} s, {} workers",
+        options.seed,
+        options.jobs,
+        options.tenants,
+        options.span().as_secs(),
+        options.workers
+    ))?;
+    let log = local::root().join(".local/chaos.log");
+    let outcome = tokio::select! {
+        outcome = chaos::run(options, Some(&log)) => outcome?,
+        _ = tokio::signal::ctrl_c() => return Ok(false),
+    };
+    say(&chaos::violations(&outcome))?;
+    say(&chaos::figures(&outcome))?;
+    say(&format!("  The log of this run: {}", log.display()))?;
+    Ok(outcome.violations.is_empty())
+}
+
+fn workers(text: &str) -> Result<usize, String> {
+    let number: usize = text.parse().map_err(|_| format!("{text} is no number"))?;
+    // Up to half of them are frozen at a time, each time another one.
+    (number >= 4)
+        .then_some(number)
+        .ok_or("at least 4".to_owned())
+}
+
+fn say(text: &str) -> Result<(), HarnessError> {
+    writeln!(stdout(), "{text}").map_err(|source| HarnessError::Io {
+        what: "write to standard output".to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,120 @@
+//! The commands of owners, operators, the sweep and time, asked of the real queue.
+
+use redis::Cmd;
+use shared::job::{TenantId, UserId};
+use shared::priority::Priority;
+use shared::queue::{Revised, Settings};
+use shared::stage::Stage;
+
+use super::ask::{Real, owing, plain};
+use super::care::{ADOPTED_LATER, kept, said_revision};
+use super::command::{Command, Era};
+use super::run::{Outcome, Said};
+use super::state::{Kept, Model, id_of, tenant_of};
+use super::view::key;
+use crate::rig::{LONG, error, new_job, track};
+
+impl Real<'_> {
+    pub(super) async fn ask_others(&self, model: &Model, command: &Command) -> Said {
+        let queue = &self.rig.queue;
+        let generation = |n: u8, era: Era| era.of(model.jobs.get(&n));
+        match command.clone() {
+            Command::Cancel(n) => {
+                let answer = queue.cancel(id_of(n), "cancelled").await.unwrap();
+                owing(answer, Outcome::Cancelled)
+            }
+            Command::Retry(n, era) => {
+                let new = new_job("any");
+                let (start, end, era) = (new.start_by, new.finish_by, generation(n, era));
+                let answer = queue.retry(id_of(n), era, start, end, "again").await;
+                owing(answer.unwrap(), Outcome::Retried)
+            }
+            Command::Reprioritise(n, level) => {
+                let priority = Priority::of_level(level).unwrap();
+                let answer = queue.reprioritise(id_of(n), priority, "moved").await;
+                owing(answer.unwrap(), Outcome::Reprioritised)
+            }
+            Command::Delete(n) => {
+                let user = UserId::new(tenant_of(n));
+                let said = queue.delete(id_of(n), &user, &[]).await.unwrap();
+                plain(Outcome::Deleted(said))
+            }
+            Command::SetQueue(new, settings) => {
+                let revision = said_revision(model.revision, new);
+                let queue = Some(Revised { revision, settings });
+                self.configure(Settings {
+                    queue,
+                    ..Settings::default()
+                })
+                .await
+            }
+            Command::SetTenant(name, new, settings) => {
+                let revision = said_revision(model.tenants[name].revision, new);
+                let tenants = vec![(TenantId::new(name), Revised { revision, settings })];
+                self.configure(Settings {
+                    tenants,
+                    ..Settings::default()
+                })
+                .await
+            }
+            Command::Load => {
+                self.configure(Settings {
+                    loaded: true,
+                    ..Settings::default()
+                })
+                .await
+            }
+            Command::Hold(on) => {
+                let hold = queue.keys().hold();
+                let set = if on {
+                    Cmd::set(hold, 1)
+                } else {
+                    Cmd::del(hold)
+                };
+                let _: () = self.rig.raw(&set).await;
+                plain(Outcome::Nothing)
+            }
+            Command::Sweep => owing(queue.sweep("").await.unwrap(), Outcome::Swept),
+            Command::Expire => owing(queue.expire().await.unwrap(), Outcome::Expired),
+            Command::Settle(n, era) => {
+                let said = queue.settle(id_of(n), generation(n, era)).await.unwrap();
+                plain(Outcome::Settled(said))
+            }
+            Command::SettleLater(n, era) => {
+                let said = queue.settle_later(id_of(n), generation(n, era), LONG).await;
+                plain(Outcome::Settled(said.unwrap()))
+            }
+            Command::Adopt(n, era, status) => {
+                let known = queue.read(id_of(n)).await.unwrap();
+                let mut job = known.map_or_else(|| self.template.clone(), |found| found.job);
+                job.id = id_of(n);
+                job.status = status;
+                job.stage = Stage::Finish;
+                job.generation = generation(n, era);
+                job.seq += ADOPTED_LATER;
+                let result = kept(status).map(|kept| match kept {
+                    Kept::Track(_) => serde_json::to_string(&track()).unwrap(),
+                    Kept::Error(_) => serde_json::to_string(&error(false)).unwrap(),
+                });
+                owing(queue.adopt(&job, result).await.unwrap(), Outcome::Adopted)
+            }
+            Command::Pass(n, clock) => {
+                if model
+                    .jobs
+                    .get(&n)
+                    .is_some_and(|job| job.when(clock).is_some())
+                {
+                    let key = key(self.rig, clock);
+                    self.rig.let_pass(key, id_of(n)).await;
+                }
+                plain(Outcome::Nothing)
+            }
+            other => unreachable!("{other:?} is asked by a worker or a model"),
+        }
+    }
+
+    async fn configure(&self, settings: Settings) -> Said {
+        let answer = self.rig.queue.configure(&settings).await.unwrap();
+        owing(answer, Outcome::Configured)
+    }
+}
