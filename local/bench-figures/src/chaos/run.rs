@@ -22,6 +22,8 @@ use super::schedule::Schedule;
 
 /// How long after the last fault every job must have come to its end.
 const QUIET: Duration = Duration::from_secs(240);
+/// An emulator that has answered nothing for so long will not.
+const SILENT: Duration = Duration::from_secs(45);
 /// What a stranded job may cost beyond the sweep period.
 const STRAND: Duration = Duration::from_secs(5);
 /// Of the accepted and not cancelled jobs.
@@ -90,8 +92,14 @@ async fn record(options: &Options, stack: &Stack) -> Result<History, HarnessErro
         let _ = sampler.watch(samples).await;
     });
     lookers.spawn(notes.board.clone().watch(door.clone()));
-    act(options, stack, &door, &notes).await;
-    settle(stack, &notes.board).await;
+    let ran = async {
+        act(options, stack, &door, &notes).await;
+        settle(stack, &notes.board).await;
+    };
+    tokio::select! {
+        () = ran => {}
+        silent = silence(stack) => return Err(silent),
+    }
     lookers.shutdown().await;
     gather(stack, &door, notes).await
 }
@@ -142,6 +150,27 @@ async fn act(options: &Options, stack: &Stack, door: &Door, notes: &Notes) {
     let faults = faults.into_iter().map(|planned| injector.make(planned));
     let submitted = async { while callers.join_next().await.is_some() {} };
     tokio::join!(submitted, join_all(faults));
+}
+
+/// Returns when the Lambda emulator no longer hands requests on. No fault touches it or `health`, which needs nothing: so it is
+/// not the system that fell silent, and nothing can be said of it.
+async fn silence(stack: &Stack) -> HarnessError {
+    let http = reqwest::Client::new();
+    let mut heard = Instant::now();
+    while heard.elapsed() < SILENT {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let ask = http.get(format!("{}/health", stack.api()));
+        let answer = ask.timeout(Duration::from_secs(5)).send().await;
+        if answer.is_ok_and(|answer| answer.status().is_success()) {
+            heard = Instant::now();
+        }
+    }
+    HarnessError::Silent {
+        name: "the Lambda emulator".to_owned(),
+        seconds: SILENT.as_secs(),
+        log: stack.logs().to_owned(),
+        tail: String::new(),
+    }
 }
 
 /// Until every job has ended and the store holds none for unfinished; the checker says which did not.
