@@ -93,6 +93,13 @@ pub fn limit(asked: Option<usize>) -> Result<usize, Problem> {
 }
 
 async fn known(clients: &Clients, snapshot: Snapshot) -> Result<Option<Known>, Problem> {
+    if snapshot.unrecorded {
+        let known = lookup::known(clients, snapshot).await?;
+        return Ok(known.map(|known| Known {
+            plan: None,
+            ..known
+        }));
+    }
     let Some(request) = lookup::envelope(clients, &snapshot.job).await? else {
         return Ok(None);
     };

@@ -95,8 +95,22 @@ async fn forgotten(clients: &Clients, id: JobId) -> Result<Option<Known>, Unreac
     }
 }
 
-/// A snapshot with what lies in the store beside it; `None` if its envelope was deleted meanwhile.
+/// A snapshot with what lies in the store beside it; `None` if its envelope was deleted meanwhile. An end that only Redis knows of is
+/// put on record first: what was shown once must not be forgotten.
 pub async fn known(clients: &Clients, snapshot: Snapshot) -> Result<Option<Known>, Unreachable> {
+    let unrecorded = snapshot.unrecorded;
+    let known = unsettled(clients, snapshot).await?;
+    Ok(match known {
+        Some(known) if unrecorded => Some(settle::record(clients, known).await?.into()),
+        known => known,
+    })
+}
+
+/// As [`known`], whatever is on record: for settling.
+pub(crate) async fn unsettled(
+    clients: &Clients,
+    snapshot: Snapshot,
+) -> Result<Option<Known>, Unreachable> {
     let Some(request) = envelope(clients, &snapshot.job).await? else {
         return Ok(None);
     };
@@ -117,6 +131,7 @@ pub fn without_plan(snapshot: Snapshot, request: Envelope) -> Result<Known, Queu
         position,
         eta,
         waiting,
+        ..
     } = snapshot;
     let malformed = |e: serde_json::Error| QueueError::Record(e.to_string());
     let (mut track, mut error) = (None, None);

@@ -50,13 +50,13 @@ pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
         return Ok(());
     }
     let generation = snapshot.job.generation;
-    let Some(known) = lookup::known(clients, snapshot).await? else {
+    let Some(known) = lookup::unsettled(clients, snapshot).await? else {
         // Deleted meanwhile: nothing is left to tell of.
         clients.queue.settle(id, generation).await?;
         return Ok(());
     };
     let marker: Option<OpenMarker> = clients.store.open_marker(id).await?;
-    let manifest = last_word(clients, known).await?;
+    let manifest = record(clients, known).await?;
     if !marker.is_some_and(|m| manifest.is_superseded_by(&m)) {
         clients.store.remove_open(id).await?;
     }
@@ -80,9 +80,9 @@ pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
     Ok(())
 }
 
-/// The manifest of the job's end. One that is there already and tells of another end stays: Redis was rolled back behind it,
+/// Writes the manifest of the job's end. One that is there already and tells of another end stays: Redis was rolled back behind it,
 /// and is told.
-async fn last_word(clients: &Clients, known: Known) -> Result<Manifest, Unreachable> {
+pub(crate) async fn record(clients: &Clients, known: Known) -> Result<Manifest, Unreachable> {
     let id = known.job.id;
     let manifest = Manifest {
         job: known.job,

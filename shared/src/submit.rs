@@ -165,9 +165,20 @@ async fn accept(clients: &Clients, request: Envelope) -> Result<Known, Problem> 
         forget(clients, id).await;
         return Err(problem);
     }
-    settle::pay(clients, answer.debt, Some(id)).await;
     tracing::info!(job_id = %id, duration_seconds = request.submission.duration, model = request.submission.model, "job accepted");
-    found(clients, id).await
+    // At the same time: a Redis that has just fallen silent holds up the caller once.
+    let (is_cached, ring) = (
+        !answer.debt.ended.is_empty(),
+        settle::pay(clients, answer.debt, Some(id)),
+    );
+    let found = if is_cached {
+        ring.await;
+        found(clients, id).await
+    } else {
+        tokio::join!(ring, found(clients, id)).1
+    };
+    // It is accepted, whatever can be said of it now.
+    Ok(found.unwrap_or_else(|_| Known::accepted(request, &marker)))
 }
 
 /// The track that the same request made before, copied among this job's objects. What goes wrong with it costs a render, no more.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::callback::sign_link;
 use crate::clients::Clients;
-use crate::envelope::{Envelope, Manifest};
+use crate::envelope::{Envelope, Manifest, OpenMarker};
 use crate::job::{JobError, JobId, JobRecord, JobStatus, Progress, Usage, sha256_hex};
 use crate::keyring::now;
 use crate::plan::Plan;
@@ -178,6 +178,49 @@ impl From<Manifest> for Known {
             plan: m.plan,
             track: m.track,
             error: m.error,
+            ahead: None,
+            eta: None,
+            waiting: None,
+        }
+    }
+}
+
+impl Known {
+    /// What is known of a job that was put in line just now.
+    pub fn accepted(request: Envelope, marker: &OpenMarker) -> Self {
+        let job = JobRecord {
+            id: request.id,
+            tenant: request.tenant.clone(),
+            user: request.user.clone(),
+            status: JobStatus::Queued,
+            stage: Stage::Plan,
+            generation: marker.generation,
+            attempt: 1,
+            max_attempts: request.max_attempts,
+            seed: request.submission.seed,
+            seed_fixed: request.submission.seed_fixed,
+            fence: None,
+            parked: false,
+            priority: marker.priority,
+            cached: false,
+            progress: None,
+            request_id: request.request_id.clone(),
+            seq: 1,
+            created_at: request.created_at,
+            updated_at: request.created_at,
+            started_at: None,
+            completed_at: None,
+            start_by: marker.start_by,
+            finish_by: marker.finish_by,
+            delayed_until: None,
+            usage: Usage::default(),
+        };
+        Self {
+            job,
+            request,
+            plan: None,
+            track: None,
+            error: None,
             ahead: None,
             eta: None,
             waiting: None,

@@ -5,7 +5,8 @@ use figures::chaos::{self, Options};
 #[tokio::test]
 async fn jobs_under_faults_come_to_one_end_each_and_none_is_lost() {
     let options = Options::short(u64::from(fastrand::u32(..)));
-    let outcome = chaos::run(&options, None).await.unwrap();
+    let log = local::root().join(".local/chaos-test.log");
+    let outcome = chaos::run(&options, Some(&log)).await.unwrap();
     let figures = chaos::figures(&outcome);
     assert!(
         outcome.violations.is_empty(),

@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub eta: Option<Eta>,
     /// Of a waiting job.
     pub waiting: Option<WhyWaiting>,
+    /// It ended, and only Redis knows: an emptied one would forget how.
+    pub unrecorded: bool,
 }
 
 /// Milliseconds until a job starts, as waits of this size turned out.
@@ -106,6 +108,8 @@ struct RawSnapshot {
     position: Option<u64>,
     eta: Option<(u64, u64)>,
     waiting: Option<WhyWaiting>,
+    #[serde(default)]
+    unrecorded: bool,
 }
 
 impl Queue {
@@ -147,6 +151,7 @@ impl Queue {
             position: raw.position,
             eta: raw.eta.map(|(p50, p90)| Eta { p50, p90 }),
             waiting: raw.waiting,
+            unrecorded: raw.unrecorded,
         })))
     }
 

@@ -253,3 +253,20 @@ async fn only_so_many_callers_wait_at_a_time() {
 async fn a_ping_is_answered() {
     Rig::start().queue.ping().await.unwrap();
 }
+
+#[tokio::test]
+async fn an_end_that_only_redis_knows_of_is_marked_until_it_is_on_record() {
+    let rig = Rig::start();
+    let live = rig.put("alice").await;
+    assert!(!rig.job(live).await.unrecorded);
+    rig.cancel(live, "cancelled").await;
+    for status in [JobStatus::Completed, JobStatus::Failed] {
+        let id = rig.ended("alice", status).await;
+        assert!(rig.job(id).await.unrecorded);
+        // What is left is to tell somebody: the manifest was written.
+        rig.settle_later(id, 0, Duration::from_secs(60)).await;
+        assert!(!rig.job(id).await.unrecorded);
+        rig.settle(id, 0).await;
+        assert!(!rig.job(id).await.unrecorded);
+    }
+}

@@ -55,14 +55,6 @@ impl Board {
             .count()
     }
 
-    /// Every job with its tenant.
-    pub(super) fn all(&self) -> Vec<(String, usize)> {
-        let jobs = self.lock();
-        jobs.iter()
-            .map(|(id, job)| (id.clone(), job.tenant))
-            .collect()
-    }
-
     /// What was seen of each.
     pub(super) fn seen(&self) -> BTreeMap<String, Vec<Seen>> {
         let jobs = self.lock();

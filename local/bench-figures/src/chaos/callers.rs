@@ -73,7 +73,7 @@ impl Caller {
         sleep_until(self.begin + self.order.at).await;
         let mut submission = Submission {
             number: self.number,
-            tenant: user(self.order.tenant),
+            tenant: self.order.tenant,
             key: self.key.clone(),
             ..Submission::default()
         };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use local::{HarnessError, Stack};
@@ -13,37 +14,52 @@ use super::history::{Call, History, Stored, moment};
 
 /// Reads at a time.
 const SIDE_BY_SIDE: usize = 8;
-/// A read that fails is tried so often.
-const TRIES: usize = 5;
+/// A read that fails is tried so often, with a pause of this, ±50 %.
+const TRIES: usize = 10;
+const PAUSE: Duration = Duration::from_secs(1);
 
-/// The last word of the API on one job, with its events.
-pub(super) async fn last(
-    door: &Door,
-    jobs: Vec<(String, usize)>,
-) -> BTreeMap<String, (Option<Value>, Vec<Value>)> {
-    let reads = jobs.into_iter().map(|(id, tenant)| async move {
-        let job = read(door, &format!("/jobs/{id}"), tenant).await;
-        let page = read(door, &format!("/jobs/{id}/events"), tenant).await;
-        let events = page.and_then(|page| page["events"].as_array().cloned());
-        (id, (job, events.unwrap_or_default()))
+/// The last word of the API on each job, and its events.
+pub(super) async fn add_last(history: &mut History, door: &Door) -> Result<(), HarnessError> {
+    let tenants: BTreeMap<usize, usize> = history
+        .submissions
+        .iter()
+        .map(|one| (one.number, one.tenant))
+        .collect();
+    let reads = history.jobs.iter_mut().filter_map(|(id, job)| {
+        let tenant = *tenants.get(&job.submission?)?;
+        Some(async move {
+            job.last = read(door, &format!("/jobs/{id}"), tenant).await?;
+            let page = read(door, &format!("/jobs/{id}/events"), tenant).await?;
+            let events = page.and_then(|page| page["events"].as_array().cloned());
+            job.events = events.unwrap_or_default();
+            Ok::<(), HarnessError>(())
+        })
     });
-    stream::iter(reads)
-        .buffer_unordered(SIDE_BY_SIDE)
-        .collect()
-        .await
+    let mut reads = stream::iter(reads).buffer_unordered(SIDE_BY_SIDE);
+    while let Some(read) = reads.next().await {
+        read?;
+    }
+    Ok(())
 }
 
-/// None: 404, or no answer in all tries.
-async fn read(door: &Door, path: &str, tenant: usize) -> Option<Value> {
+/// None: 404. Without an answer nothing can be said of the job, so that is no fact but the end of the run.
+async fn read(door: &Door, path: &str, tenant: usize) -> Result<Option<Value>, HarnessError> {
+    let mut last = String::new();
     for _ in 0..TRIES {
-        let answer = door.request(Method::GET, path, tenant).send().await.ok()?;
-        match answer.status().as_u16() {
-            200 => return answer.json().await.ok(),
-            404 => return None,
-            _ => tokio::time::sleep(std::time::Duration::from_secs(1)).await,
+        match answer(door, path, tenant).await {
+            Ok((200, body)) => return Ok(Some(body)),
+            Ok((404, _)) => return Ok(None),
+            Ok((status, _)) => last = format!("answered {status}"),
+            Err(error) => last = error.to_string(),
         }
+        tokio::time::sleep(PAUSE.mul_f64(0.5 + fastrand::f64())).await;
     }
-    None
+    Err(HarnessError::Job(format!("GET {path}: {last}")))
+}
+
+async fn answer(door: &Door, path: &str, tenant: usize) -> reqwest::Result<(u16, Value)> {
+    let answer = door.request(Method::GET, path, tenant).send().await?;
+    Ok((answer.status().as_u16(), answer.json().await?))
 }
 
 /// What each model was asked.

@@ -33,7 +33,7 @@ pub struct History {
 #[derive(Debug, Clone, Default)]
 pub struct Submission {
     pub number: usize,
-    pub tenant: String,
+    pub tenant: usize,
     pub key: Option<String>,
     pub answers: Vec<Answer>,
     /// What was answered to the wish to cancel, last try last.

@@ -50,7 +50,10 @@ fn history_of(history: &History, id: &str) -> String {
     if let Some(own) = own {
         say(
             "asked",
-            format!("number {} of {}, key {:?}", own.number, own.tenant, own.key),
+            format!(
+                "number {} of tenant {}, key {:?}",
+                own.number, own.tenant, own.key
+            ),
         );
         own.answers
             .iter()

@@ -167,10 +167,7 @@ async fn gather(stack: &Stack, door: &Door, notes: Notes) -> Result<History, Har
     history.faults.sort_by_key(|fault| fault.at);
     collect::name_submissions(&mut history);
     collect::add_stored(&mut history, &stack.folder().join("artifacts"));
-    for (id, (last, events)) in collect::last(door, notes.board.all()).await {
-        let job = history.jobs.entry(id).or_default();
-        (job.last, job.events) = (last, events);
-    }
+    collect::add_last(&mut history, door).await?;
     for (id, seen) in notes.board.seen() {
         history.jobs.entry(id).or_default().seen = seen;
     }

@@ -2,13 +2,15 @@
 -- Uses: rate, estimate
 -- All that Redis knows of one job, and why it waits, which is true at this moment.
 -- Args: id, tenant? (whose reads count)
--- Returns: outcome found | unknown | limited {retry_ms}; fields, result, logged (events kept); of a waiting one position (0 = next
+-- Returns: outcome found | unknown | limited {retry_ms}; fields, result, logged (events kept); of an ended one unrecorded (its
+--   manifest may not be written yet); of a waiting one position (0 = next
 --   in its own line), eta? {p50, p90} (ms), waiting {code, ahead?, until_ms?}
 local retry_ms = a.tenant and limited('read', a.tenant, policy.read_per_minute)
 if retry_ms then return cjson.encode({outcome = 'limited', retry_ms = retry_ms}) end
 local job = load(a.id)
 if not job then return cjson.encode({outcome = 'unknown'}) end
 local found = {outcome = 'found', fields = job, result = redis.call('GET', key('outcome', a.id)) or nil, logged = redis.call('LLEN', key('events', a.id))}
+if TERMINAL[job.status] then found.unrecorded = redis.call('ZSCORE', key('outbox'), a.id) and not job.settle_tries end
 if job.status ~= 'queued' then return cjson.encode(found) end
 if job.stage == 'finish' then
   found.waiting = {code = 'finish', until_ms = tonumber(redis.call('ZSCORE', key('finish'), a.id) or nil)}
