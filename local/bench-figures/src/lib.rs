@@ -1,5 +1,18 @@
-//! The figures that `local/bench` prints, one module each. A figure starts its own stack, measures, checks, and ends it.
+//! The figures that `local/bench` prints, one module each. A figure starts its own servers, measures, checks, and ends them.
 //!
-//! `chaos`: jobs under faults, and a checker that reads the record afterwards.
+//! `chaos`: jobs under faults, and a checker that reads the record afterwards. `scale`: what many waiting jobs cost in memory
+//! and time. `eta`: whether the promised waits come true. `overview`: how long an operator waits for the state of a full queue.
 
 pub mod chaos;
+pub mod eta;
+pub mod overview;
+pub mod scale;
+
+mod made;
+
+use std::error::Error;
+
+/// What a figure ends with: whether it met its targets, or why it could not be made.
+pub type Verdict = Result<bool>;
+/// Whatever kept a figure from being made is told as it is.
+pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use figures::chaos::{self, Options};
+use figures::{Verdict, eta, overview, scale};
 use local::HarnessError;
 
 /// Measures this system on this machine, and checks what it measures.
@@ -35,12 +36,20 @@ enum Figure {
         #[arg(long, default_value_t = Options::long(0).pace)]
         pace: f64,
     },
+    /// A million waiting jobs: memory a job, and time a script.
+    Scale(scale::Options),
+    /// A day of mixed load: how often the true wait lay under the promised one.
+    Eta(eta::Options),
+    /// How long an operator waits for the state of a full queue.
+    Overview(overview::Options),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = match Arguments::parse().figure {
-        None => say(&Arguments::command().render_help().to_string()).map(|()| true),
+    let done: Verdict = match Arguments::parse().figure {
+        None => say(&Arguments::command().render_help().to_string())
+            .map(|()| true)
+            .map_err(Into::into),
         Some(Figure::Chaos {
             seed,
             jobs,
@@ -56,8 +65,11 @@ async fn main() -> ExitCode {
                 workers,
                 pace: pace.max(0.1),
             };
-            run_chaos(&options).await
+            run_chaos(&options).await.map_err(Into::into)
         }
+        Some(Figure::Scale(options)) => scale::run(&options).await,
+        Some(Figure::Eta(options)) => eta::run(&options).await,
+        Some(Figure::Overview(options)) => overview::run(&options).await,
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
