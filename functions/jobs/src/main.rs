@@ -10,5 +10,5 @@ use shared::{http, telemetry};
 async fn main() -> Result<(), Error> {
     telemetry::init("jobs");
     let clients = Clients::from_env()?;
-    http::serve(http::finish_router(routes::router(clients))).await
+    http::serve_long(http::finish_router(routes::router(clients))).await
 }

@@ -16,7 +16,7 @@ pub use edge::{MAX_BODY, finish_router};
 pub use params::{JobPath, Query};
 pub use prefer::Wait;
 pub use request_id::RequestId;
-pub use serve::serve;
+pub use serve::{serve, serve_long};
 pub use trace::traceparent;
 
 #[cfg(test)]
