@@ -74,9 +74,12 @@ impl App {
             .unwrap()
     }
 
-    /// Submits and returns the job's id.
+    /// Submits a job that must be made anew, whatever was made before, and returns its id.
     pub(crate) async fn submit(&self, body: Value) -> String {
-        let response = self.post("/jobs", ALICE, &body).await;
+        let request = self
+            .request(Method::POST, "/jobs", ALICE)
+            .header("cache-control", "no-cache");
+        let response = request.json(&body).send().await.unwrap();
         assert_eq!(
             response.status(),
             StatusCode::ACCEPTED,

@@ -10,12 +10,18 @@ fn rain() -> Value {
     json!({"narrative": "rain on a tin roof", "duration": 10, "seed": 7})
 }
 
+/// Submits to whom it is all the same where the track comes from.
+async fn submit(app: &App, body: &Value) -> String {
+    let job: Value = app.post("/jobs", ALICE, body).await.json().await.unwrap();
+    job["jobId"].as_str().unwrap().to_owned()
+}
+
 #[tokio::test]
 async fn the_same_request_gets_the_same_track_at_once_and_runs_nothing() {
     let app = App::start().await;
     app.faults(Model::Muscgen, json!({"renderSeconds": 0.2}))
         .await;
-    let first = app.submit(rain()).await;
+    let first = submit(&app, &rain()).await;
     let made = app.until_completed(&first).await;
     assert_eq!(made["cached"], false);
 
@@ -43,7 +49,7 @@ async fn the_same_request_gets_the_same_track_at_once_and_runs_nothing() {
     assert!(!app.is_open(id), "it is settled");
 
     // The cache still names the deleted job: that is a miss.
-    let third = app.submit(rain()).await;
+    let third = submit(&app, &rain()).await;
     assert_eq!(app.until_completed(&third).await["cached"], false);
     only_the_plan_is_used_for_another_seed(&app).await;
     others_and_who_wants_it_anew_get_their_own(&app).await;
@@ -53,7 +59,7 @@ async fn the_same_request_gets_the_same_track_at_once_and_runs_nothing() {
 async fn only_the_plan_is_used_for_another_seed(app: &App) {
     let mut other = rain();
     other["seed"] = json!(8);
-    let id = app.submit(other).await;
+    let id = submit(app, &other).await;
     let job = app.until_completed(&id).await;
     assert_eq!(
         (&job["cached"], job["seed"].as_u64()),
