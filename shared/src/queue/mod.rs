@@ -69,9 +69,9 @@ pub struct Policy {
     pub submit_per_minute: u32,
     /// Reads of one tenant in a minute; 0: no limit.
     pub read_per_minute: u32,
-    /// Milliseconds that a simulation is ahead of Redis's clock; nothing else sets it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ahead_ms: Option<u64>,
+    /// Milliseconds that a simulation is ahead of Redis's clock.
+    #[cfg(feature = "simulation")]
+    pub ahead_ms: u64,
 }
 
 impl Policy {
@@ -87,7 +87,8 @@ impl Policy {
             settle_ms: millis(SETTLE_GRACE),
             submit_per_minute: 0,
             read_per_minute: 0,
-            ahead_ms: None,
+            #[cfg(feature = "simulation")]
+            ahead_ms: 0,
         }
     }
 
@@ -187,8 +188,9 @@ impl Queue {
     }
 
     /// The same queue as it will be when that much time has passed and nothing has happened: for simulations.
+    #[cfg(feature = "simulation")]
     pub fn ahead(&self, by: Duration) -> Self {
-        let ahead_ms = Some(millis(by));
+        let ahead_ms = millis(by);
         let policy = Policy {
             ahead_ms,
             ..self.policy.clone()

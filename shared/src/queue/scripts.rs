@@ -11,6 +11,19 @@ const PARTS: [(&str, &str); 2] = [
     ("estimate", include_str!("lua/estimate.lua")),
 ];
 
+/// Time is Redis's own.
+#[cfg(not(feature = "simulation"))]
+fn on_the_clock(prelude: &str) -> &str {
+    prelude
+}
+
+/// Time is Redis's own, and as much later as the policy says.
+#[cfg(feature = "simulation")]
+fn on_the_clock(prelude: &str) -> String {
+    let own = "math.floor(time[2] / 1000)";
+    prelude.replacen(own, &format!("{own} + policy.ahead_ms"), 1)
+}
+
 /// `#!lua …` must stay the first line: it makes keys of another slot an error and says how a full Redis is met.
 fn compose(text: &str) -> Script {
     let (header, body) = text.split_once('\n').unwrap_or((text, ""));
@@ -21,7 +34,8 @@ fn compose(text: &str) -> Script {
         .filter(|(name, _)| wanted(*name))
         .map(|(_, text)| text)
         .collect();
-    Script::new(&format!("{header}\n{PRELUDE}\n{}\n{body}", parts.concat()))
+    let prelude = on_the_clock(PRELUDE);
+    Script::new(&format!("{header}\n{prelude}\n{}\n{body}", parts.concat()))
 }
 
 macro_rules! scripts {

@@ -307,6 +307,7 @@ async fn the_guess_counts_on_more_work_that_goes_first_where_much_of_it_came_of_
     assert!(after.p50 > before.p50, "{after:?} after {before:?}");
 }
 
+#[cfg(feature = "simulation")]
 #[tokio::test]
 async fn a_simulation_is_as_far_ahead_of_the_clock_as_it_says() {
     let rig = Rig::start();

@@ -2,7 +2,7 @@
 -- KEYS[1] is the partition's tag `{p}`; ARGV[1] the policy, ARGV[2] the arguments, both JSON. Answers are JSON.
 local policy, a = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000) + (policy.ahead_ms or 0) -- simulations live ahead of the clock
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local LEVEL = 2 ^ 48 -- scores are level * LEVEL + sequence: exact in a double for levels 0 to 31
 local RANK = {plan = 1, audio = 2, finish = 3}
 local TERMINAL = {completed = true, failed = true, cancelled = true, expired = true}
