@@ -1,5 +1,7 @@
 //! What operators set, from the object store into Redis: by an operator's change, and again whenever Redis may have forgotten it.
 
+use std::collections::BTreeMap;
+
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -62,23 +64,20 @@ impl Setting for TenantSettings {
 /// Makes Redis agree with the store on every setting, and lets an emptied one give out jobs again. Returns how many were new to it.
 pub async fn sync(clients: &Clients) -> Result<u32, Unreachable> {
     let newest = clients.store.settings().await?;
-    let tenants: Vec<(TenantId, u64)> = newest
-        .iter()
-        .filter_map(|(name, revision)| {
-            let tenant = name.strip_prefix("tenants/")?;
-            Some((TenantId::stored(tenant), *revision))
-        })
-        .collect();
-    let names: Vec<TenantId> = tenants.iter().map(|(tenant, _)| tenant.clone()).collect();
+    let (names, revisions): (Vec<TenantId>, Vec<u64>) = tenants_of(&newest).unzip();
     let (queue, known) = clients.queue.revisions(&names).await?;
 
-    let mut settings = Settings::default();
+    let mut last = Settings {
+        loaded: true,
+        ..Settings::default()
+    };
     if let Some(revision) = newest.get(QUEUE).filter(|newest| Some(**newest) > queue) {
         let found = clients.store.setting(&[QUEUE], *revision).await?;
-        settings.queue = found.map(|settings| revised(*revision, settings));
+        last.queue = found.map(|settings| revised(*revision, settings));
     }
-    let behind = tenants
+    let behind = names
         .into_iter()
+        .zip(revisions)
         .zip(known)
         .filter(|((_, newest), known)| Some(*newest) > *known)
         .map(|((tenant, revision), _)| read_tenant(clients, tenant, revision));
@@ -87,20 +86,26 @@ pub async fn sync(clients: &Clients) -> Result<u32, Unreachable> {
         .try_collect()
         .await?;
     let found: Vec<_> = found.into_iter().flatten().collect();
+    let parts = found.chunks(MAX_TENANTS).map(|some| Settings {
+        tenants: some.to_vec(),
+        ..Settings::default()
+    });
     let mut applied = 0;
-    for some in found.chunks(MAX_TENANTS) {
-        let part = Settings {
-            tenants: some.to_vec(),
-            ..Settings::default()
-        };
-        let answer = clients.queue.configure(&part).await?;
+    for settings in parts.chain([last]) {
+        let answer = clients.queue.configure(&settings).await?;
         applied += answer.outcome;
-        settle::pay(clients, answer.debt, None).await;
+        // Whoever calls this acquires, or rings for everybody, right afterwards.
+        settle::pay(clients, answer.debt.without_bells(), None).await;
     }
-    settings.loaded = true;
-    let answer = clients.queue.configure(&settings).await?;
-    settle::pay(clients, answer.debt.without_bells(), None).await;
-    Ok(applied + answer.outcome)
+    Ok(applied)
+}
+
+/// The tenants among all settings, with the newest revision of each.
+fn tenants_of(newest: &BTreeMap<String, u64>) -> impl Iterator<Item = (TenantId, u64)> {
+    newest.iter().filter_map(|(name, revision)| {
+        let tenant = name.strip_prefix(TENANTS)?.strip_prefix('/')?;
+        Some((TenantId::stored(tenant), *revision))
+    })
 }
 
 async fn read_tenant(
@@ -148,8 +153,5 @@ pub async fn put_in_force<T: Setting>(
 /// The tenants that operators have set something of, by name.
 pub async fn configured_tenants(clients: &Clients) -> Result<Vec<TenantId>, Unreachable> {
     let newest = clients.store.settings().await?;
-    let names = newest
-        .keys()
-        .filter_map(|name| name.strip_prefix("tenants/"));
-    Ok(names.map(TenantId::stored).collect())
+    Ok(tenants_of(&newest).map(|(tenant, _)| tenant).collect())
 }

@@ -1,5 +1,6 @@
 //! Lists of jobs: a caller's own, newest first; for an admin everybody's.
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Deserialize;
 
 use crate::callback;
@@ -16,6 +17,9 @@ const LIMIT_DEFAULT: usize = 20;
 const LIMIT_MAX: usize = 100;
 /// Index pages that one request looks through for jobs that match a second filter.
 const PAGES: usize = 10;
+
+/// Jobs read from the store at the same time.
+pub const READS: usize = 16;
 
 /// What a list is asked for.
 #[derive(Debug, Deserialize)]
@@ -60,19 +64,26 @@ pub async fn list(clients: &Clients, caller: &Caller, filter: &Filter) -> Result
             .read_all(&ids)
             .await
             .map_err(Unreachable::from)?;
+        let mut wanted = Vec::new();
         for position in page {
-            if items.len() == limit {
+            if items.len() + wanted.len() == limit {
                 more = true;
                 break;
             }
             from = Some(position);
             let snapshot = found.iter().find(|s| s.job.id == position.id);
-            if let Some(snapshot) =
-                snapshot.filter(|s| filter.status.is_none_or(|status| s.job.status == status))
-            {
-                items.extend(known(clients, snapshot.clone()).await?);
-            }
+            wanted.extend(
+                snapshot
+                    .filter(|s| filter.status.is_none_or(|status| s.job.status == status))
+                    .cloned(),
+            );
         }
+        let known: Vec<_> = stream::iter(wanted)
+            .map(|snapshot| known(clients, snapshot))
+            .buffered(READS)
+            .try_collect()
+            .await?;
+        items.extend(known.into_iter().flatten());
         if !more || items.len() == limit {
             break;
         }

@@ -28,17 +28,15 @@ pub(crate) async fn go(clients: &Clients, epoch: bool, end: Instant) -> Result<u
     let begun = Utc::now();
     let emptied_at = clients.queue.emptied_at(begun).await?;
     let mut looked = 0;
-    let mut after = match cursor {
-        Some(Cursor::Open(after)) => Some(after),
-        Some(Cursor::Live(from)) => match live(clients, from, end, &mut looked).await? {
-            Done::Broken => return Ok(looked),
-            Done::Round => None,
-        },
-        None => match live(clients, 0, end, &mut looked).await? {
-            Done::Broken => return Ok(looked),
-            Done::Round => None,
-        },
-    };
+    let mut after = None;
+    match cursor.unwrap_or(Cursor::Live(0)) {
+        Cursor::Open(at) => after = Some(at),
+        Cursor::Live(from) => {
+            if let Done::Broken = live(clients, from, end, &mut looked).await? {
+                return Ok(looked);
+            }
+        }
+    }
     let mut unseen = false;
     loop {
         let page = clients.store.open_page(after, PAGE).await?;

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use shared::caller::Admin;
 use shared::clients::Clients;
@@ -42,12 +43,15 @@ pub(crate) async fn list(
 ) -> Result<Json<Page>, Problem> {
     let limit = list::limit(paging.limit)?;
     let offset = paging.offset.unwrap_or(0);
-    let (queue, mut items) = (&clients.queue, Vec::new());
+    let queue = &clients.queue;
     let ids = queue.dead_page(offset, limit).await;
-    for id in ids.map_err(Unreachable::from)? {
-        let known = lookup::find(&clients, id).await?;
-        items.extend(known.map(|known| view::shown(&clients, known)));
-    }
+    let known: Vec<_> = stream::iter(ids.map_err(Unreachable::from)?)
+        .map(|id| lookup::find(&clients, id))
+        .buffered(list::READS)
+        .try_collect()
+        .await?;
+    let shown = |known| view::shown(&clients, known);
+    let items = known.into_iter().flatten().map(shown).collect();
     let total = queue.counts().await.map_err(Unreachable::from)?.dead;
     Ok(Json(Page { items, total }))
 }

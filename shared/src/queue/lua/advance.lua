@@ -11,7 +11,7 @@ job.stage = a.to
 redis.call('HSET', key('job', a.id), 'stage', a.to)
 redis.call('HDEL', key('job', a.id), 'current', 'total', 'percentage', 'message')
 add_usage(a.id, a.usage)
-sample(before, tonumber(redis.call('HGET', key('job', a.id), before .. '_ms')) or 0)
+sample_stage(a.id, before)
 if a.to == 'finish' then
   learn_pace(a.id, job)
   redis.call('ZREM', key('lease'), a.id)

@@ -11,7 +11,7 @@ if not job or job.stage ~= 'finish' then
 end
 redis.call('SET', key('outcome', a.id), a.track)
 add_usage(a.id, a.usage)
-sample('finish', tonumber(redis.call('HGET', key('job', a.id), 'finish_ms')) or 0)
+sample_stage(a.id, 'finish')
 for _, digest in ipairs(a.cache) do redis.call('SET', key('cache', job.tenant, digest), a.id, 'PX', policy.retention_ms) end
 finish(a.id, job, 'completed')
 return answer({outcome = 'ok'})

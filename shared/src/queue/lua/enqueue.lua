@@ -26,6 +26,7 @@ else
   redis.call('HSET', key('clock'), 'order', order)
   count('submitted')
 end
+if a.track then job.stage, job.cached = 'finish', 1 end
 job.order, job.start_by_ms, job.finish_by_ms = order, a.start_by_ms, a.finish_by_ms
 for name, value in pairs(a.fields) do job[name] = job[name] or value end
 local flat = {}
@@ -39,8 +40,6 @@ for _, tag in ipairs(a.tags) do
 end
 if a.track then
   redis.call('SET', key('outcome', a.id), a.track)
-  redis.call('HSET', key('job', a.id), 'stage', 'finish', 'cached', 1)
-  job.stage = 'finish'
   finish(a.id, job, 'completed')
   count('cached')
   return answer({outcome = 'enqueued'})

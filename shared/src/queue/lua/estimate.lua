@@ -7,6 +7,9 @@ local function sample(stage, ms)
   redis.call('PEXPIRE', hour, 10800000)
 end
 
+-- The same of a stage that is over now, all attempts of the job together.
+local function sample_stage(id, stage) sample(stage, tonumber(redis.call('HGET', key('job', id), stage .. '_ms')) or 0) end
+
 -- A moving average: each new value counts for a fiftieth.
 local function average(name, value)
   local old = tonumber(redis.call('HGET', key('eta'), name))

@@ -11,7 +11,7 @@ if job.status == 'completed' or not TERMINAL[job.status] and RANK[job.stage] > R
 if TERMINAL[job.status] then return answer({outcome = 'ended'}) end
 if not a.render and not (job.parked and job.stage == a.stage) then return answer({outcome = 'not_parked'}) end
 lift(a.id, job)
-sample(a.stage, tonumber(redis.call('HGET', key('job', a.id), a.stage .. '_ms')) or 0)
+sample_stage(a.id, a.stage)
 redis.call('ZREM', key('start_by'), a.id)
 if a.stage == 'audio' then
   learn_pace(a.id, job)
