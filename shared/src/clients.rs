@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use axum::extract::FromRef;
 use lru::LruCache;
 
-use crate::config::Config;
+use crate::config::{Config, GeneratorApi};
 use crate::doorbell::Doorbell;
 use crate::envelope::Envelope;
 use crate::job::JobId;
 use crate::keyring::KeyRing;
-use crate::models::{Fetcher, Generator, OrchestratorApi, Planner};
+use crate::models::{Cog, Fetcher, Generator, Jen1, Muscgen, Ollama, OrchestratorApi};
 use crate::queue::{Policy, Queue, Redis};
 use crate::store::Store;
 
@@ -22,8 +22,8 @@ pub struct Clients {
     pub queue: Queue,
     pub store: Store,
     pub doorbell: Doorbell,
-    pub http: reqwest::Client,
-    pub planner: Option<Planner>,
+    pub jen1: Option<Jen1>,
+    pub ollama: Option<Ollama>,
     pub generator: Option<Generator>,
     /// Of audio that a model left at an address.
     pub fetcher: Fetcher,
@@ -82,18 +82,24 @@ impl Clients {
         });
         Ok(Self {
             store: Store::open(config.artifacts_url.url())?,
-            planner: config
+            jen1: config
                 .jen1_url
                 .as_ref()
-                .map(|at| Planner::jen1(http.clone(), at.url().clone())),
-            generator: config
-                .muscgen_url
+                .map(|at| Jen1::new(http.clone(), at.url().clone())),
+            ollama: config
+                .ollama_url
                 .as_ref()
-                .map(|at| Generator::muscgen(http.clone(), at.url().clone())),
-            fetcher: Fetcher::new(http.clone(), trusted(&config), config.dev_mode),
+                .map(|at| Ollama::new(http.clone(), at.url().clone(), config.ollama_model.clone())),
+            generator: config.muscgen_url.as_ref().map(|at| {
+                let (client, base) = (http.clone(), at.url().clone());
+                match config.muscgen_api {
+                    GeneratorApi::Muscgen => Generator::Muscgen(Muscgen::new(client, base)),
+                    GeneratorApi::Cog => Generator::Cog(Cog::new(client, base)),
+                }
+            }),
+            fetcher: Fetcher::new(http, trusted(&config), config.dev_mode),
             queue,
             doorbell,
-            http,
             api,
             envelopes: Arc::new(Mutex::new(LruCache::new(ENVELOPES_KEPT))),
             config: Arc::new(config),

@@ -4,8 +4,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::job::{JobError, JobId, JobRecord, TenantId, UserId};
-use crate::plan::Plan;
+use crate::plan::Planned;
 use crate::priority::Priority;
+use crate::provenance::Provenance;
 use crate::submission::Submission;
 use crate::track::Track;
 
@@ -75,11 +76,14 @@ pub struct Manifest {
     pub job: JobRecord,
     pub request: Envelope,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<Plan>,
+    pub plan: Option<Planned>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub track: Option<Track>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<JobError>,
+    /// Of a track.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
 }
 
 impl Manifest {

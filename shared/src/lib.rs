@@ -7,6 +7,7 @@ pub mod event;
 pub mod job;
 pub mod plan;
 pub mod priority;
+pub mod provenance;
 pub mod source;
 pub mod stage;
 pub mod submission;

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::provenance::Origin;
+
 /// What a planner made of a narrative. Fields that are not named here are kept as they came.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -45,6 +47,37 @@ impl OneOrMany {
                 .join(", "),
         }
     }
+}
+
+/// `jobs/<id>/plan.json`: a plan, and who made it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Planned {
+    pub song: Plan,
+    pub by: Origin,
+}
+
+impl Planned {
+    /// The answer of a planner: see [`Plan::parse`]. Beside a wrapped song it may say its `model` and `version`.
+    pub fn parse(service: &str, answer: Value) -> Result<Self, NotAPlan> {
+        let said = |name: &str| match answer.get("song")? {
+            Value::Object(_) => answer.get(name)?.as_str().map(short),
+            _ => None,
+        };
+        let by = Origin {
+            service: service.to_owned(),
+            model: said("model"),
+            version: said("version"),
+        };
+        Ok(Self {
+            song: Plan::parse(answer)?,
+            by,
+        })
+    }
+}
+
+/// What a service says of itself, as much as is kept.
+fn short(text: &str) -> String {
+    text.chars().take(200).collect()
 }
 
 /// The planner's answer is no plan.
@@ -152,6 +185,22 @@ mod tests {
     fn a_wrapped_plan_is_unwrapped() {
         let plan = Plan::parse(json!({"song": {"genre": "jazz"}, "took": 3})).unwrap();
         assert_eq!(plan.genre.as_deref(), Some("jazz"));
+    }
+
+    #[test]
+    fn a_planner_may_say_what_it_is_beside_a_wrapped_plan() {
+        let answer = json!({"song": {"genre": "jazz"}, "model": "jen-large", "version": "2"});
+        let by = Planned::parse("jen1", answer).unwrap().by;
+        assert_eq!(
+            (
+                by.service.as_str(),
+                by.model.as_deref(),
+                by.version.as_deref()
+            ),
+            ("jen1", Some("jen-large"), Some("2"))
+        );
+        let bare = json!({"genre": "jazz", "model": "a word of the song"});
+        assert_eq!(Planned::parse("jen1", bare).unwrap().by.model, None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::job::{JobId, JobStatus};
 use crate::keyring::now;
 use crate::lookup::{self, Unreachable};
 use crate::models::{ModelError, Outgoing, Report, ReportKind};
+use crate::provenance::Provenance;
 use crate::queue::{Debt, Settled, millis};
 use crate::stage::Stage;
 use crate::view::{Known, audio_path};
@@ -84,12 +85,15 @@ pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
 /// and is told.
 pub(crate) async fn record(clients: &Clients, known: Known) -> Result<Manifest, Unreachable> {
     let id = known.job.id;
+    let made = known.plan.as_ref().zip(known.track.as_ref());
+    let provenance = made.map(|(plan, track)| Provenance::of(&known.request, plan, track));
     let manifest = Manifest {
         job: known.job,
         request: known.request,
         plan: known.plan,
         track: known.track,
         error: known.error,
+        provenance,
     };
     let first: Option<Manifest> = clients.store.manifest(id).await?;
     if let Some(first) = first.filter(|first| first.outranks(&manifest)) {
@@ -121,7 +125,8 @@ async fn tell(clients: &Clients, known: &Known) -> Result<(), ModelError> {
     };
     match (&known.track, &known.error) {
         (Some(track), _) => {
-            let result = serde_json::json!({"plan": known.plan, "track": track});
+            let plan = known.plan.as_ref().map(|planned| &planned.song);
+            let result = serde_json::json!({"plan": plan, "track": track});
             let artifact_url = artifact_url(clients, job.id);
             api.post(
                 &report(ReportKind::Completed {

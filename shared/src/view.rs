@@ -13,7 +13,7 @@ use crate::clients::Clients;
 use crate::envelope::{Envelope, Manifest, OpenMarker};
 use crate::job::{JobError, JobId, JobRecord, JobStatus, Progress, Usage, sha256_hex};
 use crate::keyring::now;
-use crate::plan::Plan;
+use crate::plan::{Plan, Planned};
 use crate::priority::Priority;
 use crate::queue::{Eta, WhyWaiting};
 use crate::stage::Stage;
@@ -161,7 +161,7 @@ impl From<WhyWaiting> for WaitingView {
 pub struct Known {
     pub job: JobRecord,
     pub request: Envelope,
-    pub plan: Option<Plan>,
+    pub plan: Option<Planned>,
     pub track: Option<Track>,
     pub error: Option<JobError>,
     /// Jobs before it in its own line.
@@ -297,7 +297,7 @@ impl JobView {
             waiting: waiting.map(WaitingView::from),
             attempt: job.attempt,
             max_attempts: job.max_attempts,
-            plan,
+            plan: plan.map(|planned| planned.song),
             track: track.map(|track| TrackView { url, track }),
             cached: job.cached,
             error,

@@ -72,8 +72,12 @@ async fn check(clients: &Clients) -> BTreeMap<&'static str, Dependency> {
         idempotency_key: None,
     };
     let jen1 = async {
-        let planner = clients.planner.as_ref()?;
-        Some(timed("jen1", false, planner.health(out)).await)
+        let jen1 = clients.jen1.as_ref()?;
+        Some(timed("jen1", false, jen1.health(out)).await)
+    };
+    let ollama = async {
+        let ollama = clients.ollama.as_ref()?;
+        Some(timed("ollama", false, ollama.health(out)).await)
     };
     let muscgen = async {
         let generator = clients.generator.as_ref()?;
@@ -81,8 +85,8 @@ async fn check(clients: &Clients) -> BTreeMap<&'static str, Dependency> {
     };
     let redis = timed("redis", true, clients.queue.ping());
     let store = timed("store", true, clients.store.ready());
-    let (redis, store, jen1, muscgen) = tokio::join!(redis, store, jen1, muscgen);
-    [Some(redis), Some(store), jen1, muscgen]
+    let (redis, store, jen1, ollama, muscgen) = tokio::join!(redis, store, jen1, ollama, muscgen);
+    [Some(redis), Some(store), jen1, ollama, muscgen]
         .into_iter()
         .flatten()
         .collect()

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared::clients::Clients;
-use shared::models::{ModelError, Outgoing, ollama_health};
+use shared::models::{ModelError, Outgoing};
 use shared::submission::{
     Catalogue, DURATION_DEFAULT, DURATION_MAX, NARRATIVE_MAX, OPTIONS_MAX, TAGS_MAX,
 };
@@ -95,18 +95,9 @@ async fn probe(clients: &Clients) -> Services {
         traceparent: None,
         idempotency_key: None,
     };
-    let jen1 = async { Some(clients.planner.as_ref()?.health(&out).await) };
+    let jen1 = async { Some(clients.jen1.as_ref()?.health(&out).await) };
     let muscgen = async { Some(clients.generator.as_ref()?.health(&out).await) };
-    let ollama = async {
-        Some(
-            ollama_health(
-                &clients.http,
-                clients.config.ollama_url.as_ref()?.url(),
-                &out,
-            )
-            .await,
-        )
-    };
+    let ollama = async { Some(clients.ollama.as_ref()?.health(&out).await) };
     let (jen1, muscgen, ollama) = tokio::join!(jen1, muscgen, ollama);
     let service = |answer: Option<Result<(), ModelError>>| Service {
         configured: answer.is_some(),

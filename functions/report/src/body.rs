@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 use shared::job::{JobId, Progress};
-use shared::plan::Plan;
+use shared::plan::{Plan, Planned};
 use shared::problem::{FieldError, Problem};
+use shared::provenance::Origin;
 use shared::source::Source;
 
 /// Bytes of a progress message or an error code that a job keeps.
@@ -52,7 +53,7 @@ pub(crate) enum Says {
     /// A finished audio: uploaded before, or to be fetched.
     Audio(Source),
     /// A finished plan.
-    Plan(Box<Plan>),
+    Plan(Box<Planned>),
     Failed {
         code: String,
         message: String,
@@ -117,9 +118,14 @@ impl TryFrom<Body> for Report {
 fn completed(payload: Option<Value>) -> Result<Says, Problem> {
     let completed: Completed = read(payload)?;
     if let Some(plan) = completed.plan {
-        let plan =
+        let song =
             Plan::parse(plan).map_err(|e| wrong("/payload/plan", "malformed", &e.to_string()))?;
-        return Ok(Says::Plan(Box::new(plan)));
+        let by = Origin {
+            service: "jen1".to_owned(),
+            model: completed.source.model,
+            version: completed.source.version,
+        };
+        return Ok(Says::Plan(Box::new(Planned { song, by })));
     }
     match (completed.uploaded, &completed.source.audio_url) {
         (true, None) | (false, Some(_)) => Ok(Says::Audio(completed.source)),

@@ -10,7 +10,7 @@ use shared::clients::Clients;
 use shared::http;
 use shared::job::{JobError, JobStatus, Progress};
 use shared::lookup::Unreachable;
-use shared::plan::Plan;
+use shared::plan::Planned;
 use shared::problem::Problem;
 use shared::queue::{Failed, Heartbeat, Next, Reported, Spent, backoff};
 use shared::settle;
@@ -83,7 +83,7 @@ fn is_awaited(speaker: &Speaker) -> Result<bool, Problem> {
     }
 }
 
-async fn planned(clients: &Clients, speaker: &Speaker, plan: &Plan) -> Result<(), Problem> {
+async fn planned(clients: &Clients, speaker: &Speaker, plan: &Planned) -> Result<(), Problem> {
     if speaker.stage != Stage::Plan {
         return Err(Problem::conflict("not_planning", "the job has its plan"));
     }

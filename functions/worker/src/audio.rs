@@ -24,7 +24,7 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
             false,
         ));
     };
-    let Some(plan) = clients.store.plan(id).await? else {
+    let Some(planned) = clients.store.plan(id).await? else {
         let step = Step::failed(
             Stage::Audio,
             "plan_lost",
@@ -56,12 +56,13 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
         ..
     } = work;
     let submission = &request.submission;
+    let plan = &planned.song;
     let prompt = plan.prompt(submission.narrative.as_str());
     let ask = RenderRequest {
         job: id,
         request_id: &job.request_id,
         prompt: &prompt,
-        plan: &plan,
+        plan,
         duration: submission.duration,
         seed: job.seed,
         model: &submission.model,

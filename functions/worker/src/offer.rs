@@ -34,6 +34,7 @@ pub(crate) fn callback(work: &Work<'_>, stage: Stage) -> Option<Callback> {
     };
     Some(Callback {
         url: base.at("/jobs/report"),
+        webhook: base.at(&format!("/hooks/cog/{token}")),
         token,
         expires_at,
         every_seconds: EVERY_SECONDS,

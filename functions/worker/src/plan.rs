@@ -1,8 +1,11 @@
 //! Stage `plan`: the planner turns the narrative into a song plan, once for all attempts.
 
+use shared::config::{Fallback, Planner};
+use shared::envelope::Envelope;
+use shared::job::JobRecord;
 use shared::lookup::Unreachable;
-use shared::models::{PlanAnswer, PlanRequest};
-use shared::plan::Plan;
+use shared::models::{Callback, Fault, ModelError, PlanAnswer, PlanRequest};
+use shared::plan::Planned;
 use shared::stage::Stage;
 
 use crate::offer;
@@ -20,47 +23,87 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
         tracing::info!("the plan of an earlier job is used");
         return Ok(Step::Done);
     }
-    let Some(planner) = &clients.planner else {
-        return Ok(Step::failed(
+    let model = &work.request.submission.model;
+    match clients.config.models.get(model).map(|model| model.planner) {
+        Some(Planner::Jen1) => by_jen1(work).await,
+        Some(Planner::Ollama) => by_ollama(work).await,
+        None => Ok(Step::failed(
             Stage::Plan,
-            "jen1_not_configured",
-            "No planner is configured.",
+            "model_not_configured",
+            "The model is no longer offered.",
             false,
-        ));
+        )),
+    }
+}
+
+async fn by_jen1(work: &mut Work<'_>) -> Stepped {
+    let Some(jen1) = &work.clients.jen1 else {
+        return Ok(not_configured("jen1"));
     };
-    let (out, callback) = (
-        work.outgoing(Stage::Plan),
-        offer::callback(work, Stage::Plan),
-    );
-    let Work {
-        request,
-        meter,
-        job,
-        ..
-    } = work;
-    let ask = PlanRequest {
-        job: job.id,
-        narrative: request.submission.narrative.as_str(),
-        duration: request.submission.duration,
-        options: &request.submission.options,
-        callback,
-    };
+    let out = work.outgoing(Stage::Plan);
+    let callback = offer::callback(work, Stage::Plan);
+    let ask = asked(&work.request, &work.job, callback);
     tracing::info!("asking jen1 for a plan");
-    match meter
-        .wait(planner.plan(&ask, &out, budget(Stage::Plan)))
-        .await
-    {
-        Ok(PlanAnswer::Plan(plan)) => {
-            clients.store.put_plan_if_absent(job.id, &plan).await?;
-            Ok(Step::Done)
-        }
+    let call = jen1.plan(&ask, &out, budget(Stage::Plan));
+    match work.meter.wait(call).await {
+        Ok(PlanAnswer::Plan(planned)) => keep(work, &planned).await,
         Ok(PlanAnswer::Accepted) => Ok(Step::Parked),
+        Err(error) if may_stand_in(work, &error) => {
+            tracing::warn!(error = %error, "jen1 is down; Ollama stands in");
+            by_ollama(work).await
+        }
         Err(error) => Ok(Step::of_fault(Stage::Plan, &error)),
     }
 }
 
+fn may_stand_in(work: &Work<'_>, error: &ModelError) -> bool {
+    let down = matches!(error.fault, Fault::Unavailable(_));
+    down && work.clients.config.planner_fallback == Fallback::Ollama
+}
+
+async fn by_ollama(work: &mut Work<'_>) -> Stepped {
+    let Some(ollama) = &work.clients.ollama else {
+        return Ok(not_configured("ollama"));
+    };
+    let out = work.outgoing(Stage::Plan);
+    let ask = asked(&work.request, &work.job, None);
+    tracing::info!("asking Ollama for a plan");
+    let call = ollama.plan(&ask, &out, budget(Stage::Plan));
+    match work.meter.wait(call).await {
+        Ok(planned) => keep(work, &planned).await,
+        Err(error) => Ok(Step::of_fault(Stage::Plan, &error)),
+    }
+}
+
+async fn keep(work: &Work<'_>, planned: &Planned) -> Stepped {
+    let store = &work.clients.store;
+    store.put_plan_if_absent(work.job.id, planned).await?;
+    Ok(Step::Done)
+}
+
+fn asked<'a>(
+    request: &'a Envelope,
+    job: &JobRecord,
+    callback: Option<Callback>,
+) -> PlanRequest<'a> {
+    let submission = &request.submission;
+    PlanRequest {
+        job: job.id,
+        narrative: submission.narrative.as_str(),
+        duration: submission.duration,
+        options: &submission.options,
+        seed: job.seed,
+        callback,
+    }
+}
+
+fn not_configured(service: &str) -> Step {
+    let code = format!("{service}_not_configured");
+    Step::failed(Stage::Plan, &code, "No planner is configured.", false)
+}
+
 /// What the same request was answered before, for the same tenant.
-async fn cached(work: &Work<'_>) -> Result<Option<Plan>, Unreachable> {
+async fn cached(work: &Work<'_>) -> Result<Option<Planned>, Unreachable> {
     let (clients, request) = (work.clients, &work.request);
     if request.no_cache {
         return Ok(None);

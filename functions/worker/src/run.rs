@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use shared::clients::Clients;
+use shared::config::Fallback;
 use shared::envelope::Envelope;
 use shared::job::JobRecord;
 use shared::lookup::{self, Unreachable};
@@ -100,7 +101,7 @@ async fn stages(mut work: Work<'_>, time: TimeLeft) -> Result<Ran, Unreachable> 
     loop {
         let stage = work.job.stage;
         tracing::Span::current().record("stage", stage.as_str());
-        let time_is_short = time.left() < budget(stage) + MARGIN;
+        let time_is_short = time.left() < longest(work.clients, stage) + MARGIN;
         let step = if time_is_short {
             Step::GiveBack {
                 delay: Duration::ZERO,
@@ -134,7 +135,18 @@ async fn stages(mut work: Work<'_>, time: TimeLeft) -> Result<Ran, Unreachable> 
     }
 }
 
-/// The longest that a stage may take.
+/// The longest that a stage may take: where another planner stands in, both may be asked.
+fn longest(clients: &Clients, stage: Stage) -> Duration {
+    let stands_in = clients.config.planner_fallback != Fallback::Nobody;
+    let calls = if stage == Stage::Plan && stands_in {
+        2
+    } else {
+        1
+    };
+    budget(stage) * calls
+}
+
+/// The longest that a stage's call may take, or the stage itself where it makes none.
 pub(crate) fn budget(stage: Stage) -> Duration {
     Duration::from_secs(match stage {
         Stage::Plan => 120,

@@ -15,6 +15,7 @@ use reader::Reader;
 pub use models::{Generator, Model, Models, Planner};
 pub use reader::ConfigError;
 pub use values::{Address, Api, Secret};
+pub use values::{Fallback, GeneratorApi};
 pub use variables::{VARIABLES, Variable};
 
 /// Everything that can be set. The meaning of each is in [`VARIABLES`].
@@ -27,7 +28,13 @@ pub struct Config {
     pub queue_url: Option<Address>,
     pub jen1_url: Option<Address>,
     pub muscgen_url: Option<Address>,
+    /// The interface of the service at `muscgen_url`.
+    pub muscgen_api: GeneratorApi,
     pub ollama_url: Option<Address>,
+    /// The first installed one, if it is not said.
+    pub ollama_model: Option<String>,
+    /// Who plans when jen1 is down.
+    pub planner_fallback: Fallback,
     /// `API_URL` with `ORCHESTRATOR_TOKEN`.
     pub api: Option<Api>,
     pub public_url: Option<Address>,
@@ -75,7 +82,10 @@ impl Config {
         let queue_url = from.optional("QUEUE_URL", values::web_address);
         let jen1_url = from.optional("JEN1_URL", values::web_address);
         let muscgen_url = from.optional("MUSCGEN_URL", values::web_address);
+        let muscgen_api = from.needed("MUSCGEN_API", values::generator_api);
         let ollama_url = from.optional("OLLAMA_URL", values::web_address);
+        let ollama_model = from.optional("OLLAMA_MODEL", values::name);
+        let planner_fallback = from.needed("PLANNER_FALLBACK", values::fallback);
         let api_url = from.optional("API_URL", values::web_address);
         let token = from.optional("ORCHESTRATOR_TOKEN", |text| Ok(Secret::new(text)));
         let public_url = from.optional("PUBLIC_URL", values::web_address);
@@ -91,10 +101,14 @@ impl Config {
         let render_deadline =
             from.needed("RENDER_DEADLINE", |text| values::seconds(text, 1..=86_400));
         let models = from.needed("MODELS", Models::parse);
+        let models = models.and_then(|models| offered(from, models, ollama_url.is_some()));
         let model_hosts = from.optional("MODEL_HOSTS", values::hosts);
         let dev_mode = from.needed("DEV_MODE", values::switch);
         let log_level = from.needed("LOG_LEVEL", values::level);
 
+        if planner_fallback == Some(Fallback::Ollama) && ollama_url.is_none() {
+            from.fault("OLLAMA_URL is not set, but PLANNER_FALLBACK is ollama");
+        }
         if api_url.is_some() && !from.is_set("ORCHESTRATOR_TOKEN") {
             from.fault("ORCHESTRATOR_TOKEN is not set, but API_URL is");
         }
@@ -123,7 +137,10 @@ impl Config {
             queue_url,
             jen1_url,
             muscgen_url,
+            muscgen_api: muscgen_api?,
             ollama_url,
+            ollama_model,
+            planner_fallback: planner_fallback?,
             api: api_url.zip(token).map(|(url, token)| Api { url, token }),
             public_url,
             keys: keys?,
@@ -162,6 +179,17 @@ pub fn on_lambda() -> bool {
 )]
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// The models that can work here: of the built-in ones not those of a planner that has no address.
+fn offered(from: &mut Reader<'_>, models: Models, has_ollama: bool) -> Option<Models> {
+    if has_ollama || !models.plan_by(Planner::Ollama) {
+        return Some(models);
+    }
+    if from.is_set("MODELS") {
+        from.fault("OLLAMA_URL is not set, but MODELS names the planner ollama");
+    }
+    models.without(Planner::Ollama)
 }
 
 fn keys(from: &mut Reader<'_>) -> Option<KeyRing> {

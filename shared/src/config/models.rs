@@ -9,6 +9,7 @@ use serde::Deserialize;
 #[serde(rename_all = "lowercase")]
 pub enum Planner {
     Jen1,
+    Ollama,
 }
 
 /// Who turns a plan into audio.
@@ -49,11 +50,22 @@ impl Models {
         self.0.get_key_value("jen1").map_or(first, |(name, _)| name)
     }
 
+    /// Whether a model has this planner.
+    pub(super) fn plan_by(&self, planner: Planner) -> bool {
+        self.0.values().any(|model| model.planner == planner)
+    }
+
+    /// Those of other planners only; `None` if there are none.
+    pub(super) fn without(mut self, planner: Planner) -> Option<Self> {
+        self.0.retain(|_, model| model.planner != planner);
+        (!self.0.is_empty()).then_some(self)
+    }
+
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let models: BTreeMap<String, Model> = serde_json::from_str(text).map_err(|error| {
             let place = (error.line(), error.column());
             format!(
-                "must be a JSON object of name to planner (jen1), generator (muscgen), maxSeconds; see line {}, column {}",
+                "must be a JSON object of name to planner (jen1, ollama), generator (muscgen), maxSeconds; see line {}, column {}",
                 place.0, place.1
             )
         })?;

@@ -93,6 +93,22 @@ fn malformed_values_are_refused_by_name() {
 }
 
 #[test]
+fn a_model_is_offered_only_where_its_planner_has_an_address() {
+    assert!(read(&least()).unwrap().models.get("ollama").is_none());
+    let mut variables = least();
+    variables.insert("OLLAMA_URL", "http://ollama.example:11434");
+    let config = read(&variables).unwrap();
+    assert_eq!(
+        config.models.get("ollama").unwrap().planner,
+        Planner::Ollama
+    );
+    assert_eq!(config.models.default_name(), "jen1");
+    let models = r#"{"x":{"planner":"ollama","generator":"muscgen","maxSeconds":60}}"#;
+    assert!(fault(&[("MODELS", models)]).contains("OLLAMA_URL"));
+    assert!(fault(&[("PLANNER_FALLBACK", "ollama")]).contains("OLLAMA_URL"));
+}
+
+#[test]
 fn public_and_api_addresses_may_not_be_equal() {
     let api = ("API_URL", "https://api.example/v1");
     let token = ("ORCHESTRATOR_TOKEN", "t");

@@ -71,6 +71,46 @@ pub struct Api {
     pub token: Secret,
 }
 
+/// The interface of a generator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GeneratorApi {
+    /// Our own: docs/models.md.
+    Muscgen,
+    Cog,
+}
+
+/// Who plans when jen1 is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fallback {
+    Nobody,
+    Ollama,
+}
+
+pub(super) fn generator_api(text: &str) -> Result<GeneratorApi, String> {
+    match text {
+        "muscgen" => Ok(GeneratorApi::Muscgen),
+        "cog" => Ok(GeneratorApi::Cog),
+        _ => Err("must be muscgen or cog".to_owned()),
+    }
+}
+
+pub(super) fn fallback(text: &str) -> Result<Fallback, String> {
+    match text {
+        "none" => Ok(Fallback::Nobody),
+        "ollama" => Ok(Fallback::Ollama),
+        _ => Err("must be none or ollama".to_owned()),
+    }
+}
+
+/// A model's name, as Ollama spells it: `name:tag`, perhaps with a registry before it.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    if text.len() <= 200 && text.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be at most 200 letters, digits and signs".to_owned())
+    }
+}
+
 pub(super) fn address(text: &str, schemes: &[&str]) -> Result<Address, String> {
     Url::parse(text)
         .ok()

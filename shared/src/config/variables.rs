@@ -46,10 +46,25 @@ pub const VARIABLES: &[Variable] = &[
         "worker",
         "Base address of muscgen, which makes audio",
     ),
+    defaulted(
+        "MUSCGEN_API",
+        "muscgen",
+        "What `MUSCGEN_URL` speaks: `muscgen` (docs/models.md), or `cog` for a Cog container",
+    ),
     optional(
         "OLLAMA_URL",
         "",
-        "Base address of Ollama; `GET /compose` tells whether it answers",
+        "Base address of Ollama, which makes plans for jobs of model `ollama`",
+    ),
+    optional(
+        "OLLAMA_MODEL",
+        "",
+        "The model that Ollama runs; without it the first that is installed",
+    ),
+    defaulted(
+        "PLANNER_FALLBACK",
+        "none",
+        "Who plans when jen1 is down: `none` or `ollama`",
     ),
     optional(
         "API_URL",
@@ -103,8 +118,8 @@ pub const VARIABLES: &[Variable] = &[
     ),
     defaulted(
         "MODELS",
-        r#"{"jen1":{"planner":"jen1","generator":"muscgen","maxSeconds":300}}"#,
-        "What `model` may be: name → planner (`jen1`), generator (`muscgen`), maxSeconds",
+        r#"{"jen1":{"planner":"jen1","generator":"muscgen","maxSeconds":300},"ollama":{"planner":"ollama","generator":"muscgen","maxSeconds":300}}"#,
+        "What `model` may be: name → planner (`jen1`, `ollama`), generator (`muscgen`), maxSeconds",
     ),
     optional(
         "MODEL_HOSTS",

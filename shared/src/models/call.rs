@@ -16,6 +16,9 @@ use crate::envelope::Envelope;
 use crate::job::JobRecord;
 use crate::stage::Stage;
 
+/// How long a health probe may take.
+pub(super) const PROBE: Duration = Duration::from_secs(2);
+
 /// The client for every outgoing call. Build it once: it loads the certificates.
 ///
 /// No proxy from the environment, no redirect, and no idle pool: calls are rare and long, and a function that was frozen must

@@ -65,6 +65,9 @@ pub enum Fault {
     /// An answer that is not what was agreed. Another attempt may go well.
     #[error("malformed answer: {0}")]
     Malformed(String),
+    /// It tried, and says that it failed. Another attempt may go well.
+    #[error("failed: {0}")]
+    Failed(String),
     /// More than is ever read.
     #[error("the answer is larger than {limit} bytes")]
     TooLarge { limit: usize },
@@ -98,6 +101,7 @@ impl ModelError {
             Fault::Unavailable(_) => "unavailable",
             Fault::Refused { .. } => "refused",
             Fault::Malformed(_) => "malformed",
+            Fault::Failed(_) => "failed",
             Fault::TooLarge { .. } => "too_large",
             Fault::Forbidden(_) => "forbidden",
         };
@@ -125,6 +129,7 @@ impl ModelError {
                 format!("{service} refused the request ({status}): {message}")
             }
             Fault::Malformed(_) => format!("{service} gave an answer that cannot be used"),
+            Fault::Failed(_) => format!("{service} tried and failed"),
             Fault::TooLarge { limit } => format!("{service} sent more than {limit} bytes"),
             Fault::Forbidden(_) => {
                 format!("{service} has an address that may not be called")
@@ -135,7 +140,9 @@ impl ModelError {
     /// Whether the same call could go well later.
     pub fn is_retryable(&self) -> bool {
         match self.fault {
-            Fault::Busy { .. } | Fault::Unavailable(_) | Fault::Malformed(_) => true,
+            Fault::Busy { .. } | Fault::Unavailable(_) | Fault::Malformed(_) | Fault::Failed(_) => {
+                true
+            }
             Fault::Refused { .. } | Fault::TooLarge { .. } | Fault::Forbidden(_) => false,
         }
     }

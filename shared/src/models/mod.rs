@@ -12,7 +12,6 @@ mod fetcher;
 mod generator;
 mod offer;
 mod planner;
-mod render;
 #[cfg(test)]
 pub(crate) mod testing;
 mod verdict;
@@ -21,10 +20,9 @@ pub use api::{OrchestratorApi, Report, ReportKind};
 pub use call::{Outgoing, http_client};
 pub use error::{Fault, ModelError, Service};
 pub use fetcher::Fetcher;
-pub use generator::{Generator, RenderRequest};
+pub use generator::{Cog, Generator, Muscgen, RenderAnswer, RenderRequest};
 pub use offer::{Callback, Upload};
-pub use planner::{PlanAnswer, PlanRequest, Planner, ollama_health};
-pub use render::RenderAnswer;
+pub use planner::{Jen1, Ollama, PlanAnswer, PlanRequest};
 
 /// Largest audio that is taken from anybody: 64 MiB.
 pub const MAX_AUDIO: usize = 64 << 20;

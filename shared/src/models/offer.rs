@@ -15,6 +15,9 @@ pub struct Callback {
     pub token: String,
     /// After this the token is refused and the render taken for lost.
     pub expires_at: DateTime<Utc>,
+    /// The door for a service that cannot send a header: it holds the token in its path.
+    #[serde(skip)]
+    pub webhook: String,
     /// How often progress is welcome; each report also keeps the job alive.
     pub every_seconds: u32,
 }

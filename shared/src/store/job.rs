@@ -13,7 +13,7 @@ use url::Url;
 
 use super::{Put, Store, StoreError, json, present};
 use crate::job::{JobId, RenderKey};
-use crate::plan::Plan;
+use crate::plan::Planned;
 
 impl Store {
     fn job_path(&self, id: JobId, name: &str) -> Path {
@@ -36,7 +36,11 @@ impl Store {
     }
 
     /// Stores the plan, unless one is there; answers the plan that is stored now.
-    pub async fn put_plan_if_absent(&self, id: JobId, plan: &Plan) -> Result<Plan, StoreError> {
+    pub async fn put_plan_if_absent(
+        &self,
+        id: JobId,
+        plan: &Planned,
+    ) -> Result<Planned, StoreError> {
         let path = self.job_path(id, "plan.json");
         match self.put_if_absent(&path, json(&path, plan)?).await? {
             Put::Stored => Ok(plan.clone()),
@@ -50,7 +54,7 @@ impl Store {
     }
 
     /// The song plan.
-    pub async fn plan(&self, id: JobId) -> Result<Option<Plan>, StoreError> {
+    pub async fn plan(&self, id: JobId) -> Result<Option<Planned>, StoreError> {
         self.get_json(&self.job_path(id, "plan.json")).await
     }
 
@@ -224,7 +228,7 @@ mod tests {
         let Scratch { store, .. } = &Scratch::new();
         let id = JobId::mint();
         let writers = (0..8).map(|n| async move {
-            let plan = Plan::parse(json!({"title": format!("take {n}")})).unwrap();
+            let plan = Planned::parse("jen1", json!({"title": format!("take {n}")})).unwrap();
             store.put_plan_if_absent(id, &plan).await.unwrap()
         });
         let plans = futures_util::future::join_all(writers).await;

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use crate::project::{self, Text};
 
 /// The words of a job: they know each other and nothing else of the project.
-const PURE: [&str; 9] = [
+const PURE: [&str; 10] = [
     "envelope",
     "event",
     "job",
     "plan",
     "priority",
+    "provenance",
     "source",
     "stage",
     "submission",

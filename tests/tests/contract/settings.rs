@@ -1,18 +1,21 @@
 //! What the template writes into the environment is what the functions accept.
 
 use serde_json::{Value, json};
-use shared::config::Config;
+use shared::config::{Config, GeneratorApi};
 
 use crate::template::{Function, Template};
 
 /// What somebody who deploys may give.
-const GIVEN: [(&str, &str); 7] = [
+const GIVEN: [(&str, &str); 10] = [
     ("MuscgenUrl", "https://muscgen.example.com/api"),
     ("Jen1Url", "https://jen1.example.com"),
     ("OllamaUrl", "http://ollama.example.com:11434"),
+    ("OllamaModel", "llama3.2:3b"),
+    ("PlannerFallback", "ollama"),
+    ("MuscgenApi", "cog"),
     (
         "Models",
-        r#"{"jen1":{"planner":"jen1","generator":"muscgen","maxSeconds":60}}"#,
+        r#"{"jen1":{"planner":"jen1","generator":"muscgen","maxSeconds":60},"free":{"planner":"ollama","generator":"muscgen","maxSeconds":60}}"#,
     ),
     ("ModelHosts", "files.example.com,10.0.0.7"),
     ("ApiUrl", "https://api.example.com"),
@@ -123,6 +126,12 @@ fn every_function_accepts_a_deployment_with_everything_given() {
         let environment = function.environment();
         let given = |name| environment.contains_key(name);
         let name = function.binary;
+        let api = config.muscgen_url.is_some().then_some(GeneratorApi::Cog);
+        assert_eq!(
+            config.muscgen_url.as_ref().map(|_| config.muscgen_api),
+            api,
+            "{name}"
+        );
         assert_eq!(config.api.is_some(), given("API_URL"), "{name}");
         assert_eq!(config.public_url.is_some(), given("PUBLIC_URL"), "{name}");
         assert_ne!(

@@ -56,6 +56,7 @@ fn every_field_that_muscgen_is_sent_stands_in_the_table() {
         options: &serde_json::Map::new(),
         callback: Some(Callback {
             url: String::new(),
+            webhook: String::new(),
             token: String::new(),
             expires_at: chrono::Utc::now(),
             every_seconds: 5,

@@ -1,57 +1,25 @@
-//! Song plan to audio.
+//! muscgen: the generator with an interface of our own.
 
 use std::time::Duration;
 
 use reqwest::Client;
-use serde::Serialize;
-use serde_json::{Map, Value};
 use url::Url;
 
-use super::call::{Outgoing, endpoint, send, within};
-use super::error::{Fault, ModelError, Service};
-use super::planner::PROBE;
-use super::render::{self, RenderAnswer};
-use super::{Callback, Upload};
-use crate::job::JobId;
-use crate::plan::Plan;
-
-const SERVICE: Service = Service::Muscgen;
-
-const CANCEL: Duration = Duration::from_secs(5);
+use super::answer::{self, RenderAnswer};
+use super::{CANCEL, RenderRequest, SERVICE, unknown_is_cancelled};
+use crate::models::ModelError;
+use crate::models::call::{Outgoing, PROBE, endpoint, send, within};
 
 /// The muscgen service.
 #[derive(Clone)]
-pub struct Generator {
+pub struct Muscgen {
     client: Client,
     base: Url,
 }
 
-/// What audio is made from; the body of `POST /generate`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RenderRequest<'a> {
-    #[serde(rename = "jobId")]
-    pub job: JobId,
-    pub request_id: &'a str,
-    /// One English line made from the plan.
-    pub prompt: &'a str,
-    pub plan: &'a Plan,
-    /// Seconds.
-    pub duration: u32,
-    pub seed: u32,
-    /// The name that the caller chose.
-    pub model: &'a str,
-    pub options: &'a Map<String, Value>,
-    /// Offered if the service may answer later.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub callback: Option<Callback>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub upload: Option<Upload>,
-}
-
-impl Generator {
-    /// A muscgen below `base`, which may have a path.
-    pub fn muscgen(client: Client, base: Url) -> Self {
+impl Muscgen {
+    /// Below `base`, which may have a path.
+    pub fn new(client: Client, base: Url) -> Self {
         Self { client, base }
     }
 
@@ -65,7 +33,7 @@ impl Generator {
         let call = async {
             let url = endpoint(SERVICE, &self.base, &["generate"])?;
             let response = send(SERVICE, self.client.post(url).json(ask), out).await?;
-            render::read_answer(response).await
+            answer::read_answer(response).await
         };
         within(SERVICE, budget, call).await
     }
@@ -74,13 +42,8 @@ impl Generator {
     /// not know is fine.
     pub async fn cancel(&self, render: &str, out: &Outgoing) -> Result<(), ModelError> {
         let url = endpoint(SERVICE, &self.base, &["generate", render])?;
-        match within(SERVICE, CANCEL, send(SERVICE, self.client.delete(url), out)).await {
-            Err(ModelError {
-                fault: Fault::Refused { status, .. },
-                ..
-            }) if status == 404 || status == 410 => Ok(()),
-            other => other.map(drop),
-        }
+        let told = within(SERVICE, CANCEL, send(SERVICE, self.client.delete(url), out)).await;
+        unknown_is_cancelled(told)
     }
 
     /// Whether it answers `GET /health` within 2 s.
@@ -101,21 +64,23 @@ mod tests {
     use axum::http::StatusCode;
     use axum::response::IntoResponse;
     use axum::routing::{delete, get, post};
-    use serde_json::json;
+    use serde_json::{Map, Value, json};
 
-    use super::super::testing::{nobody, out, serve};
-    use super::super::{MAX_AUDIO, http_client};
     use super::*;
+    use crate::job::JobId;
+    use crate::models::testing::{nobody, out, serve};
+    use crate::models::{MAX_AUDIO, http_client};
+    use crate::plan::Plan;
 
-    async fn below(routes: Router) -> Generator {
-        Generator::muscgen(http_client().unwrap(), serve(routes).await)
+    async fn below(routes: Router) -> Muscgen {
+        Muscgen::new(http_client().unwrap(), serve(routes).await)
     }
 
-    async fn generator(answer: impl IntoResponse + Clone + Send + Sync + 'static) -> Generator {
+    async fn generator(answer: impl IntoResponse + Clone + Send + Sync + 'static) -> Muscgen {
         below(Router::new().route("/generate", post(async || answer))).await
     }
 
-    async fn ask(generator: &Generator) -> Result<RenderAnswer, ModelError> {
+    async fn ask(generator: &Muscgen) -> Result<RenderAnswer, ModelError> {
         let ask = RenderRequest {
             job: JobId::mint(),
             request_id: "req-1",
@@ -275,7 +240,7 @@ mod tests {
     async fn health_is_what_the_service_answers() {
         let up = below(Router::new().route("/health", get("{}"))).await;
         up.health(&out()).await.unwrap();
-        let down = Generator::muscgen(http_client().unwrap(), nobody().await);
+        let down = Muscgen::new(http_client().unwrap(), nobody().await);
         let error = down.health(&out()).await.unwrap_err();
         assert_eq!(error.code(), "muscgen_unavailable");
     }

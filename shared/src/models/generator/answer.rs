@@ -8,11 +8,9 @@ use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::MAX_AUDIO;
-use super::call::read;
-use super::error::{Fault, ModelError, Service};
-
-const SERVICE: Service = Service::Muscgen;
+use super::SERVICE;
+use crate::models::call::read;
+use crate::models::{Fault, MAX_AUDIO, ModelError};
 
 /// Base64 of the largest audio, and some room for the rest of the JSON.
 const MAX_JSON: usize = MAX_AUDIO / 3 * 4 + (64 << 10);
@@ -30,7 +28,7 @@ pub enum RenderAnswer {
         version: Option<String>,
         seed: Option<u32>,
     },
-    /// Where the audio is; see [`super::Fetcher`].
+    /// Where the audio is; see [`crate::models::Fetcher`].
     Url {
         url: String,
         model: Option<String>,

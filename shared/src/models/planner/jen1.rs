@@ -1,4 +1,4 @@
-//! Narrative to song plan.
+//! jen1: the planner with an interface of our own.
 
 use std::time::Duration;
 
@@ -7,44 +7,20 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::call::{Outgoing, endpoint, read, send, within};
-use super::error::{ModelError, Service};
-use super::{Callback, MAX_PLAN};
+use super::{PlanAnswer, PlanRequest};
 use crate::job::JobId;
-use crate::plan::Plan;
-
-/// How long a health probe may take.
-pub(super) const PROBE: Duration = Duration::from_secs(2);
+use crate::models::call::{Outgoing, PROBE, endpoint, read, send, within};
+use crate::models::{Callback, MAX_PLAN, ModelError, Service};
+use crate::plan::Planned;
 
 /// The jen1 service.
 #[derive(Clone)]
-pub struct Planner {
+pub struct Jen1 {
     client: Client,
     base: Url,
 }
 
-/// What a plan is made from.
-pub struct PlanRequest<'a> {
-    pub job: JobId,
-    pub narrative: &'a str,
-    /// Seconds.
-    pub duration: u32,
-    /// As the caller gave them.
-    pub options: &'a Map<String, Value>,
-    /// Offered if the service may answer later.
-    pub callback: Option<Callback>,
-}
-
-/// What came of it.
-#[derive(Debug, PartialEq)]
-pub enum PlanAnswer {
-    /// The plan.
-    Plan(Box<Plan>),
-    /// The service works on it and will report.
-    Accepted,
-}
-
-/// `POST /generate` of jen1. The last three only appear together: without a callback nobody needs them.
+/// `POST /generate`. The last three only appear together: without a callback nobody needs them.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Ask<'a> {
@@ -59,9 +35,9 @@ struct Ask<'a> {
     callback: Option<&'a Callback>,
 }
 
-impl Planner {
-    /// A jen1 below `base`, which may have a path.
-    pub fn jen1(client: Client, base: Url) -> Self {
+impl Jen1 {
+    /// Below `base`, which may have a path.
+    pub fn new(client: Client, base: Url) -> Self {
         Self { client, base }
     }
 
@@ -93,8 +69,8 @@ impl Planner {
         }
         let body = read(service, &mut response, MAX_PLAN).await?;
         let answer = serde_json::from_slice(&body).map_err(|e| service.malformed(e.to_string()))?;
-        Plan::parse(answer)
-            .map(|plan| PlanAnswer::Plan(Box::new(plan)))
+        Planned::parse(service.as_str(), answer)
+            .map(|planned| PlanAnswer::Plan(Box::new(planned)))
             .map_err(|e| service.malformed(e.to_string()))
     }
 
@@ -107,14 +83,6 @@ impl Planner {
     }
 }
 
-/// Whether an Ollama below `base` answers `GET /api/tags` within 2 s.
-pub async fn ollama_health(client: &Client, base: &Url, out: &Outgoing) -> Result<(), ModelError> {
-    let service = Service::Ollama;
-    let url = endpoint(service, base, &["api", "tags"])?;
-    within(service, PROBE, send(service, client.get(url), out)).await?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use axum::Router;
@@ -125,22 +93,23 @@ mod tests {
     use chrono::Utc;
     use serde_json::json;
 
-    use super::super::http_client;
-    use super::super::testing::{nobody, out, serve};
     use super::*;
+    use crate::models::http_client;
+    use crate::models::testing::{nobody, out, serve};
 
-    async fn planner(answer: impl IntoResponse + Clone + Send + Sync + 'static) -> Planner {
+    async fn planner(answer: impl IntoResponse + Clone + Send + Sync + 'static) -> Jen1 {
         let routes = Router::new().route("/v1/generate", post(async || answer));
         let base = serve(routes).await.join("v1/").unwrap();
-        Planner::jen1(http_client().unwrap(), base)
+        Jen1::new(http_client().unwrap(), base)
     }
 
-    async fn ask(planner: &Planner, callback: Option<Callback>) -> Result<PlanAnswer, ModelError> {
+    async fn ask(planner: &Jen1, callback: Option<Callback>) -> Result<PlanAnswer, ModelError> {
         let ask = PlanRequest {
             job: JobId::mint(),
             narrative: "rain",
             duration: 30,
             options: &Map::from_iter([("mood".to_owned(), json!("calm"))]),
+            seed: 7,
             callback,
         };
         planner.plan(&ask, &out(), Duration::from_secs(5)).await
@@ -149,6 +118,7 @@ mod tests {
     fn callback() -> Callback {
         Callback {
             url: "https://tutti.example/jobs/report".to_owned(),
+            webhook: "https://tutti.example/hooks/cog/secret".to_owned(),
             token: "secret".to_owned(),
             expires_at: Utc::now(),
             every_seconds: 5,
@@ -158,11 +128,12 @@ mod tests {
     #[tokio::test]
     async fn a_song_becomes_a_plan() {
         let planner = planner(json!({"title": "Rain", "swing": 0.2}).to_string()).await;
-        let PlanAnswer::Plan(plan) = ask(&planner, None).await.unwrap() else {
+        let PlanAnswer::Plan(planned) = ask(&planner, None).await.unwrap() else {
             panic!("the plan was there")
         };
-        assert_eq!(plan.title.as_deref(), Some("Rain"));
-        assert_eq!(plan.rest["swing"], 0.2);
+        assert_eq!(planned.song.title.as_deref(), Some("Rain"));
+        assert_eq!(planned.song.rest["swing"], 0.2);
+        assert_eq!(planned.by.service, "jen1");
     }
 
     #[tokio::test]
@@ -179,7 +150,7 @@ mod tests {
             Json(body)
         };
         let base = serve(Router::new().route("/generate", post(echo))).await;
-        let planner = Planner::jen1(http_client().unwrap(), base);
+        let planner = Jen1::new(http_client().unwrap(), base);
         for (callback, fields) in [
             (None, vec!["duration", "narrative", "options"]),
             (
@@ -194,9 +165,10 @@ mod tests {
                 ],
             ),
         ] {
-            let PlanAnswer::Plan(plan) = ask(&planner, callback).await.unwrap() else {
+            let PlanAnswer::Plan(planned) = ask(&planner, callback).await.unwrap() else {
                 panic!("the plan was there")
             };
+            let plan = planned.song;
             assert_eq!(plan.rest.keys().collect::<Vec<_>>(), fields);
             assert_eq!(plan.rest["options"], json!({"mood": "calm"}));
         }
@@ -218,9 +190,9 @@ mod tests {
     async fn health_is_what_the_service_answers() {
         let client = http_client().unwrap();
         let base = serve(Router::new().route("/health", get("{}"))).await;
-        let up = Planner::jen1(client.clone(), base);
+        let up = Jen1::new(client.clone(), base);
         up.health(&out()).await.unwrap();
-        let down = Planner::jen1(client, nobody().await);
+        let down = Jen1::new(client, nobody().await);
         let error = down.health(&out()).await.unwrap_err();
         assert_eq!(error.code(), "jen1_unavailable");
     }
