@@ -1,10 +1,11 @@
 //! Stage `audio`: the generator plays the plan. Whatever it delivers is stored before anything else happens.
 
-use shared::models::{RenderAnswer, RenderRequest};
+use shared::models::{RenderAnswer, RenderRequest, Service};
 use shared::queue::Next;
 use shared::source::Source;
 use shared::stage::Stage;
 
+use crate::ask::ask;
 use crate::offer;
 use crate::run::{Work, budget};
 use crate::step::{Step, Stepped};
@@ -49,32 +50,23 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
     let upload = callback
         .as_ref()
         .and_then(|callback| offer::upload(work, callback));
-    let Work {
-        request,
-        meter,
-        job,
-        ..
-    } = work;
-    let submission = &request.submission;
-    let plan = &planned.song;
+    let (submission, plan) = (&work.request.submission, &planned.song);
     let prompt = plan.prompt(submission.narrative.as_str());
-    let ask = RenderRequest {
+    let request = RenderRequest {
         job: id,
-        request_id: &job.request_id,
+        request_id: &work.job.request_id,
         prompt: &prompt,
         plan,
         duration: submission.duration,
-        seed: job.seed,
+        seed: work.job.seed,
         model: &submission.model,
         options: &submission.options,
         callback,
         upload,
     };
-    tracing::info!(seed = job.seed, "asking muscgen for audio");
-    let source = match meter
-        .wait(generator.generate(&ask, &out, budget(Stage::Audio)))
-        .await
-    {
+    tracing::info!(seed = work.job.seed, "asking muscgen for audio");
+    let call = generator.generate(&request, &out, budget(Stage::Audio));
+    let source = match ask(&mut work.asking, Service::Muscgen, call).await {
         Ok(RenderAnswer::Audio {
             bytes,
             model,

@@ -85,7 +85,12 @@ async fn fetched(
         return Ok(Ok(None));
     };
     let out = work.outgoing(Stage::Audio);
-    match work.meter.wait(clients.fetcher.fetch(url, &out)).await {
+    match work
+        .asking
+        .meter
+        .wait(clients.fetcher.fetch(url, &out))
+        .await
+    {
         Ok(bytes) => {
             clients.store.put_upload(id, render, bytes.clone()).await?;
             Ok(Ok(Some(bytes)))

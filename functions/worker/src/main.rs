@@ -1,5 +1,6 @@
 //! Woken by a bell: acquires the best job that may run and runs its next stages.
 
+mod ask;
 mod audio;
 mod batch;
 mod finish;

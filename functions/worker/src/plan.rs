@@ -4,10 +4,11 @@ use shared::config::{Fallback, Planner};
 use shared::envelope::Envelope;
 use shared::job::JobRecord;
 use shared::lookup::Unreachable;
-use shared::models::{Callback, Fault, ModelError, PlanAnswer, PlanRequest};
+use shared::models::{Callback, Fault, ModelError, PlanAnswer, PlanRequest, Service};
 use shared::plan::Planned;
 use shared::stage::Stage;
 
+use crate::ask::ask;
 use crate::offer;
 use crate::run::{Work, budget};
 use crate::step::{Step, Stepped};
@@ -42,10 +43,10 @@ async fn by_jen1(work: &mut Work<'_>) -> Stepped {
     };
     let out = work.outgoing(Stage::Plan);
     let callback = offer::callback(work, Stage::Plan);
-    let ask = asked(&work.request, &work.job, callback);
+    let request = asked(&work.request, &work.job, callback);
     tracing::info!("asking jen1 for a plan");
-    let call = jen1.plan(&ask, &out, budget(Stage::Plan));
-    match work.meter.wait(call).await {
+    let call = jen1.plan(&request, &out, budget(Stage::Plan));
+    match ask(&mut work.asking, Service::Jen1, call).await {
         Ok(PlanAnswer::Plan(planned)) => keep(work, &planned).await,
         Ok(PlanAnswer::Accepted) => Ok(Step::Parked),
         Err(error) if may_stand_in(work, &error) => {
@@ -57,7 +58,7 @@ async fn by_jen1(work: &mut Work<'_>) -> Stepped {
 }
 
 fn may_stand_in(work: &Work<'_>, error: &ModelError) -> bool {
-    let down = matches!(error.fault, Fault::Unavailable(_));
+    let down = matches!(error.fault, Fault::Unavailable(_) | Fault::Down { .. });
     down && work.clients.config.planner_fallback == Fallback::Ollama
 }
 
@@ -66,10 +67,10 @@ async fn by_ollama(work: &mut Work<'_>) -> Stepped {
         return Ok(not_configured("ollama"));
     };
     let out = work.outgoing(Stage::Plan);
-    let ask = asked(&work.request, &work.job, None);
+    let request = asked(&work.request, &work.job, None);
     tracing::info!("asking Ollama for a plan");
-    let call = ollama.plan(&ask, &out, budget(Stage::Plan));
-    match work.meter.wait(call).await {
+    let call = ollama.plan(&request, &out, budget(Stage::Plan));
+    match ask(&mut work.asking, Service::Ollama, call).await {
         Ok(planned) => keep(work, &planned).await,
         Err(error) => Ok(Step::of_fault(Stage::Plan, &error)),
     }

@@ -8,11 +8,12 @@ use shared::envelope::Envelope;
 use shared::job::JobRecord;
 use shared::lookup::{self, Unreachable};
 use shared::models::{Outgoing, Report, ReportKind};
-use shared::queue::{Debt, HEARTBEAT, Held, Holder, LEASE, Parked, backoff, millis};
+use shared::queue::{Debt, HEARTBEAT, Held, Holder, LEASE, Parked, Troubled, backoff, millis};
 use shared::settle;
 use shared::stage::Stage;
 use tracing::Instrument;
 
+use crate::ask::Asking;
 use crate::meter::Meter;
 use crate::shift::TimeLeft;
 use crate::step::{Step, Stepped};
@@ -33,7 +34,7 @@ pub(crate) struct Work<'a> {
     pub(crate) job: JobRecord,
     pub(crate) request: Envelope,
     pub(crate) holder: Holder,
-    pub(crate) meter: Meter,
+    pub(crate) asking: Asking<'a>,
 }
 
 impl Work<'_> {
@@ -67,6 +68,7 @@ pub(crate) async fn run(
     time: TimeLeft,
     job: JobRecord,
     holder: Holder,
+    troubled: Troubled,
 ) -> Result<Ran, Unreachable> {
     let meter = Meter::start();
     let span = tracing::info_span!(
@@ -84,7 +86,11 @@ pub(crate) async fn run(
                 job,
                 request,
                 holder,
-                meter,
+                asking: Asking {
+                    clients,
+                    meter,
+                    troubled,
+                },
             },
             time,
         )
@@ -227,7 +233,7 @@ fn announcement<'a>(work: &Work<'a>) -> impl Future<Output = ()> + use<'a> {
 /// `None`: go on with the next stage. A stale fence ends this run and changes nothing.
 async fn transition(work: &mut Work<'_>, step: Step) -> Result<Option<Debt>, Unreachable> {
     let (queue, holder, stage) = (&work.clients.queue, &work.holder, work.job.stage);
-    let spent = work.meter.take(stage);
+    let spent = work.asking.meter.take(stage);
     let debt = match step {
         Step::Done => {
             let answer = queue.advance(holder, next(stage), spent).await?;

@@ -55,8 +55,8 @@ pub(crate) async fn work(clients: &Clients, time: TimeLeft) -> Result<(), Unreac
         let answer = clients.queue.acquire().await?;
         settle::pay(clients, answer.debt, None).await;
         match answer.outcome {
-            Acquired::Job(job, holder) => {
-                let ran = run::run(clients, time, *job, holder).await?;
+            Acquired::Job(job, holder, troubled) => {
+                let ran = run::run(clients, time, *job, holder, troubled).await?;
                 // Its bell for now is this loop's next acquire; only the later one must be rung.
                 settle::pay(clients, ran.debt.without_bells(), None).await;
                 if ran.time_is_short {

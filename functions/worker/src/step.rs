@@ -40,12 +40,16 @@ impl Step {
         }
     }
 
-    /// A busy service costs no attempt; every other fault does.
+    /// A service that is busy, or known to be down, costs no attempt; every other fault does.
     pub(crate) fn of_fault(stage: Stage, error: &ModelError) -> Self {
         tracing::warn!(error = %error, code = error.code(), "the model service did not deliver");
         match error.fault {
             Fault::Busy { retry_after } => Self::GiveBack {
                 delay: retry_after,
+                reason: error.code(),
+            },
+            Fault::Down { wait } => Self::GiveBack {
+                delay: wait,
                 reason: error.code(),
             },
             _ => Self::failed(stage, &error.code(), &error.message(), error.is_retryable()),

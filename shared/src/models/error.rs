@@ -55,6 +55,9 @@ pub enum Fault {
     /// service that is down). Another attempt may go well.
     #[error("unavailable: {0}")]
     Unavailable(String),
+    /// It is left alone: it failed too often of late. No attempt is lost by that.
+    #[error("down, and left alone for {wait:?}")]
+    Down { wait: Duration },
     /// It will not do this; asking again changes nothing.
     #[error("refused with {status}: {message}")]
     Refused {
@@ -88,6 +91,11 @@ impl Service {
         self.failed(Fault::Unavailable(why.into()))
     }
 
+    /// It was not called, or should not have been.
+    pub fn down(self, wait: Duration) -> ModelError {
+        self.failed(Fault::Down { wait })
+    }
+
     pub(super) fn malformed(self, why: impl Into<String>) -> ModelError {
         self.failed(Fault::Malformed(why.into()))
     }
@@ -99,6 +107,7 @@ impl ModelError {
         let what = match &self.fault {
             Fault::Busy { .. } => "busy",
             Fault::Unavailable(_) => "unavailable",
+            Fault::Down { .. } => "down",
             Fault::Refused { .. } => "refused",
             Fault::Malformed(_) => "malformed",
             Fault::Failed(_) => "failed",
@@ -122,6 +131,7 @@ impl ModelError {
                 format!("{service} is busy for {} s", retry_after.as_secs())
             }
             Fault::Unavailable(_) => format!("{service} could not be reached or did not answer"),
+            Fault::Down { .. } => format!("{service} is down"),
             Fault::Refused { status, message } if message.is_empty() => {
                 format!("{service} refused the request ({status})")
             }
@@ -140,9 +150,11 @@ impl ModelError {
     /// Whether the same call could go well later.
     pub fn is_retryable(&self) -> bool {
         match self.fault {
-            Fault::Busy { .. } | Fault::Unavailable(_) | Fault::Malformed(_) | Fault::Failed(_) => {
-                true
-            }
+            Fault::Busy { .. }
+            | Fault::Unavailable(_)
+            | Fault::Down { .. }
+            | Fault::Malformed(_)
+            | Fault::Failed(_) => true,
             Fault::Refused { .. } | Fault::TooLarge { .. } | Fault::Forbidden(_) => false,
         }
     }

@@ -102,7 +102,13 @@ impl Keys {
         self.key("finish_by")
     }
 
-    /// string: present while acquire must answer `held`.
+    /// hash: of a service that failed of late `<service>` (failures in a row), `<service>:at` (the last, ms) and `<service>:until`
+    /// (left alone until then, ms).
+    pub fn breaker(&self) -> String {
+        self.key("breaker")
+    }
+
+    /// string: present while acquire must answer `held`; `down` or `busy`, what a service is that no job can do without.
     pub fn hold(&self) -> String {
         self.key("hold")
     }

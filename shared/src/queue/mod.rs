@@ -1,9 +1,10 @@
 //! The queue: Redis holds the order and the state, one script moves a job from one state to the next.
 //!
 //! Reading order: `keys`, `lua/prelude.lua`, then one transition after the other in `owner` (what a job's owner does),
-//! `worker`, `model` (what a model service reports), `control` (what an operator sets), `care` (what the sweep does). `reads`,
+//! `worker`, `model` (what a model service reports), `breaker` (what calls show of the services), `control` (what an operator sets), `care` (what the sweep does). `reads`,
 //! `lists` and `overview` change nothing.
 
+mod breaker;
 mod care;
 mod connection;
 mod control;
@@ -23,6 +24,7 @@ use redis::Script;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub use self::breaker::{Breaker, FAILURES, OPEN, Showed};
 pub use self::care::{Adopted, Cursor, Settled, SweepStep};
 pub use self::connection::Redis;
 pub use self::control::{MAX_TENANTS, QueueSettings, Revised, Settings, TenantSettings};
@@ -33,7 +35,7 @@ pub use self::overview::{Overview, RunningJob, TenantLine};
 pub use self::owner::{Cancelled, Deleted, Enqueued, NewJob, Reprioritised, Restored, Retried};
 pub use self::reads::{Counts, Eta, Found, Glance, Snapshot, Waiting, WhyWaiting};
 pub use self::scripts::SCRIPTS;
-pub use self::worker::{Acquired, Failed, Held, Holder, Next, Parked, Spent};
+pub use self::worker::{Acquired, Failed, Held, Holder, Next, Parked, Spent, Troubled};
 
 use crate::job::JobId;
 

@@ -51,6 +51,7 @@ scripts! {
     ACQUIRE = "acquire";
     ADOPT = "adopt";
     ADVANCE = "advance";
+    BREAKER = "breaker";
     CANCEL = "cancel";
     COMPLETE = "complete";
     CONFIGURE = "configure";

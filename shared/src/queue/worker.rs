@@ -1,5 +1,6 @@
 //! What a worker does with a job: acquire, renew, advance, park, complete, fail, release. Each presents its fence.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,8 @@ pub struct Holder {
 /// Answer of `acquire`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Acquired {
-    Job(Box<JobRecord>, Holder),
+    /// With the services that failed of late.
+    Job(Box<JobRecord>, Holder, Troubled),
     /// Nobody may run a job now.
     Empty,
     /// Every slot is taken.
@@ -32,6 +34,18 @@ pub enum Acquired {
     Paused,
     /// Redis was emptied: load what operators have set, then ask again.
     Unconfigured,
+}
+
+/// Model services that have failed since they last answered: before such a one is called, its breaker is asked, and what the call
+/// shows is told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Troubled(BTreeSet<String>);
+
+impl Troubled {
+    /// Whether the service is one of them.
+    pub fn has(&self, service: &str) -> bool {
+        self.0.contains(service)
+    }
 }
 
 /// Whether the holder still holds its job.
@@ -101,6 +115,8 @@ struct RawAcquired {
     fields: Option<Fields>,
     #[serde(default)]
     logged: u64,
+    #[serde(default)]
+    breaker: BTreeMap<String, u64>,
 }
 
 impl Queue {
@@ -130,7 +146,8 @@ impl Queue {
             ("job", Some(id), Some(fence), Some(fields)) => {
                 let job = Box::new(record::parse(id, &fields, raw.logged)?);
                 let fence = Fence(fence);
-                Acquired::Job(job, Holder { id, fence })
+                let troubled = Troubled(raw.breaker.into_keys().collect());
+                Acquired::Job(job, Holder { id, fence }, troubled)
             }
             ("empty", ..) => Acquired::Empty,
             ("saturated", ..) => Acquired::Saturated,

@@ -20,7 +20,7 @@ async fn a_job_goes_its_way(kind: RedisKind) {
     };
     queue.configure(&settings).await.unwrap();
     queue.enqueue(&job).await.unwrap();
-    let Acquired::Job(_, holder) = queue.acquire().await.unwrap().outcome else {
+    let Acquired::Job(_, holder, _) = queue.acquire().await.unwrap().outcome else {
         panic!("no job")
     };
     let spent = Spent::default;

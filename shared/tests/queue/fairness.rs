@@ -191,7 +191,7 @@ async fn a_place_in_line_without_a_job_is_passed_over() {
     let _: () = rig.raw(&Cmd::del(rig.queue.keys().job(lost))).await;
     // What the lost job asked for is unknown: the sum of what waits is wrong until the line is empty.
     let taken = rig.queue.acquire().await.unwrap().outcome;
-    assert!(matches!(taken, Acquired::Job(job, _) if job.id == next));
+    assert!(matches!(taken, Acquired::Job(job, ..) if job.id == next));
     let only = rig.put("b").await;
     let _: () = rig.raw(&Cmd::del(rig.queue.keys().job(only))).await;
     assert_eq!(rig.acquire().await.outcome, Acquired::Empty);

@@ -134,7 +134,7 @@ impl Service {
     /// The next turn, if there is one: of the best level, and the oldest of its line. No slot stays free for nothing.
     async fn serve(&mut self) -> bool {
         let heads = self.heads();
-        let Acquired::Job(job, holder) = self.rig.queue.acquire().await.unwrap().outcome else {
+        let Acquired::Job(job, holder, _) = self.rig.queue.acquire().await.unwrap().outcome else {
             assert!(heads.is_empty() || self.ends.len() == SLOTS as usize);
             return false;
         };

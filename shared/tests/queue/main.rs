@@ -9,6 +9,7 @@
 
 mod adopt;
 mod attempt;
+mod breaker;
 mod care;
 mod check;
 mod connection;

@@ -9,10 +9,12 @@ use shared::job::{Fence, JobError, JobId, JobRecord, JobStatus, Progress, Render
 use shared::job::{TenantId, UserId};
 use shared::priority::Priority;
 use shared::queue::{
-    Acquired, Adopted, Answer, Cancelled, Deleted, Enqueued, Failed, Heartbeat, Held,
+    Acquired, Adopted, Answer, Breaker, Cancelled, Deleted, Enqueued, Failed, Heartbeat, Held,
 };
 use shared::queue::{Holder, NewJob, Next, Parked, Policy, Queue, Redis, Reported, Restored};
-use shared::queue::{Reprioritised, Retried, Settings, Settled, Snapshot, Spent, SweepStep};
+use shared::queue::{
+    Reprioritised, Retried, Settings, Settled, Showed, Snapshot, Spent, SweepStep,
+};
 use shared::stage::Stage;
 use shared::track::{Format, Measurement, Track};
 
@@ -133,6 +135,7 @@ verbs! {
     release(holder: &Holder, delay: Duration, reason: &str, usage: Spent) -> Answer<Held>;
     progress(id: JobId, fence: Option<&Fence>, progress: Option<&Progress>, deadline: Duration) -> Heartbeat;
     report(id: JobId, stage: Stage, render: Option<&RenderKey>) -> Answer<Reported>;
+    breaker(service: &str, showed: Showed, hold: bool) -> Answer<Breaker>;
     sweep(after: &str) -> Answer<SweepStep>;
     expire() -> Answer<u32>;
     settle(id: JobId, generation: u32) -> Settled;
@@ -184,7 +187,7 @@ impl Rig {
     /// What a worker gets that comes now.
     pub(crate) async fn take_job(&self) -> (JobRecord, Holder) {
         match self.acquire().await.outcome {
-            Acquired::Job(job, holder) => (*job, holder),
+            Acquired::Job(job, holder, _) => (*job, holder),
             other => panic!("no job but {other:?}"),
         }
     }

@@ -38,7 +38,7 @@ impl Walk {
         loop {
             let answer = self.rig.acquire().await;
             self.tower.pay(&answer.debt);
-            let Acquired::Job(job, holder) = answer.outcome else {
+            let Acquired::Job(job, holder, _) = answer.outcome else {
                 return;
             };
             self.work(job.stage, &holder).await;

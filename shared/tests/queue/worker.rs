@@ -24,7 +24,7 @@ async fn a_worker_is_given_the_job_as_it_now_is() {
     rig.enqueue(&new).await;
     let answer = rig.acquire().await;
     assert_eq!(answer.debt.ring, 0, "nothing is left to come for");
-    let Acquired::Job(job, holder) = answer.outcome else {
+    let Acquired::Job(job, holder, _) = answer.outcome else {
         panic!("no job")
     };
     assert_eq!(*job, rig.job(new.id).await.job);
@@ -70,7 +70,7 @@ async fn an_acquire_sent_twice_gives_the_same_job() {
     proxy.swallow_present_replies();
     let answer = queue.acquire().await.unwrap();
     check(&rig).await;
-    let Acquired::Job(_, holder) = answer.outcome else {
+    let Acquired::Job(_, holder, _) = answer.outcome else {
         panic!("no job")
     };
     assert_eq!((holder.id, answer.debt.ring), (first, 1));

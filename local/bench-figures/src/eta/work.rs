@@ -15,7 +15,7 @@ const DEADLINE: Duration = Duration::from_secs(3_600);
 impl Play {
     pub(super) async fn work(&mut self) -> Result<Debt> {
         let answer = self.queue().acquire().await?;
-        if let Acquired::Job(job, holder) = answer.outcome {
+        if let Acquired::Job(job, holder, _) = answer.outcome {
             self.ring(&answer.debt);
             return self.begin(*job, holder).await;
         }

@@ -81,7 +81,7 @@ impl Site {
         let mut holders = Vec::with_capacity(jobs);
         for _ in 0..jobs {
             match self.queue.acquire().await?.outcome {
-                Acquired::Job(_, holder) => holders.push(holder),
+                Acquired::Job(_, holder, _) => holders.push(holder),
                 other => return Err(format!("no job, but {other:?}").into()),
             }
         }

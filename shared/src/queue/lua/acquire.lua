@@ -3,7 +3,7 @@
 -- Gives a worker the best job that may run: one to finish first, else the first of the first tenant in `ready`.
 -- Args: call (id of this call: a repeat gets the same answer for 60 s), nonce, lease_ms, finish_ms, finish_takes
 -- Returns: outcome job | empty | saturated | held | paused | unconfigured (Redis was emptied: what operators set must be loaded
---   first); with a job: id, fence, fields, logged (events kept)
+--   first); with a job: id, fence, fields, logged (events kept), breaker? {service: failures, …}
 local kept = redis.call('GET', key('call', a.call))
 if kept then return kept end
 reap(4)
@@ -13,7 +13,7 @@ local function give(id, job)
   log(id, job, 'job:status', {reason = 'acquired'})
   job.fence = redis.call('HINCRBY', key('clock'), 'fence', 1) .. '-' .. a.nonce
   redis.call('HSET', key('job', id), 'fence', job.fence)
-  local text = answer({outcome = 'job', id = id, fence = job.fence, fields = load(id), logged = redis.call('LLEN', key('events', id))})
+  local text = answer({outcome = 'job', id = id, fence = job.fence, fields = load(id), logged = redis.call('LLEN', key('events', id)), breaker = troubled()})
   redis.call('SET', key('call', a.call), text, 'PX', 60000)
   return text
 end

@@ -14,6 +14,7 @@ add_usage(a.id, a.usage)
 sample_stage(a.id, before)
 if a.to == 'finish' then
   learn_pace(a.id, job)
+  made_room()
   redis.call('ZREM', key('lease'), a.id)
   redis.call('ZREM', key('run', job.tenant), a.id)
   redis.call('HSET', key('job', a.id), 'finish_takes', 1)

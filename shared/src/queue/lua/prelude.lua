@@ -223,6 +223,21 @@ local function charge(id, job, level)
   redis.call('HSET', key('job', id), 'charged', run)
 end
 
+-- Fields of services that failed of late; nil where none did.
+local function troubled()
+  local flat, fields = redis.call('HGETALL', key('breaker')), nil
+  for i = 1, #flat, 2 do
+    fields = fields or {}
+    fields[flat[i]] = tonumber(flat[i + 1])
+  end
+  return fields
+end
+
+-- A render is over: if the line waits for a busy service, that may have room now.
+local function made_room()
+  if redis.call('GET', key('hold')) == 'busy' then redis.call('DEL', key('hold')) end
+end
+
 local function answer(t)
   if #ended > 0 then t.ended = ended end
   t.ring = t.ring or eligible(1)

@@ -28,7 +28,8 @@ elseif paused() then
 elseif own[2] == '1' then
   why = 'tenant_paused'
 elseif hold_ms ~= -2 then
-  why, until_ms = 'hold', hold_ms > 0 and now + hold_ms or nil
+  why = redis.call('GET', key('hold')) == 'busy' and 'busy' or 'hold'
+  until_ms = hold_ms > 0 and now + hold_ms or nil
 elseif found.position and found.position > 0 then
   why = 'line'
 elseif redis.call('ZCARD', key('run', job.tenant)) >= (tonumber(own[1]) or policy.cap) then

@@ -15,6 +15,7 @@ sample_stage(a.id, a.stage)
 redis.call('ZREM', key('start_by'), a.id)
 if a.stage == 'audio' then
   learn_pace(a.id, job)
+  made_room()
   job.stage = 'finish'
   set_status(a.id, job, 'processing')
   redis.call('ZADD', key('finish'), now, a.id)

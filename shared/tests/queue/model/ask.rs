@@ -110,7 +110,7 @@ impl<'a> Real<'a> {
     async fn acquire(&mut self) -> Said {
         let answer = self.rig.queue.acquire().await.unwrap();
         let outcome = match answer.outcome {
-            Acquired::Job(job, Holder { id, fence }) => {
+            Acquired::Job(job, Holder { id, fence }, _) => {
                 let read = self.rig.job(id).await.job;
                 assert_eq!(*job, read, "the job as it now is");
                 let number = fence_number(&fence);

@@ -3,7 +3,7 @@
 use redis::Cmd;
 use shared::job::{TenantId, UserId};
 use shared::priority::Priority;
-use shared::queue::{Revised, Settings};
+use shared::queue::{Breaker, Revised, Settings};
 use shared::stage::Stage;
 
 use super::ask::{Real, owing, plain};
@@ -13,6 +13,8 @@ use super::run::{Outcome, Said};
 use super::state::{Kept, Model, id_of, tenant_of};
 use super::view::key;
 use crate::rig::{LONG, error, new_job, track};
+
+const SERVICE: &str = "muscgen";
 
 impl Real<'_> {
     pub(super) async fn ask_others(&self, model: &Model, command: &Command) -> Said {
@@ -64,14 +66,20 @@ impl Real<'_> {
                 })
                 .await
             }
-            Command::Hold(on) => {
-                let hold = queue.keys().hold();
-                let set = if on {
-                    Cmd::set(hold, 1)
-                } else {
-                    Cmd::del(hold)
-                };
-                let _: () = self.rig.raw(&set).await;
+            Command::Breaker(showed) => {
+                let mut answer = queue.breaker(SERVICE, showed, true).await.unwrap();
+                // When the service may be called again, to the millisecond, is left to the tests of the breaker.
+                answer.debt.ring_later = None;
+                owing(answer, |said| Outcome::Breaker(said == Breaker::Closed))
+            }
+            Command::LeftAlone => {
+                let breaker = queue.keys().breaker();
+                let until = format!("{SERVICE}:until");
+                let known: bool = self.rig.raw(&Cmd::hexists(&breaker, &until)).await;
+                if known {
+                    let _: () = self.rig.raw(&Cmd::hset(breaker, until, 1)).await;
+                }
+                let _: () = self.rig.raw(&Cmd::del(queue.keys().hold())).await;
                 plain(Outcome::Nothing)
             }
             Command::Sweep => owing(queue.sweep("").await.unwrap(), Outcome::Swept),

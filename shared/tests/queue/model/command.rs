@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shared::job::JobStatus;
-use shared::queue::{Next, QueueSettings, TenantSettings};
+use shared::queue::{Next, QueueSettings, Showed, TenantSettings};
 use shared::stage::Stage;
 
 use super::state::Job;
@@ -106,7 +106,10 @@ pub(super) enum Command {
     SetQueue(bool, QueueSettings),
     SetTenant(&'static str, bool, TenantSettings),
     Load,
-    Hold(bool),
+    /// Of the one service that no job can do without.
+    Breaker(Showed),
+    /// The time is over for which it is left alone.
+    LeftAlone,
     Sweep,
     Expire,
     Settle(u8, Era),

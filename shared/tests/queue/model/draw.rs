@@ -7,7 +7,7 @@ use proptest::sample::select;
 use proptest::strategy::Union;
 use proptest_state_machine::ReferenceStateMachine;
 use shared::job::JobStatus;
-use shared::queue::{Next, QueueSettings, TenantSettings};
+use shared::queue::{Next, QueueSettings, Showed, TenantSettings};
 use shared::stage::Stage;
 
 use super::command::Command::{self, *};
@@ -155,8 +155,21 @@ impl Draw<'_> {
         self.add(asked, (changed(), queue), |(new, set)| SetQueue(new, set));
         self.add(10, tenant, |(name, new, set)| SetTenant(name, new, set));
         self.add(often(!self.model.loaded), Just(()), |()| Load);
-        self.add(3, Just(()), |()| Hold(true));
-        self.add(often(self.model.held), Just(()), |()| Hold(false));
+        self.breaker();
+    }
+
+    fn breaker(&mut self) {
+        let troubled = self.model.failures > 0;
+        let held = self.model.hold.is_some();
+        self.add(if troubled { 40 } else { 4 }, Just(()), |()| {
+            Breaker(Showed::Failed)
+        });
+        self.add(4, Just(()), |()| Breaker(Showed::Busy(LONG)));
+        self.add(4, Just(()), |()| Breaker(Showed::Asked));
+        self.add(if held { 20 } else { 4 }, Just(()), |()| {
+            Breaker(Showed::Answered)
+        });
+        self.add(if held { 40 } else { 1 }, Just(()), |()| LeftAlone);
     }
 
     fn caretakers(&mut self) {

@@ -6,6 +6,7 @@
 
 mod ask;
 mod ask_others;
+mod breaker;
 mod care;
 mod command;
 mod draw;

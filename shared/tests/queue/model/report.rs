@@ -72,6 +72,9 @@ impl Model {
         if render.is_none() && !(job.parked() && job.stage == stage) {
             return Reported::NotParked;
         }
+        if stage == Stage::Audio {
+            self.made_room();
+        }
         self.lift(n);
         let due = self.now;
         let job = self.job(n);

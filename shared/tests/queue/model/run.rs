@@ -1,7 +1,7 @@
 //! What the queue is to answer to each command, with what it owes; the transitions themselves are beside it.
 
 use shared::queue::{Adopted, Cancelled, Debt, Deleted, Enqueued, Failed, Heartbeat, Held};
-use shared::queue::{Parked, Reported, Reprioritised, Retried, Settled, SweepStep};
+use shared::queue::{Parked, Reported, Reprioritised, Retried, Settled, Showed, SweepStep};
 
 use super::command::Command;
 use super::state::Model;
@@ -16,7 +16,10 @@ pub(super) struct Said {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Outcome {
     Enqueued(Enqueued),
-    Given { job: u8, fence: u64 },
+    Given {
+        job: u8,
+        fence: u64,
+    },
     Empty,
     Saturated,
     Held,
@@ -37,6 +40,8 @@ pub(super) enum Outcome {
     Expired(u32),
     Settled(Settled),
     Adopted(Adopted),
+    /// Whether the service may be called.
+    Breaker(bool),
     Nothing,
 }
 
@@ -61,6 +66,9 @@ impl Model {
             | Outcome::Nothing => Debt::default(),
             Outcome::Swept(_) => self.debt(0),
             Outcome::Configured(_) => self.debt(10),
+            Outcome::Breaker(_) if matches!(command, Command::Breaker(Showed::Answered)) => {
+                self.debt(10)
+            }
             _ => Debt {
                 ring_later: later,
                 ..self.debt(1)
@@ -101,8 +109,10 @@ impl Model {
                 self.loaded = true;
                 Outcome::Configured(0)
             }
-            Command::Hold(on) => {
-                self.held = on;
+            Command::Breaker(showed) => Outcome::Breaker(self.breaker(showed)),
+            Command::LeftAlone => {
+                self.left_alone = false;
+                self.hold = None;
                 Outcome::Nothing
             }
             Command::Sweep => Outcome::Swept(self.sweep()),

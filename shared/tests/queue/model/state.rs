@@ -107,6 +107,13 @@ impl Job {
     }
 }
 
+/// Why the line waits for the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    Down,
+    Busy,
+}
+
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tenant {
     pub(super) settings: TenantSettings,
@@ -130,7 +137,11 @@ pub(super) struct Model {
     pub(super) settings: QueueSettings,
     pub(super) revision: Option<u64>,
     pub(super) loaded: bool,
-    pub(super) held: bool,
+    /// Of the service, in a row.
+    pub(super) failures: u32,
+    /// It is left alone, and until when is not over.
+    pub(super) left_alone: bool,
+    pub(super) hold: Option<Hold>,
     /// Jobs that the present command ended.
     pub(super) ended: Vec<u8>,
 }
@@ -148,7 +159,9 @@ impl Model {
             settings: QueueSettings::default(),
             revision: None,
             loaded: false,
-            held: false,
+            failures: 0,
+            left_alone: false,
+            hold: None,
             ended: Vec::new(),
         }
     }
@@ -217,7 +230,7 @@ impl Model {
     /// How many workers that came now would be given a job each.
     pub(super) fn eligible(&self) -> u32 {
         let mut jobs = count(self.due(Clock::Finish).len());
-        if !self.held && !self.settings.paused {
+        if self.hold.is_none() && !self.settings.paused {
             jobs += self.free_slots().min(count(self.turns().len()));
         }
         jobs

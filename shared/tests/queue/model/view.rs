@@ -11,7 +11,7 @@ use shared::stage::Stage;
 
 use super::ask::fence_number;
 use super::command::Clock;
-use super::state::{Job, Kept, Model, Place, number_of, tenant_of};
+use super::state::{Hold, Job, Kept, Model, Place, number_of, tenant_of};
 use crate::rig::Rig;
 
 #[derive(Debug, PartialEq)]
@@ -105,7 +105,8 @@ impl Model {
             Place::Delayed { .. } => "retry_delay",
             _ if self.settings.paused => "queue_paused",
             _ if self.tenants[tenant].settings.paused => "tenant_paused",
-            _ if self.held => "hold",
+            _ if self.hold == Some(Hold::Busy) => "busy",
+            _ if self.hold.is_some() => "hold",
             _ if position > Some(0) => "line",
             _ if self.in_flight(tenant) >= self.cap(tenant) => "cap",
             _ if free == 0 => "slots",

@@ -42,7 +42,7 @@ impl Model {
         if self.settings.paused {
             return Outcome::Paused;
         }
-        if self.held {
+        if self.hold.is_some() {
             return Outcome::Held;
         }
         if self.free_slots() == 0 {
@@ -103,6 +103,9 @@ impl Model {
                 parked: false,
             },
         };
+        if to == Stage::Finish {
+            self.made_room();
+        }
         Held::Ok
     }
 
