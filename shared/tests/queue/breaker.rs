@@ -116,9 +116,11 @@ async fn the_line_waits_for_a_busy_service_until_it_asked_or_a_render_is_over() 
 async fn a_service_that_some_jobs_can_do_without_holds_up_nobody() {
     let rig = Rig::start();
     rig.put("a").await;
-    for _ in 0..FAILURES {
-        rig.breaker("ollama", Showed::Failed, false).await;
+    for _ in 1..FAILURES {
+        let failed = rig.breaker("ollama", Showed::Failed, false).await;
+        assert_eq!(failed.outcome, Breaker::Closed);
     }
+    rig.breaker("ollama", Showed::Failed, false).await;
     let asked = rig.breaker("ollama", Showed::Asked, false).await;
     assert!(matches!(asked.outcome, Breaker::Open { .. }) && asked.debt.ring_later.is_none());
     rig.take().await;
