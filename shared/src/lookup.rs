@@ -7,7 +7,7 @@ use crate::clients::Clients;
 use crate::envelope::{Envelope, Manifest, OpenMarker};
 use crate::job::{JobId, JobRecord, JobStatus, TenantId};
 use crate::problem::Problem;
-use crate::queue::{Debt, Enqueued, Found, Glance, NewJob, QueueError, Restored, Snapshot};
+use crate::queue::{Debt, Enqueued, Found, Glance, NewJob, QueueError, Restored, Snapshot, Spent};
 use crate::settle;
 use crate::stage::Stage;
 use crate::store::StoreError;
@@ -246,6 +246,7 @@ pub fn new_job(request: &Envelope, marker: &OpenMarker) -> NewJob {
         request_id: request.request_id.clone(),
         priority: marker.priority,
         tags: request.submission.tags.clone(),
+        spent: Spent::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a caller's body to a job in line: durable first, then Redis, then the bell.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
 use axum::http::header::CACHE_CONTROL;
@@ -16,7 +16,7 @@ use crate::job::{JobId, sha256_hex};
 use crate::lookup::{self, Unreachable};
 use crate::priority::Priority;
 use crate::problem::{FieldError, Problem};
-use crate::queue::{Enqueued, QueueError};
+use crate::queue::{Enqueued, QueueError, Spent};
 use crate::settle;
 use crate::store::Put;
 use crate::submission::{Catalogue, Submission};
@@ -42,6 +42,7 @@ pub struct Context {
     traceparent: String,
     idempotency_key: Option<String>,
     no_cache: bool,
+    from: Instant,
 }
 
 impl Context {
@@ -61,6 +62,7 @@ impl Context {
             }
         };
         Ok(Self {
+            from: Instant::now(),
             request_id: id.0,
             traceparent: traceparent(headers),
             idempotency_key: key,
@@ -112,7 +114,7 @@ pub async fn submit(
     if stored == Put::Existed {
         return repeated(clients, &request).await;
     }
-    accept(clients, request).await
+    accept(clients, request, context.from).await
 }
 
 fn parse(clients: &Clients, body: Value) -> Result<Submission, Problem> {
@@ -124,7 +126,7 @@ fn parse(clients: &Clients, body: Value) -> Result<Submission, Problem> {
     })
 }
 
-async fn accept(clients: &Clients, request: Envelope) -> Result<Known, Problem> {
+async fn accept(clients: &Clients, request: Envelope, from: Instant) -> Result<Known, Problem> {
     let id = request.id;
     let marker = OpenMarker::starting(0, request.created_at, &request);
     clients
@@ -132,8 +134,10 @@ async fn accept(clients: &Clients, request: Envelope) -> Result<Known, Problem> 
         .put_open(id, &marker)
         .await
         .map_err(Unreachable::from)?;
-    let job = lookup::new_job(&request, &marker);
-    let enqueued = match cached_track(clients, &request).await {
+    let mut job = lookup::new_job(&request, &marker);
+    let cached = cached_track(clients, &request).await;
+    job.spent = Spent::billed(from.elapsed());
+    let enqueued = match cached {
         Some(track) => clients.queue.enqueue_cached(&job, &track).await,
         None => clients.queue.enqueue(&job).await,
     };

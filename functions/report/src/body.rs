@@ -127,6 +127,14 @@ fn completed(payload: Option<Value>) -> Result<Says, Problem> {
         };
         return Ok(Says::Plan(Box::new(Planned { song, by })));
     }
+    let is_sha256 = |text: &String| {
+        let digit = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        text.len() == 64 && text.bytes().all(digit)
+    };
+    if !completed.source.sha256.as_ref().is_none_or(is_sha256) {
+        let detail = "sha256 must be 64 hex digits in lower case";
+        return Err(wrong("/payload/sha256", "malformed", detail));
+    }
     match (completed.uploaded, &completed.source.audio_url) {
         (true, None) | (false, Some(_)) => Ok(Says::Audio(completed.source)),
         _ => Err(wrong(
@@ -268,6 +276,8 @@ mod tests {
             "/payload"
         );
         assert_eq!(refused_at(report(json!({"plan": {}}))), "/payload/plan");
+        let odd = json!({"uploaded": true, "sha256": "ABC"});
+        assert_eq!(refused_at(report(odd)), "/payload/sha256");
         assert_eq!(
             refused_at(json!({"jobId": JobId::mint(), "type": "completed"})),
             "/payload"

@@ -10,9 +10,10 @@ use shared::clients::Clients;
 use shared::http;
 use shared::job::{JobError, JobStatus, Progress};
 use shared::lookup::Unreachable;
+use shared::models::MAX_AUDIO;
 use shared::plan::Planned;
 use shared::problem::Problem;
-use shared::queue::{Failed, Heartbeat, Next, Reported, Spent, backoff};
+use shared::queue::{Failed, Heartbeat, Next, Reported, backoff};
 use shared::settle;
 use shared::source::Source;
 use shared::stage::Stage;
@@ -60,7 +61,7 @@ async fn alive(
     let deadline = clients.config.render_deadline;
     match clients
         .queue
-        .progress(id, fence, progress.as_ref(), deadline)
+        .progress(id, fence, progress.as_ref(), deadline, speaker.spent())
         .await
         .map_err(Unreachable::from)?
     {
@@ -114,9 +115,14 @@ async fn audio(clients: &Clients, speaker: &Speaker, source: &Source) -> Result<
             .upload_size(id, &speaker.render)
             .await
             .map_err(Unreachable::from)?;
-        uploaded.ok_or_else(|| {
+        let size = uploaded.ok_or_else(|| {
             Problem::conflict("not_uploaded", "no audio was uploaded under this token")
         })?;
+        if size > MAX_AUDIO as u64 {
+            return Err(Problem::too_large(
+                "the uploaded audio has more than 64 MiB",
+            ));
+        }
     }
     store
         .put_source(id, &speaker.render, source)
@@ -129,12 +135,12 @@ async fn delivered(clients: &Clients, speaker: &Speaker) -> Result<(), Problem> 
     let (id, stage) = (speaker.known.job.id, speaker.stage);
     let (queue, claimed) = (&clients.queue, speaker.claimed());
     let mut answer = queue
-        .report(id, stage, claimed)
+        .report(id, stage, claimed, speaker.spent())
         .await
         .map_err(Unreachable::from)?;
     if answer.outcome == Reported::Unknown && speaker.restored(clients).await? {
         answer = queue
-            .report(id, stage, claimed)
+            .report(id, stage, claimed, speaker.spent())
             .await
             .map_err(Unreachable::from)?;
     }
@@ -150,7 +156,7 @@ async fn delivered(clients: &Clients, speaker: &Speaker) -> Result<(), Problem> 
 async fn failed(clients: &Clients, speaker: &Speaker, error: &JobError) -> Result<(), Problem> {
     let id = speaker.known.job.id;
     let delay: Duration = backoff(speaker.known.job.attempt);
-    let (fence, change, spent) = (speaker.fence.as_ref(), Next::default(), Spent::default());
+    let (fence, change, spent) = (speaker.fence.as_ref(), Next::default(), speaker.spent());
     let answer = clients
         .queue
         .fail(id, fence, error, delay, change, spent)

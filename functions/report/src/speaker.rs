@@ -1,10 +1,13 @@
 //! Who reports, and on which run of which job.
 
+use std::time::Instant;
+
 use shared::caller::Reporter;
 use shared::clients::Clients;
 use shared::job::{Fence, JobId, RenderKey};
 use shared::lookup::{self, Ensured};
 use shared::problem::Problem;
+use shared::queue::Spent;
 use shared::stage::Stage;
 use shared::view::Known;
 
@@ -16,6 +19,7 @@ pub(crate) struct Speaker {
     /// Absent for a role token: it acts on the present run, while a model holds the job.
     pub(crate) fence: Option<Fence>,
     pub(crate) known: Known,
+    from: Instant,
 }
 
 impl Speaker {
@@ -30,6 +34,7 @@ impl Speaker {
         {
             return Err(Problem::forbidden("the token is for another job"));
         }
+        let from = Instant::now();
         let unknown = || Problem::not_found("unknown_job", "there is no such job");
         let known = lookup::find(clients, id).await?.ok_or_else(unknown)?;
         Ok(match reporter {
@@ -38,6 +43,7 @@ impl Speaker {
                 render: claims.render,
                 fence: Some(claims.fence),
                 known,
+                from,
             },
             Reporter::Role(_) => {
                 let stage = known.job.stage.min(Stage::Audio);
@@ -46,9 +52,15 @@ impl Speaker {
                     render: known.job.render_key(stage),
                     fence: None,
                     known,
+                    from,
                 }
             }
         })
+    }
+
+    /// What listening to it costs the job.
+    pub(crate) fn spent(&self) -> Spent {
+        Spent::billed(self.from.elapsed())
     }
 
     /// The key that the queue compares; none for a role token.

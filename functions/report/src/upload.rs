@@ -43,6 +43,12 @@ pub(crate) async fn upload(
         .put_upload(id, &speaker.render, body)
         .await
         .map_err(Unreachable::from)?;
+    // It is a sign of life as well.
+    let (fence, deadline) = (speaker.fence.as_ref(), clients.config.render_deadline);
+    let alive = clients
+        .queue
+        .progress(id, fence, None, deadline, speaker.spent());
+    alive.await.map_err(Unreachable::from)?;
     tracing::info!(job_id = %id, job_request_id = job.request_id, bytes, "audio uploaded");
     Ok(Json(json!({"ok": true, "bytes": bytes})))
 }

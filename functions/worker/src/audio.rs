@@ -47,9 +47,10 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
         work.outgoing(Stage::Audio),
         offer::callback(work, Stage::Audio),
     );
-    let upload = callback
-        .as_ref()
-        .and_then(|callback| offer::upload(work, callback));
+    let upload = match &callback {
+        Some(callback) => offer::upload(work, callback).await,
+        None => None,
+    };
     let (submission, plan) = (&work.request.submission, &planned.song);
     let prompt = plan.prompt(submission.narrative.as_str());
     let request = RenderRequest {
@@ -79,6 +80,7 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
                 model,
                 version,
                 seed,
+                sha256: None,
             }
         }
         Ok(RenderAnswer::Url {
@@ -91,6 +93,7 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
             model,
             version,
             seed,
+            sha256: None,
         },
         Ok(RenderAnswer::Accepted { .. }) => return Ok(Step::Parked),
         Err(error) => return Ok(Step::of_fault(Stage::Audio, &error)),

@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use shared::audio::{self, Refusal};
 use shared::job::{JobError, RenderKey, sha256_hex};
-use shared::models::ModelError;
+use shared::models::{MAX_AUDIO, ModelError, Service};
 use shared::queue::Next;
 use shared::source::Source;
 use shared::stage::Stage;
+use shared::store::StoreError;
 use shared::track::Track;
 
 use crate::run::Work;
@@ -26,16 +27,21 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
             return Ok(missing(work));
         }
         Err(error) if error.is_retryable() => return Ok(Step::of_fault(Stage::Finish, &error)),
-        // The address is of no use: the model is asked for another delivery.
+        // What was delivered is of no use: the model is asked for another delivery.
         Err(error) => {
             clients.store.remove_upload(id, &render).await?;
             return Ok(render_again(work, &error.code(), error.message(), None));
         }
     };
+    let sha256 = sha256_hex(&bytes);
+    if source.sha256.as_ref().is_some_and(|told| *told != sha256) {
+        clients.store.remove_upload(id, &render).await?;
+        let message = "The audio is not the one that the model says it delivered.".to_owned();
+        return Ok(render_again(work, "audio_damaged", message, None));
+    }
     let seconds = f64::from(work.request.submission.duration);
     match examined(bytes.clone(), seconds).await {
         Ok(measured) => {
-            let sha256 = sha256_hex(&bytes);
             let track = Track {
                 measured,
                 sha256,
@@ -78,8 +84,12 @@ async fn fetched(
     source: &Source,
 ) -> Result<Result<Option<Bytes>, ModelError>, shared::lookup::Unreachable> {
     let (clients, id) = (work.clients, work.job.id);
-    if let Some(bytes) = clients.store.upload(id, render).await? {
-        return Ok(Ok(Some(bytes)));
+    match clients.store.upload(id, render).await {
+        Ok(Some(bytes)) => return Ok(Ok(Some(bytes))),
+        Ok(None) => {}
+        // A signed upload is open to any size.
+        Err(StoreError::TooLarge { .. }) => return Ok(Err(Service::Muscgen.too_large(MAX_AUDIO))),
+        Err(error) => return Err(error.into()),
     }
     let Some(url) = &source.audio_url else {
         return Ok(Ok(None));

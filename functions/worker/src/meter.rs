@@ -36,10 +36,7 @@ impl Meter {
         let now = Instant::now();
         let wall = millis(now - self.stage_from);
         let billed = (now - self.billed_from).saturating_sub(self.waited);
-        let mut spent = Spent {
-            billed_ms: millis(billed),
-            ..Spent::default()
-        };
+        let mut spent = Spent::billed(billed);
         match stage {
             Stage::Plan => spent.plan_ms = wall,
             Stage::Audio => spent.audio_ms = wall,

@@ -1,6 +1,7 @@
 //! What a model service is offered so that nobody need wait for it: where to report, and where to put its audio.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use shared::callback::CallbackClaims;
@@ -12,6 +13,9 @@ use crate::run::Work;
 
 /// How often progress is welcome.
 const EVERY_SECONDS: u32 = 5;
+
+/// How long an upload into the store is open, if the credentials that sign it live so long.
+const UPLOAD_LIFE: Duration = Duration::from_secs(12 * 3600);
 
 /// A callback for this stage of this run; `None` where nobody can call us back.
 pub(crate) fn callback(work: &Work<'_>, stage: Stage) -> Option<Callback> {
@@ -41,8 +45,22 @@ pub(crate) fn callback(work: &Work<'_>, stage: Stage) -> Option<Callback> {
     })
 }
 
-/// Where the audio may be put, with the callback's token.
-pub(crate) fn upload(work: &Work<'_>, callback: &Callback) -> Option<Upload> {
+/// Where the audio may be put: straight into the store where that can sign, else at our door with the callback's token.
+pub(crate) async fn upload(work: &Work<'_>, callback: &Callback) -> Option<Upload> {
+    let (store, render) = (&work.clients.store, work.job.render_key(Stage::Audio));
+    match store.upload_url(work.job.id, &render, UPLOAD_LIFE).await {
+        Ok(Some(url)) => {
+            return Some(Upload {
+                url: url.into(),
+                method: "PUT".to_owned(),
+                headers: BTreeMap::new(),
+            });
+        }
+        Ok(None) => {}
+        Err(error) => {
+            tracing::warn!(error = %error, "no upload could be signed; it goes by our door")
+        }
+    }
     let base = work.clients.config.public_url.as_ref()?;
     Some(Upload {
         url: base.at(&audio_path(work.job.id)),

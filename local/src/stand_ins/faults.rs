@@ -27,6 +27,11 @@ pub enum Mode {
 #[serde(try_from = "f64", into = "f64")]
 pub struct Seconds(Duration);
 
+/// How many times as fast as a real one a clock runs, 1 to 10000.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Speed(f64);
+
 /// An error status, 400 to 599.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
@@ -49,6 +54,10 @@ pub struct Common {
     pub retry_after_seconds: u32,
     /// Answers that are no audio, or no JSON.
     pub garbage_times: u32,
+    /// Answers of 50 MB: a plan that long, or audio with so much beside it.
+    pub huge_times: u32,
+    /// Answers that go on until the caller hangs up.
+    pub endless_times: u32,
     /// Callbacks that say `failed`, retryable.
     pub report_failed_times: u32,
     /// 202, and then nothing.
@@ -157,6 +166,8 @@ impl Default for Common {
             busy_status: BusyStatus(503),
             retry_after_seconds: 1,
             garbage_times: 0,
+            huge_times: 0,
+            endless_times: 0,
             report_failed_times: 0,
             never_report_times: 0,
             report_delay_seconds: Seconds::default(),
@@ -193,6 +204,37 @@ impl TryFrom<f64> for Seconds {
 impl From<Seconds> for f64 {
     fn from(seconds: Seconds) -> Self {
         seconds.0.as_secs_f64()
+    }
+}
+
+impl Default for Speed {
+    fn default() -> Self {
+        Self(1.0)
+    }
+}
+
+impl Speed {
+    /// How long that is for everybody else.
+    pub fn real(self, own: Duration) -> Duration {
+        own.div_f64(self.0)
+    }
+}
+
+impl TryFrom<f64> for Speed {
+    type Error = &'static str;
+
+    fn try_from(times: f64) -> Result<Self, Self::Error> {
+        if (1.0..=10_000.0).contains(&times) {
+            Ok(Self(times))
+        } else {
+            Err("must be 1 to 10000")
+        }
+    }
+}
+
+impl From<Speed> for f64 {
+    fn from(speed: Speed) -> Self {
+        speed.0
     }
 }
 

@@ -1,8 +1,10 @@
 //! Stand-ins for the two model services, so that everything runs on one machine without a GPU. Reading order: `jen1`
 //! (narrative → plan), `muscgen` (plan → audio), `music` (how a plan is played), then what both share: `faults` and `calls`
-//! (told to fail, and what was asked), `chance` (told to fail now and then), `exchange` (one call as it comes in), `report` (callbacks), `serve` (the process).
+//! (told to fail, and what was asked), `chance` (told to fail now and then), `exchange` (one call as it comes in), `report` (callbacks),
+//! `bulk` (answers too long to read), `serve` (the process).
 
-pub mod calls;
+mod bulk;
+mod calls;
 pub mod chance;
 pub mod exchange;
 pub mod faults;

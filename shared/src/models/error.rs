@@ -96,6 +96,11 @@ impl Service {
         self.failed(Fault::Down { wait })
     }
 
+    /// It delivered more than `limit` bytes.
+    pub fn too_large(self, limit: usize) -> ModelError {
+        self.failed(Fault::TooLarge { limit })
+    }
+
     pub(super) fn malformed(self, why: impl Into<String>) -> ModelError {
         self.failed(Fault::Malformed(why.into()))
     }

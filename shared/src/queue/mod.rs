@@ -31,7 +31,7 @@ pub use self::control::{MAX_TENANTS, QueueSettings, Revised, Settings, TenantSet
 pub use self::keys::{Keys, Owner};
 pub use self::lists::Position;
 pub use self::model::{Heartbeat, Reported};
-pub use self::overview::{Overview, RunningJob, TenantLine};
+pub use self::overview::{Overview, RunningJob, TenantLine, Trouble};
 pub use self::owner::{Cancelled, Deleted, Enqueued, NewJob, Reprioritised, Restored, Retried};
 pub use self::reads::{Counts, Eta, Found, Glance, Snapshot, Waiting, WhyWaiting};
 pub use self::scripts::SCRIPTS;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::job::{Fence, JobId, Progress, RenderKey};
-use crate::queue::{Answer, Queue, QueueError, millis, scripts};
+use crate::queue::{Answer, Queue, QueueError, Spent, millis, scripts};
 use crate::stage::Stage;
 
 /// Answer of `progress`.
@@ -45,6 +45,7 @@ impl Queue {
         fence: Option<&Fence>,
         progress: Option<&Progress>,
         deadline: Duration,
+        usage: Spent,
     ) -> Result<Heartbeat, QueueError> {
         #[derive(Serialize)]
         struct Args<'a> {
@@ -54,6 +55,7 @@ impl Queue {
             #[serde(skip_serializing_if = "Option::is_none")]
             progress: Option<&'a Progress>,
             deadline_ms: u64,
+            usage: Spent,
         }
         self.call_plain(
             &scripts::PROGRESS,
@@ -62,6 +64,7 @@ impl Queue {
                 fence,
                 progress,
                 deadline_ms: millis(deadline),
+                usage,
             },
         )
         .await
@@ -73,6 +76,7 @@ impl Queue {
         id: JobId,
         stage: Stage,
         render: Option<&RenderKey>,
+        usage: Spent,
     ) -> Result<Answer<Reported>, QueueError> {
         #[derive(Serialize)]
         struct Args<'a> {
@@ -80,8 +84,14 @@ impl Queue {
             stage: Stage,
             #[serde(skip_serializing_if = "Option::is_none")]
             render: Option<&'a RenderKey>,
+            usage: Spent,
         }
-        self.call(&scripts::REPORT, &Args { id, stage, render })
-            .await
+        let args = Args {
+            id,
+            stage,
+            render,
+            usage,
+        };
+        self.call(&scripts::REPORT, &args).await
     }
 }

@@ -19,6 +19,9 @@ pub struct Overview {
     pub paused: bool,
     /// Held back by a breaker for that long; 0: without an end.
     pub hold_ms: Option<u64>,
+    /// Of services that failed of late: `<service>` → failures in a row, `<service>:until` → left alone until then, ms.
+    #[serde(default)]
+    breakers: BTreeMap<String, i64>,
     /// Waiting jobs by level, the best first.
     pub levels: Vec<Level>,
     pub sizes: Sizes,
@@ -118,7 +121,28 @@ impl Queue {
     }
 }
 
+/// A service that failed of late.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    pub service: String,
+    /// In a row.
+    pub failures: i64,
+    /// It is left alone until then.
+    pub until_ms: Option<i64>,
+}
+
 impl Overview {
+    /// The services that failed since they last answered.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        let services = self.breakers.iter().filter(|(name, _)| !name.contains(':'));
+        let trouble = |(service, failures): (&String, &i64)| Trouble {
+            until_ms: self.breakers.get(&format!("{service}:until")).copied(),
+            service: service.clone(),
+            failures: *failures,
+        };
+        services.map(trouble).collect()
+    }
+
     /// How often something happened in the last `minutes`, the present one included.
     pub fn happened(&self, what: &str, minutes: u32) -> u64 {
         let recent = self.minutes.iter().filter(|m| m.ago < minutes);

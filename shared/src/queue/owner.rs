@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::{JobId, JobStatus, TenantId, UserId};
 use crate::priority::Priority;
-use crate::queue::{Answer, Queue, QueueError, scripts};
+use crate::queue::{Answer, Queue, QueueError, Spent, scripts};
 use crate::stage::Stage;
 use crate::track::Track;
 
@@ -28,6 +28,8 @@ pub struct NewJob {
     pub request_id: String,
     pub priority: Priority,
     pub tags: Vec<String>,
+    /// What taking it in has cost so far.
+    pub spent: Spent,
 }
 
 /// What the object store proves of a job that Redis has forgotten.
@@ -153,6 +155,7 @@ impl Queue {
             ("max_attempts", job.max_attempts.to_string()),
             ("request_id", job.request_id.clone()),
             ("generation", "0".to_owned()),
+            ("billed_ms", job.spent.billed_ms.to_string()),
         ]);
         let args = Args {
             id: job.id,

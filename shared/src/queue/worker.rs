@@ -94,6 +94,17 @@ pub struct Spent {
     pub billed_ms: u64,
 }
 
+impl Spent {
+    /// A function's own time, as it is paid for: in whole milliseconds, rounded up.
+    pub fn billed(time: Duration) -> Self {
+        let billed_ms = u64::try_from(time.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
+        Self {
+            billed_ms,
+            ..Self::default()
+        }
+    }
+}
+
 fn is_zero(ms: &u64) -> bool {
     *ms == 0
 }
@@ -116,7 +127,7 @@ struct RawAcquired {
     #[serde(default)]
     logged: u64,
     #[serde(default)]
-    breaker: BTreeMap<String, u64>,
+    breaker: BTreeMap<String, i64>,
 }
 
 impl Queue {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
+use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -77,6 +78,18 @@ impl Store {
     /// What was uploaded under this render key; an error beyond [`super::MAX_OBJECT`].
     pub async fn upload(&self, id: JobId, key: &RenderKey) -> Result<Option<Bytes>, StoreError> {
         self.get(&self.upload_path(id, key)).await
+    }
+
+    /// A signed link under which a model may `PUT` its audio, good for `expires` (and no longer than the credentials that sign it);
+    /// none for a directory. It does not bound the size: look before you read.
+    pub async fn upload_url(
+        &self,
+        id: JobId,
+        key: &RenderKey,
+        expires: Duration,
+    ) -> Result<Option<Url>, StoreError> {
+        let path = self.upload_path(id, key);
+        self.place.signed(Method::PUT, &path, expires).await
     }
 
     fn upload_path(&self, id: JobId, key: &RenderKey) -> Path {
@@ -150,7 +163,8 @@ impl Store {
         name: &str,
         expires: Duration,
     ) -> Result<Option<Url>, StoreError> {
-        self.place.signed(&self.job_path(id, name), expires).await
+        let path = self.job_path(id, name);
+        self.place.signed(Method::GET, &path, expires).await
     }
 
     /// Stores the finished job; a later settling replaces it.

@@ -148,15 +148,17 @@ impl Place {
         }
     }
 
-    /// A link that reads the object until `expires` from now and no longer than the credentials live; none for a directory.
+    /// A link for one method on the object, good until `expires` from now and no longer than the credentials live; none for a
+    /// directory.
     pub(super) async fn signed(
         &self,
+        method: Method,
         path: &Path,
         expires: Duration,
     ) -> Result<Option<Url>, StoreError> {
         match self {
             Self::Directory(_) => Ok(None),
-            Self::Bucket { s3, .. } => Ok(Some(s3.signed_url(Method::GET, path, expires).await?)),
+            Self::Bucket { s3, .. } => Ok(Some(s3.signed_url(method, path, expires).await?)),
         }
     }
 }

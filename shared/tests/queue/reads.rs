@@ -103,7 +103,7 @@ async fn a_long_log_loses_its_beginning_and_says_so() {
     for step in 1..=250 {
         progress.current = step;
         rig.queue
-            .progress(holder.id, None, Some(&progress), LONG)
+            .progress(holder.id, None, Some(&progress), LONG, Spent::default())
             .await
             .unwrap();
     }

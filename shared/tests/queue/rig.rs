@@ -133,8 +133,6 @@ verbs! {
     park(holder: &Holder, stage: Stage, deadline: Duration, usage: Spent) -> Answer<Parked>;
     fail(id: JobId, fence: Option<&Fence>, error: &JobError, delay: Duration, change: Next, usage: Spent) -> Answer<Failed>;
     release(holder: &Holder, delay: Duration, reason: &str, usage: Spent) -> Answer<Held>;
-    progress(id: JobId, fence: Option<&Fence>, progress: Option<&Progress>, deadline: Duration) -> Heartbeat;
-    report(id: JobId, stage: Stage, render: Option<&RenderKey>) -> Answer<Reported>;
     breaker(service: &str, showed: Showed, hold: bool) -> Answer<Breaker>;
     sweep(after: &str) -> Answer<SweepStep>;
     expire() -> Answer<u32>;
@@ -173,6 +171,34 @@ impl Rig {
         usage: Spent,
     ) -> Answer<Held> {
         let answer = self.queue.complete(holder, track, usage, &[]).await;
+        check(self).await;
+        answer.unwrap()
+    }
+
+    /// A report that cost nothing to hear.
+    pub(crate) async fn progress(
+        &self,
+        id: JobId,
+        fence: Option<&Fence>,
+        progress: Option<&Progress>,
+        deadline: Duration,
+    ) -> Heartbeat {
+        let said = self
+            .queue
+            .progress(id, fence, progress, deadline, Spent::default());
+        let said = said.await.unwrap();
+        check(self).await;
+        said
+    }
+
+    /// A delivery that cost nothing to take.
+    pub(crate) async fn report(
+        &self,
+        id: JobId,
+        stage: Stage,
+        render: Option<&RenderKey>,
+    ) -> Answer<Reported> {
+        let answer = self.queue.report(id, stage, render, Spent::default()).await;
         check(self).await;
         answer.unwrap()
     }
@@ -288,6 +314,7 @@ pub(crate) fn new_job(tenant: &str) -> NewJob {
         request_id: "request-1".to_owned(),
         priority: Priority::Normal,
         tags: Vec::new(),
+        spent: Spent::default(),
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct Overview {
     /// A model service is down: nothing is given out until then.
     #[serde(skip_serializing_if = "Option::is_none")]
     held_until: Option<DateTime<Utc>>,
+    /// Services that failed since they last answered.
+    breakers: BTreeMap<String, Breaker>,
     queued: BTreeMap<&'static str, Queued>,
     running: u64,
     finishing: u64,
@@ -53,6 +55,15 @@ pub(crate) struct Overview {
     rates: BTreeMap<&'static str, Rate>,
     /// Seconds, of this hour and the last.
     stages: BTreeMap<&'static str, Stage>,
+}
+
+#[derive(Serialize)]
+struct Breaker {
+    /// In a row.
+    failures: i64,
+    /// No call before then, and one in each minute after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<DateTime<Utc>>,
 }
 
 #[derive(Serialize)]
@@ -136,6 +147,14 @@ fn told(seen: queue::Overview, bells: Option<u64>) -> Overview {
         held_until: seen
             .hold_ms
             .and_then(|ms| time(now.timestamp_millis() + i64::try_from(ms).ok()?)),
+        breakers: seen
+            .troubles()
+            .into_iter()
+            .map(|trouble| {
+                let (failures, until) = (trouble.failures, trouble.until_ms.and_then(time));
+                (trouble.service, Breaker { failures, until })
+            })
+            .collect(),
         queued: Priority::ALL
             .into_iter()
             .zip(&seen.levels)

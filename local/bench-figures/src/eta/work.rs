@@ -74,7 +74,9 @@ impl Play {
             return Ok(Debt::default());
         };
         if !attempt.fails {
-            return Ok(self.queue().report(id, Stage::Audio, None).await?.debt);
+            let usage = Spent::default();
+            let reported = self.queue().report(id, Stage::Audio, None, usage).await?;
+            return Ok(reported.debt);
         }
         let error = JobError {
             code: "model_down".to_owned(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use shared::job::{JobError, JobId, Progress};
 use shared::priority::Priority;
-use shared::queue::{Holder, Next, Revised, Settings, Spent, TenantSettings};
+use shared::queue::{Holder, Next, Revised, Settings, Showed, Spent, TenantSettings};
 use shared::stage::Stage;
 use uuid::Uuid;
 
@@ -94,13 +94,31 @@ async fn make(site: &mut Site, costs: &mut Costs, calls: usize) -> Result<Vec<Ho
                 message,
             };
             queue
-                .progress(holder.id, Some(&holder.fence), Some(&progress), LONG)
+                .progress(
+                    holder.id,
+                    Some(&holder.fence),
+                    Some(&progress),
+                    LONG,
+                    Spent::default(),
+                )
                 .await?;
         }
     });
     timed!(site, costs, "report", {
         for holder in &holders {
-            queue.report(holder.id, Stage::Audio, None).await?;
+            queue
+                .report(holder.id, Stage::Audio, None, Spent::default())
+                .await?;
+        }
+    });
+    timed!(site, costs, "breaker", {
+        for call in 0..calls {
+            let showed = if call % 4 == 0 {
+                Showed::Failed
+            } else {
+                Showed::Answered
+            };
+            drop(queue.breaker("muscgen", showed, true).await?);
         }
     });
     let mut finishing = Vec::new();

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::bulk;
 use super::calls::Call;
 use super::chance::Fate;
 use super::exchange::{self, Callback, Controls, accepted, problem, text_header};
@@ -65,6 +66,8 @@ struct Order {
     faults: Jen1Faults,
     reports: bool,
     garbage: bool,
+    huge: bool,
+    endless: bool,
     never: bool,
     failed: bool,
 }
@@ -108,7 +111,11 @@ async fn generate(
     let order = service.order(request.callback.is_some(), fate);
     if order.faults.common.mode != Mode::Callback && !order.reports {
         tokio::time::sleep(order.faults.plan_seconds.duration()).await;
-        return if order.garbage {
+        return if order.endless {
+            bulk::endless("application/json")
+        } else if order.huge {
+            Json(json!({"title": " ".repeat(bulk::HUGE)})).into_response()
+        } else if order.garbage {
             ([(header::CONTENT_TYPE, "application/json")], GARBAGE).into_response()
         } else {
             Json(planner::plan(&request.narrative, request.duration)).into_response()
@@ -189,7 +196,11 @@ impl Service {
                 faults.common.report_delay_seconds = faults.common.chances.late_seconds;
             }
             let garbage = !never && !failed && spend(&mut state.common.garbage_times);
+            let huge = !reports && spend(&mut state.common.huge_times);
+            let endless = !reports && spend(&mut state.common.endless_times);
             Order {
+                huge,
+                endless,
                 faults,
                 reports,
                 garbage,

@@ -20,11 +20,13 @@ use bytes::Bytes;
 use rustysynth::SoundFont;
 use serde_json::json;
 
+use super::bulk;
 use super::calls::Call;
 use super::exchange::{self, Controls, accepted, busy, problem, text_header};
 use super::faults::Mode;
 use super::report::Reporter;
 pub use order::MuscgenFaults;
+use order::Product;
 
 use renders::{Outcome, Render, Renders};
 use request::Request;
@@ -105,6 +107,9 @@ async fn generate(
         return accepted(&render.id);
     }
     match render.outcome().await {
+        Outcome::Finished(_) if render.order.product == Product::Endless && mode != Mode::Url => {
+            bulk::endless("audio/wav")
+        }
         Outcome::Finished(audio) => answer(mode, &service, &headers, &render, audio),
         Outcome::Failed(why) => problem(500, "render_failed", &why),
         Outcome::Cancelled => problem(409, "cancelled", "The render was cancelled."),
@@ -160,11 +165,12 @@ async fn cancel(
 }
 
 async fn file(State(service): State<Arc<Service>>, Path(name): Path<String>) -> Response {
-    let audio = name
+    let render = name
         .strip_suffix(".wav")
-        .and_then(|id| service.renders.finished(id));
-    match audio {
-        Some(audio) => ([(header::CONTENT_TYPE, "audio/wav")], audio).into_response(),
+        .and_then(|id| service.renders.find(id));
+    match render.and_then(|render| Some((render.audio()?, render))) {
+        Some((_, render)) if render.order.product == Product::Endless => bulk::endless("audio/wav"),
+        Some((audio, _)) => ([(header::CONTENT_TYPE, "audio/wav")], audio).into_response(),
         None => problem(404, "unknown_file", "No finished render has this id."),
     }
 }

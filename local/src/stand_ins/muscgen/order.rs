@@ -1,9 +1,11 @@
 //! muscgen's switches, and what they mean for one render.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::stand_ins::chance::Fate;
-use crate::stand_ins::faults::{Common, FaultState, Faults, Mode, Seconds, spend};
+use crate::stand_ins::faults::{Common, FaultState, Faults, Mode, Seconds, Speed, spend};
 
 /// muscgen's switches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -11,8 +13,10 @@ use crate::stand_ins::faults::{Common, FaultState, Faults, Mode, Seconds, spend}
 pub struct MuscgenFaults {
     #[serde(flatten)]
     pub common: Common,
-    /// How long the pretended GPU works.
+    /// How long the pretended GPU works, by its own clock.
     pub render_seconds: Seconds,
+    /// How many times as fast that clock runs.
+    pub speed: Speed,
     /// Well-formed audio with nothing to hear.
     pub silent_times: u32,
     /// Audio of a third of the length.
@@ -24,6 +28,7 @@ impl Default for MuscgenFaults {
         Self {
             common: Common::default(),
             render_seconds: Seconds::new(2),
+            speed: Speed::default(),
             silent_times: 0,
             short_times: 0,
         }
@@ -47,6 +52,8 @@ pub(crate) enum Product {
     Silence,
     Short,
     Garbage,
+    Huge,
+    Endless,
 }
 
 /// How a render ends.
@@ -94,6 +101,10 @@ impl Order {
                 Product::Music
             } else if spend(&mut state.common.garbage_times) {
                 Product::Garbage
+            } else if spend(&mut state.common.huge_times) {
+                Product::Huge
+            } else if !reports && spend(&mut state.common.endless_times) {
+                Product::Endless
             } else if spend(&mut state.silent_times) {
                 Product::Silence
             } else if spend(&mut state.short_times) {
@@ -112,6 +123,13 @@ impl Order {
     /// Whether a repeat of the request is to render anew: a fault passes, it is not kept under the key.
     pub(crate) fn is_faulty(&self) -> bool {
         self.product != Product::Music || self.ending != Ending::Completed
+    }
+
+    /// How long the render takes for everybody else.
+    pub(crate) fn render_time(&self) -> Duration {
+        self.faults
+            .speed
+            .real(self.faults.render_seconds.duration())
     }
 
     pub(crate) fn early_report(&self) -> bool {

@@ -110,10 +110,10 @@ impl Renders {
         Some(render)
     }
 
-    /// The audio of a finished render.
-    pub(crate) fn finished(&self, id: &str) -> Option<Bytes> {
+    /// The render of this id.
+    pub(crate) fn find(&self, id: &str) -> Option<Arc<Render>> {
         let list = lock(&self.list);
-        list.iter().find(|r| r.id == id)?.audio()
+        list.iter().find(|r| r.id == id).cloned()
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::order::{Ending, Product};
 use super::renders::{Outcome, Render};
 use super::{NAME, Service, VERSION};
-use crate::stand_ins::music;
+use crate::stand_ins::{bulk, music};
 
 /// A render tells its progress at least so often.
 const FEWEST_REPORTS: u32 = 4;
@@ -27,7 +27,7 @@ pub(crate) async fn run(
 ) {
     let ending = render.order.ending;
     let started = Instant::now();
-    let until = started + render.order.faults.render_seconds.duration();
+    let until = started + render.order.render_time();
     let work = async {
         let audio = audio(&service, &render).await;
         tokio::time::sleep_until(until).await;
@@ -89,7 +89,13 @@ async fn audio(service: &Service, render: &Arc<Render>) -> Outcome {
                 seconds / 3.0,
                 request.seed,
             ),
+            Product::Huge => {
+                music::render(&font, &request.plan, &request.prompt, seconds, request.seed)
+                    .map(bulk::padded)
+            }
             Product::Silence => music::silence(seconds),
+            // It is answered before anything is rendered.
+            Product::Endless => Ok(Vec::new()),
             Product::Garbage => Ok(b"these bytes were never audio\n".repeat(1_024)),
         }
     })
@@ -113,12 +119,15 @@ fn failure(render: &Render, why: String) -> Outcome {
 
 /// Tells progress at even steps through the pretended time.
 async fn progress(service: &Service, render: &Render, started: Instant) {
-    let whole = render.order.faults.render_seconds.duration();
+    let (whole, own) = (
+        render.order.render_time(),
+        render.order.faults.render_seconds,
+    );
     let callback = render.request.callback.as_ref();
     let period = callback
         .and_then(|c| c.every_seconds)
         .unwrap_or(USUAL_PERIOD);
-    let wanted = (whole.as_secs_f64() / period.max(0.05)).ceil() as u32;
+    let wanted = (f64::from(own) / period.max(0.05)).ceil() as u32;
     let steps = wanted.clamp(FEWEST_REPORTS, MOST_REPORTS);
     for step in 1..=steps {
         let due = started + whole * step / (steps + 1);

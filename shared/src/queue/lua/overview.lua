@@ -2,14 +2,14 @@
 -- The queue at a glance; every read is bounded, whatever waits.
 -- Args: tenants (how many of the longest lines), running (how many of the running jobs)
 -- Returns: slots, paused, hold_ms?, levels [{jobs, cost}], sizes {name: n}, oldest {id, created_ms}?, tenants [...], running [...],
---   minutes [{ago, counts}] (of the last hour), times {stage: {bucket: n}} (this hour and the last), pace {slot_ms, per_cost}
+--   breakers {service: failures, service:at, service:until}, minutes [{ago, counts}] (of the last hour), times {stage: {bucket: n}} (this hour and the last), pace {slot_ms, per_cost}
 local function pairs_of(flat)
   local found = {}
   for i = 1, #flat, 2 do found[flat[i]] = tonumber(flat[i + 1]) end
   return found
 end
 -- An empty list is left out: JSON of an empty table would be an object.
-local out = {slots = slots(), paused = paused(), levels = {}, sizes = {}, times = {}}
+local out = {slots = slots(), paused = paused(), levels = {}, sizes = {}, times = {}, breakers = troubled()}
 local tenants, running, minutes = {}, {}, {}
 local hold_ms = redis.call('PTTL', key('hold'))
 if hold_ms ~= -2 then out.hold_ms = math.max(0, hold_ms) end

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Uses: estimate
 -- A model has delivered; what it delivered is stored already. Accepted wherever a live job of that render key stands.
--- Args: id, stage (plan | audio), render? (none: a role token, while a model holds the job)
+-- Args: id, stage (plan | audio), render? (none: a role token, while a model holds the job), usage
 -- Returns: outcome ok | repeat | wrong_render | not_parked | ended | unknown
 local job = load(a.id)
 if not job then return answer({outcome = 'unknown'}) end
@@ -11,6 +11,7 @@ if job.status == 'completed' or not TERMINAL[job.status] and RANK[job.stage] > R
 if TERMINAL[job.status] then return answer({outcome = 'ended'}) end
 if not a.render and not (job.parked and job.stage == a.stage) then return answer({outcome = 'not_parked'}) end
 lift(a.id, job)
+add_usage(a.id, a.usage)
 sample_stage(a.id, a.stage)
 redis.call('ZREM', key('start_by'), a.id)
 if a.stage == 'audio' then

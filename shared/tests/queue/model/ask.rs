@@ -91,7 +91,7 @@ impl<'a> Real<'a> {
             Command::Progress(n, who, figures) => {
                 let fence = who.map(|who| self.holder(model, n, who).fence);
                 let half = figures.then(half);
-                let said = queue.progress(id_of(n), fence.as_ref(), half.as_ref(), LONG);
+                let said = queue.progress(id_of(n), fence.as_ref(), half.as_ref(), LONG, usage);
                 plain(Outcome::Heartbeat(said.await.unwrap()))
             }
             Command::Report(n, stage, render) => {
@@ -100,7 +100,10 @@ impl<'a> Real<'a> {
                     let seed = job.map_or(SEED, |job| job.seed) + more;
                     RenderKey::new(id_of(n), stage, seed, era.of(job))
                 });
-                let answer = queue.report(id_of(n), stage, key.as_ref()).await.unwrap();
+                let answer = queue
+                    .report(id_of(n), stage, key.as_ref(), usage)
+                    .await
+                    .unwrap();
                 owing(answer, Outcome::Reported)
             }
             _ => self.ask_others(model, command).await,
