@@ -182,6 +182,13 @@ impl App {
         );
     }
 
+    /// All fault switches of a stand-in, as they stand.
+    pub(crate) async fn switches(&self, model: Model) -> Value {
+        let url = format!("{}/faults", self.address(model));
+        let response = self.http.get(url).send().await.unwrap();
+        response.json().await.unwrap()
+    }
+
     /// The `generate` calls that a stand-in has had for a job.
     pub(crate) async fn calls(&self, model: Model, id: &str) -> Vec<Value> {
         let url = format!("{}/calls", self.address(model));

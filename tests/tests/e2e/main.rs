@@ -13,6 +13,7 @@ mod connection;
 mod correlation;
 mod crash;
 mod doors;
+mod faults;
 mod loss;
 mod models;
 mod rollback;
