@@ -1,6 +1,6 @@
-//! Stand-ins for the two model services, so that everything runs on one machine without a GPU. Reading order: `jen1`
-//! (narrative → plan), `muscgen` (plan → audio), `music` (how a plan is played), then what both share: `faults` and `calls`
-//! (told to fail, and what was asked), `chance` (told to fail now and then), `exchange` (one call as it comes in), `report` (callbacks), `serve` (the process).
+//! Stand-ins for the model services, so that everything runs on one machine without a GPU. Reading order: `jen1`
+//! (narrative → plan), `ollama` (the same in Ollama's protocol), `muscgen` (plan → audio), `music` (how a plan is played), then
+//! what they share: `faults` and `calls` (told to fail, and what was asked), `chance` (told to fail now and then), `exchange` (one call as it comes in), `report` (callbacks), `serve` (the process).
 
 pub mod calls;
 pub mod chance;
@@ -9,6 +9,7 @@ pub mod faults;
 pub mod jen1;
 pub mod muscgen;
 pub mod music;
+pub mod ollama;
 pub mod report;
 pub mod serve;
 

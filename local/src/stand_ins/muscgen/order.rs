@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::stand_ins::chance::Fate;
-use crate::stand_ins::faults::{Common, FaultState, Faults, Mode, Seconds, spend};
+use crate::stand_ins::faults::{Common, FaultState, Faults, Seconds, Switches, spend};
 
 /// muscgen's switches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,13 +30,11 @@ impl Default for MuscgenFaults {
     }
 }
 
+impl Switches for MuscgenFaults {}
+
 impl FaultState for MuscgenFaults {
     fn common(&mut self) -> &mut Common {
         &mut self.common
-    }
-
-    fn knows(_: Mode) -> bool {
-        true
     }
 }
 
