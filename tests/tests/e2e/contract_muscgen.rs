@@ -169,8 +169,9 @@ async fn accepted_work_is_reported_with_the_token_after_its_upload() {
     for service in services(0.3).await {
         let mut receiver = Receiver::open().await;
         let answer = when_free(async || service.generate(&receiver, SECONDS).await).await;
+        let answer = answer.expect("POST /generate is answered");
         // A service that answers at once has nothing to report.
-        if let Ok(RenderAnswer::Accepted { .. }) = answer {
+        if let RenderAnswer::Accepted { .. } = answer {
             let ended = receiver.ended().await;
             if ended.payload["uploaded"] == true {
                 assert!(
