@@ -5,7 +5,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(dirname "$here")
 
 functions=(compose jobs report health admin worker sweep)
+# What the demo needs; `up` and the tests have one more.
 models=(jen1-stand-in muscgen-stand-in)
+all_models=("${models[@]}" ollama-stand-in)
 
 # Everything but a result goes to the error stream: `local/token` prints one token and nothing else.
 say() { printf '%s\n' "$*" >&2; }

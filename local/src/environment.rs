@@ -19,6 +19,7 @@ pub(crate) struct Addresses<'a> {
     pub(crate) redis: &'a str,
     pub(crate) jen1: &'a str,
     pub(crate) muscgen: &'a str,
+    pub(crate) ollama: Option<&'a str>,
     pub(crate) secret: &'a str,
     pub(crate) orchestrator_token: &'a str,
     /// For [`Artifacts::Own`].
@@ -46,6 +47,9 @@ pub(crate) fn configuration(options: &StackOptions, at: &Addresses) -> Vec<(Stri
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     let mut set = |name: &str, value: String| env.push((name.to_owned(), value));
+    if let Some(ollama) = at.ollama {
+        set("OLLAMA_URL", ollama.to_owned());
+    }
     if options.callbacks {
         set("PUBLIC_URL", at.api.to_owned());
     }
@@ -104,6 +108,7 @@ mod tests {
             redis: "redis://127.0.0.1:2",
             jen1: "http://127.0.0.1:3",
             muscgen: "http://127.0.0.1:4",
+            ollama: None,
             secret: "s",
             orchestrator_token: "t",
             artifacts: Path::new("/run/artifacts"),

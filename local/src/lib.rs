@@ -32,7 +32,7 @@ pub use error::{HarnessError, Result};
 pub use log::Log;
 pub use moto::Moto;
 pub use nix::sys::signal::Signal;
-pub use options::{Artifacts, BellFaults, Bells, Ports, RedisChoice, StackOptions};
+pub use options::{Artifacts, BellFaults, Bells, OllamaChoice, Ports, RedisChoice, StackOptions};
 pub use place::{Scratch, binary, free_port, root};
 pub use proxy::Proxy;
 pub use redis::{Redis, RedisKind};

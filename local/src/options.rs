@@ -14,6 +14,7 @@ pub struct StackOptions {
     /// Service addresses; `None` starts the stand-in.
     pub jen1_url: Option<String>,
     pub muscgen_url: Option<String>,
+    pub ollama: OllamaChoice,
     /// `PUBLIC_URL` is set, so models may answer later.
     pub callbacks: bool,
     /// Worker processes, and invocations of the worker at a time.
@@ -78,6 +79,15 @@ pub enum Artifacts {
     },
 }
 
+/// Who is at `OLLAMA_URL`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OllamaChoice {
+    /// It is not set: there is no model `ollama`.
+    Nobody,
+    StandIn,
+    Url(String),
+}
+
 /// Which Redis.
 #[derive(Debug, Clone)]
 pub enum RedisChoice {
@@ -97,6 +107,7 @@ pub struct Ports {
     pub redis: Option<u16>,
     pub jen1: Option<u16>,
     pub muscgen: Option<u16>,
+    pub ollama: Option<u16>,
 }
 
 impl Default for StackOptions {
@@ -107,6 +118,7 @@ impl Default for StackOptions {
             redis: RedisChoice::Own { durable: false },
             jen1_url: None,
             muscgen_url: None,
+            ollama: OllamaChoice::Nobody,
             callbacks: true,
             workers: 4,
             bell_faults: BellFaults::default(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared::config::VARIABLES;
 
 use crate::error::{HarnessError, Result};
-use crate::options::{Ports, RedisChoice, StackOptions};
+use crate::options::{OllamaChoice, Ports, RedisChoice, StackOptions};
 use crate::place::{is_free, private, variable};
 use crate::stack::Stack;
 use crate::token::{mint, own_secret};
@@ -15,16 +15,18 @@ pub const API_PORT: u16 = 9000;
 const REDIS_PORT: u16 = 6390;
 const JEN1_PORT: u16 = 9101;
 const MUSCGEN_PORT: u16 = 9102;
+const OLLAMA_PORT: u16 = 9103;
 
 /// How long the token on the card works.
 const TOKEN_LIFE: Duration = Duration::from_secs(12 * 3600);
 
 /// What the harness sets itself; a value of the caller's environment would break the stack.
-const ITS_OWN: [&str; 6] = [
+const ITS_OWN: [&str; 7] = [
     "REDIS_URL",
     "JWT_SECRET",
     "JEN1_URL",
     "MUSCGEN_URL",
+    "OLLAMA_URL",
     "QUEUE_URL",
     "PARTITION",
 ];
@@ -36,13 +38,18 @@ pub fn options(api_port: u16, watch: bool) -> Result<StackOptions> {
         redis: Some(REDIS_PORT),
         jen1: Some(JEN1_PORT),
         muscgen: Some(MUSCGEN_PORT),
+        ollama: Some(OLLAMA_PORT),
+    };
+    let standing_in = StackOptions {
+        ollama: OllamaChoice::StandIn,
+        ..StackOptions::default()
     };
     let options = StackOptions {
         redis: redis_choice(true),
         ports,
         watch,
         folder: Some(private().join("up")),
-        ..with_caller(StackOptions::default())?
+        ..with_caller(standing_in)?
     };
     taken_ports(&options)?;
     Ok(options)
@@ -62,6 +69,7 @@ pub fn with_caller(options: StackOptions) -> Result<StackOptions> {
     Ok(StackOptions {
         jen1_url: variable("JEN1_URL"),
         muscgen_url: variable("MUSCGEN_URL"),
+        ollama: variable("OLLAMA_URL").map_or(options.ollama, OllamaChoice::Url),
         partition: variable("PARTITION").unwrap_or(options.partition),
         secret: Some(variable("JWT_SECRET").map_or_else(own_secret, Ok)?),
         env: passed.collect(),
@@ -75,6 +83,7 @@ fn taken_ports(options: &StackOptions) -> Result<()> {
         redis,
         jen1,
         muscgen,
+        ollama,
     } = options.ports;
     let needed = [
         ("the API", api, "--port", true),
@@ -90,6 +99,12 @@ fn taken_ports(options: &StackOptions) -> Result<()> {
             muscgen,
             "MUSCGEN_URL",
             options.muscgen_url.is_none(),
+        ),
+        (
+            "Ollama",
+            ollama,
+            "OLLAMA_URL",
+            options.ollama == OllamaChoice::StandIn,
         ),
     ];
     for (name, port, flag, used) in needed {
@@ -111,6 +126,7 @@ pub fn card(stack: &Stack) -> Result<String> {
   API      {api}
   jen1     {jen1}
   muscgen  {muscgen}
+  Ollama   {ollama}
   Redis    {redis}
   log      {log}
   token    {token}
@@ -122,6 +138,7 @@ curl -sS {api}/compose -H 'authorization: Bearer {token}' -H 'content-type: appl
 ",
         jen1 = stack.jen1(),
         muscgen = stack.muscgen(),
+        ollama = stack.ollama().unwrap_or("-"),
         redis = without_password(stack.redis_url()),
         log = stack.logs().display(),
     ))

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Stack;
 use crate::error::{HarnessError, Result};
+use crate::models::Model;
 use crate::process::Kept;
 use crate::proxy::Proxy;
 use crate::redis::Redis;
@@ -48,6 +49,11 @@ impl Stack {
     /// Base address of the generator.
     pub fn muscgen(&self) -> &str {
         self.muscgen.url()
+    }
+
+    /// Base address of the other planner, where there is one.
+    pub fn ollama(&self) -> Option<&str> {
+        self.ollama.as_ref().map(Model::url)
     }
 
     /// The secret that signs this stack's tokens.
@@ -108,6 +114,7 @@ impl Stack {
             .chain(&self.emulator)
             .chain(self.jen1.kept())
             .chain(self.muscgen.kept())
+            .chain(self.ollama.as_ref().and_then(Model::kept))
             .filter(move |kept| kept.program.name == name)
     }
 }

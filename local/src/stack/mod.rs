@@ -17,7 +17,7 @@ use crate::error::{HarnessError, Result};
 use crate::invoke::Invoker;
 use crate::log::Log;
 use crate::models::Model;
-use crate::options::{Bells, RedisChoice, StackOptions};
+use crate::options::{Bells, OllamaChoice, RedisChoice, StackOptions};
 use crate::place::{Scratch, binary, free_port};
 use crate::process::{Death, Household, Kept, Program};
 use crate::proxy::Proxy;
@@ -48,6 +48,7 @@ pub struct Stack {
     emulator: Option<Kept>,
     jen1: Model,
     muscgen: Model,
+    ollama: Option<Model>,
     redis: Option<Redis>,
     proxy: Option<Proxy>,
     house: Household,
@@ -97,7 +98,7 @@ impl Stack {
         let api = format!("http://127.0.0.1:{port}");
         let secret = options.secret.clone().unwrap_or_else(fresh_secret);
         let gpus = [("--gpus", options.gpus.to_string())];
-        let (redis, jen1, muscgen) = tokio::try_join!(
+        let (redis, jen1, muscgen, ollama) = tokio::try_join!(
             own_redis(&options, &folder, &house),
             Model::start(
                 options.jen1_url.as_deref(),
@@ -113,6 +114,7 @@ impl Stack {
                 &gpus,
                 &house
             ),
+            ollama(&options, &house),
         )?;
         let bells_url = match (&redis, &options.redis) {
             (Some(redis), _) => redis.url().to_owned(),
@@ -136,6 +138,7 @@ impl Stack {
                 redis: &redis_url,
                 jen1: jen1.url(),
                 muscgen: muscgen.url(),
+                ollama: ollama.as_ref().map(Model::url),
                 secret: &secret,
                 orchestrator_token: &mint(&secret, "orchestrator", "harness", SERVICE_TOKEN_LIFE)?,
                 artifacts: &artifacts,
@@ -155,6 +158,7 @@ impl Stack {
             emulator: Some(emulator),
             jen1,
             muscgen,
+            ollama,
             redis,
             proxy,
             bells_url,
@@ -234,6 +238,9 @@ impl Stack {
         let functions = self.functions.drain(..).chain(self.emulator.take());
         futures_util::future::join_all(functions.map(Kept::stop)).await;
         tokio::join!(self.jen1.stop(), self.muscgen.stop());
+        if let Some(ollama) = &mut self.ollama {
+            ollama.stop().await;
+        }
         if let Some(redis) = &self.redis {
             redis.stop().await;
         }
@@ -255,6 +262,17 @@ async fn own_redis(
     };
     let port = options.ports.redis.map_or_else(free_port, Ok)?;
     Redis::launch(kind, port, folder.join("redis"), durable, house.clone())
+        .await
+        .map(Some)
+}
+
+async fn ollama(options: &StackOptions, house: &Household) -> Result<Option<Model>> {
+    let url = match &options.ollama {
+        OllamaChoice::Nobody => return Ok(None),
+        OllamaChoice::StandIn => None,
+        OllamaChoice::Url(url) => Some(url.as_str()),
+    };
+    Model::start(url, "ollama-stand-in", options.ports.ollama, &[], house)
         .await
         .map(Some)
 }

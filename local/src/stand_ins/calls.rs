@@ -14,7 +14,7 @@ const MOST_CALLS: usize = 10_000;
 const MOST_CHARACTERS: usize = 1_000;
 const MOST_ITEMS: usize = 64;
 
-/// One call to `/generate`.
+/// One call that asked for work.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Call {

@@ -1,4 +1,4 @@
-//! What both services do with a call: note it, refuse it if so told, and answer in one error shape.
+//! What every stand-in does with a call: note it, refuse it if so told, and answer in one error shape.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::calls::{Call, Calls};
 use super::chance::Fate;
-use super::faults::{FaultState, Faults, Refusal};
+use super::faults::{FaultState, Faults, Refusal, Switches};
 
 /// A service's switches and its log of calls.
 #[derive(Default)]
@@ -34,13 +34,7 @@ pub struct Callback {
 impl<F: FaultState> Controls<F> {
     /// Notes the call: what is to become of it, or the answer if it is refused before any work.
     pub fn admit(&self, mut call: Call) -> Result<Fate, Box<Response>> {
-        tracing::info!(
-            request_id = call.request_id.as_deref().unwrap_or_default(),
-            job_id = call.job_id.as_deref().unwrap_or_default(),
-            "{} {}",
-            call.method,
-            call.path
-        );
+        say(&call);
         let key = call.idempotency_key.as_deref().unwrap_or_default();
         let chances = self.faults.with(|state| state.common().chances.clone());
         let fate = chances.fate(key, self.calls.under(key));
@@ -51,6 +45,17 @@ impl<F: FaultState> Controls<F> {
             Some(refusal) => Err(Box::new(refused(refusal))),
         }
     }
+}
+
+/// Logs that a call came.
+pub fn say(call: &Call) {
+    tracing::info!(
+        request_id = call.request_id.as_deref().unwrap_or_default(),
+        job_id = call.job_id.as_deref().unwrap_or_default(),
+        "{} {}",
+        call.method,
+        call.path
+    );
 }
 
 fn refused(refusal: Refusal) -> Response {
@@ -70,7 +75,7 @@ fn refused(refusal: Refusal) -> Response {
 }
 
 /// `/health`, `/faults` and `/calls` of a service.
-pub fn routes<F: FaultState + Sync>(name: &'static str, controls: Arc<Controls<F>>) -> Router {
+pub fn routes<F: Switches + Sync>(name: &'static str, controls: Arc<Controls<F>>) -> Router {
     let health = move || async move { Json(json!({"status": "ok", "service": name})) };
     Router::new()
         .route("/health", get(health))
@@ -79,11 +84,11 @@ pub fn routes<F: FaultState + Sync>(name: &'static str, controls: Arc<Controls<F
         .with_state(controls)
 }
 
-async fn faults<F: FaultState>(State(controls): State<Arc<Controls<F>>>) -> Json<F> {
+async fn faults<F: Switches>(State(controls): State<Arc<Controls<F>>>) -> Json<F> {
     Json(controls.faults.get())
 }
 
-async fn change_faults<F: FaultState>(
+async fn change_faults<F: Switches>(
     State(controls): State<Arc<Controls<F>>>,
     Json(fields): Json<Map<String, Value>>,
 ) -> Response {
@@ -93,11 +98,11 @@ async fn change_faults<F: FaultState>(
     }
 }
 
-async fn calls<F: FaultState>(State(controls): State<Arc<Controls<F>>>) -> Json<Vec<Call>> {
+async fn calls<F: Switches>(State(controls): State<Arc<Controls<F>>>) -> Json<Vec<Call>> {
     Json(controls.calls.all())
 }
 
-async fn forget_calls<F: FaultState>(State(controls): State<Arc<Controls<F>>>) -> StatusCode {
+async fn forget_calls<F: Switches>(State(controls): State<Arc<Controls<F>>>) -> StatusCode {
     controls.calls.forget();
     StatusCode::NO_CONTENT
 }

@@ -42,7 +42,7 @@ pub struct ErrorStatus(u16);
 #[serde(try_from = "u16", into = "u16")]
 pub struct BusyStatus(u16);
 
-/// What both services can be told. Fields in `…_times` count down, one a call.
+/// What jen1 and muscgen can be told. Fields in `…_times` count down, one a call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Common {
@@ -71,13 +71,18 @@ pub struct Common {
     pub chances: Chances,
 }
 
-/// One service's fault state.
-pub trait FaultState: Clone + Default + Serialize + DeserializeOwned + Send + 'static {
-    /// The part that both services share.
-    fn common(&mut self) -> &mut Common;
+/// One service's switches.
+pub trait Switches: Clone + Default + Serialize + DeserializeOwned + Send + 'static {
+    /// What is wrong with these values, each of which is well by itself.
+    fn fault(&self) -> Option<String> {
+        None
+    }
+}
 
-    /// Whether the service knows this way of answering.
-    fn knows(mode: Mode) -> bool;
+/// The switches of a service that may answer by callback.
+pub trait FaultState: Switches {
+    /// The part that such services share.
+    fn common(&mut self) -> &mut Common;
 }
 
 /// A call that is refused before any work.
@@ -96,7 +101,7 @@ pub enum Refusal {
 #[derive(Default)]
 pub struct Faults<F>(Mutex<F>);
 
-impl<F: FaultState> Faults<F> {
+impl<F: Switches> Faults<F> {
     /// A copy of the state.
     pub fn get(&self) -> F {
         self.with(|state| state.clone())
@@ -114,16 +119,22 @@ impl<F: FaultState> Faults<F> {
                 };
                 *field = value;
             }
-            let mut changed: F = serde_json::from_value(all.into()).map_err(|e| e.to_string())?;
-            let mode = changed.common().mode;
-            if !F::knows(mode) {
-                return Err(format!("this service has no mode {mode:?}"));
+            let changed: F = serde_json::from_value(all.into()).map_err(|e| e.to_string())?;
+            if let Some(fault) = changed.fault() {
+                return Err(fault);
             }
             *state = changed.clone();
             Ok(changed)
         })
     }
 
+    /// Reads and changes the state in one step.
+    pub fn with<T>(&self, change: impl FnOnce(&mut F) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<F: FaultState> Faults<F> {
     /// Counts a call against `failTimes`, then `busyTimes`; or its fate is to fail.
     pub fn refusal(&self, fate: Fate) -> Option<Refusal> {
         self.with(|state| {
@@ -142,11 +153,6 @@ impl<F: FaultState> Faults<F> {
             }
         })
     }
-
-    /// Reads and changes the state in one step.
-    pub fn with<T>(&self, change: impl FnOnce(&mut F) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
 }
 
 /// Takes one from a counter, if there is one.
@@ -161,7 +167,7 @@ impl Default for Common {
         Self {
             mode: Mode::Auto,
             fail_times: 0,
-            fail_status: ErrorStatus(500),
+            fail_status: ErrorStatus::default(),
             busy_times: 0,
             busy_status: BusyStatus(503),
             retry_after_seconds: 1,
@@ -175,6 +181,12 @@ impl Default for Common {
             report_twice: false,
             chances: Chances::default(),
         }
+    }
+}
+
+impl Default for ErrorStatus {
+    fn default() -> Self {
+        Self(500)
     }
 }
 

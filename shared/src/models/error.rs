@@ -45,7 +45,7 @@ pub struct ModelError {
 /// How a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// 429, 409, or 503 with `Retry-After`: it works, and has no room now. No attempt is lost by that.
+    /// 429, 409, or 503 with `Retry-After` (Ollama's also without): it works, and has no room now. No attempt is lost by that.
     #[error("busy for {retry_after:?}")]
     Busy {
         /// Between 1 s and 5 min.

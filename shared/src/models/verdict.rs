@@ -26,6 +26,10 @@ pub(super) async fn of(service: Service, response: Response) -> Fault {
         .and_then(|value| retry_after(value, Utc::now()));
     match (status, after) {
         (StatusCode::SERVICE_UNAVAILABLE, Some(retry_after)) => Fault::Busy { retry_after },
+        // Its word for a full queue, without a time.
+        (StatusCode::SERVICE_UNAVAILABLE, None) if service == Service::Ollama => Fault::Busy {
+            retry_after: BUSY_DEFAULT,
+        },
         (StatusCode::TOO_MANY_REQUESTS | StatusCode::CONFLICT, after) => Fault::Busy {
             retry_after: after.unwrap_or(BUSY_DEFAULT),
         },

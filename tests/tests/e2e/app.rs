@@ -22,6 +22,7 @@ pub(crate) struct App {
 pub(crate) enum Model {
     Jen1,
     Muscgen,
+    Ollama,
 }
 
 impl App {
@@ -167,6 +168,7 @@ impl App {
         match model {
             Model::Jen1 => self.stack.jen1(),
             Model::Muscgen => self.stack.muscgen(),
+            Model::Ollama => self.stack.ollama().expect("the stack has an Ollama"),
         }
     }
 
@@ -189,7 +191,7 @@ impl App {
         response.json().await.unwrap()
     }
 
-    /// The `generate` calls that a stand-in has had for a job.
+    /// The calls for work that a stand-in has had for a job.
     pub(crate) async fn calls(&self, model: Model, id: &str) -> Vec<Value> {
         let url = format!("{}/calls", self.address(model));
         let calls: Value = self

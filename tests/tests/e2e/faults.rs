@@ -58,10 +58,10 @@ fn of_reports(own_code: &'static str) -> Vec<Case> {
     ]
 }
 
-/// A stack whose other service is quick, and which waits two seconds for a word.
+/// A stack whose other service is quick, and which waits four seconds for a word.
 async fn app(mode: &str, model: Model) -> (App, Value) {
     let app = App::with(StackOptions {
-        env: vec![("RENDER_DEADLINE".to_owned(), "2".to_owned())],
+        env: vec![("RENDER_DEADLINE".to_owned(), "4".to_owned())],
         sweep_every: Duration::from_secs(1),
         workers: 2,
         ..StackOptions::default()

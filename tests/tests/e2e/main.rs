@@ -1,5 +1,7 @@
 //! The whole system through its public doors: real function processes under `cargo lambda`, a real Redis, stand-in models over
 //! real HTTP. One module for each promise; `app` has the verbs.
+//!
+//! `contract_…` are for authors of model services (docs/models.md): they hold one service against what Tutti expects of it.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,12 +12,17 @@
 mod app;
 mod cache;
 mod connection;
+mod contract_jen1;
+mod contract_muscgen;
+mod contract_ollama;
 mod correlation;
 mod crash;
 mod doors;
 mod faults;
 mod loss;
 mod models;
+mod ollama;
+mod receiver;
 mod rollback;
 mod steer;
 mod track;

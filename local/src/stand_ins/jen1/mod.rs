@@ -22,7 +22,7 @@ use super::bulk;
 use super::calls::Call;
 use super::chance::Fate;
 use super::exchange::{self, Callback, Controls, accepted, problem, text_header};
-use super::faults::{Common, FaultState, Mode, Seconds, spend};
+use super::faults::{Common, FaultState, Mode, Seconds, Switches, spend};
 use super::report::Reporter;
 
 /// The name that `/health` tells.
@@ -39,13 +39,16 @@ pub struct Jen1Faults {
     pub plan_seconds: Seconds,
 }
 
+impl Switches for Jen1Faults {
+    fn fault(&self) -> Option<String> {
+        let url = self.common.mode == Mode::Url;
+        url.then(|| "this service has no mode \"url\"".to_owned())
+    }
+}
+
 impl FaultState for Jen1Faults {
     fn common(&mut self) -> &mut Common {
         &mut self.common
-    }
-
-    fn knows(mode: Mode) -> bool {
-        matches!(mode, Mode::Auto | Mode::Sync | Mode::Json | Mode::Callback)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::stand_ins::chance::Fate;
-use crate::stand_ins::faults::{Common, FaultState, Faults, Mode, Seconds, Speed, spend};
+use crate::stand_ins::faults::{Common, FaultState, Faults, Seconds, Speed, Switches, spend};
 
 /// muscgen's switches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,13 +35,11 @@ impl Default for MuscgenFaults {
     }
 }
 
+impl Switches for MuscgenFaults {}
+
 impl FaultState for MuscgenFaults {
     fn common(&mut self) -> &mut Common {
         &mut self.common
-    }
-
-    fn knows(_: Mode) -> bool {
-        true
     }
 }
 

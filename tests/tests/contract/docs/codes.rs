@@ -80,19 +80,33 @@ fn every_error_code_of_a_job_stands_in_the_table() {
             codes.extend(quoted.map(str::to_owned));
         }
     }
-    for service in [Service::Jen1, Service::Muscgen, Service::AudioUrl] {
-        let (unavailable, limit) = (Fault::Unavailable(String::new()), 0);
-        let (status, message) = (404, String::new());
-        let last = match service {
-            Service::AudioUrl => Fault::Forbidden(String::new()),
-            _ => Fault::Malformed(String::new()),
-        };
-        for fault in [
-            unavailable,
-            Fault::Refused { status, message },
+    for planner in [Service::Jen1, Service::Ollama] {
+        codes.insert(format!("{planner}_not_configured"));
+    }
+    for service in [
+        Service::Jen1,
+        Service::Ollama,
+        Service::Muscgen,
+        Service::AudioUrl,
+    ] {
+        let (text, limit, status) = (String::new, 0, 404);
+        let mut faults = vec![
+            Fault::Unavailable(text()),
+            Fault::Refused {
+                status,
+                message: text(),
+            },
             Fault::TooLarge { limit },
-            last,
-        ] {
+        ];
+        match service {
+            Service::AudioUrl => faults.push(Fault::Forbidden(text())),
+            _ => faults.push(Fault::Malformed(text())),
+        }
+        // jen1 has no way to say it but a report, which brings a code of its own.
+        if matches!(service, Service::Ollama | Service::Muscgen) {
+            faults.push(Fault::Failed(text()));
+        }
+        for fault in faults {
             codes.insert(ModelError { service, fault }.code());
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use local::stand_ins::jen1::Jen1Faults;
 use local::stand_ins::muscgen::MuscgenFaults;
+use local::stand_ins::ollama::OllamaFaults;
 use serde_json::{Value, json};
 use shared::event::{Event, EventKind};
 use shared::job::{JobError, JobId, JobStatus, Progress, Usage};
@@ -85,19 +86,27 @@ fn every_field_that_muscgen_is_sent_stands_in_the_table() {
 
 #[test]
 fn every_fault_switch_stands_in_the_table_with_its_default() {
-    let (jen1, muscgen) = (
-        json!(Jen1Faults::default()),
-        json!(MuscgenFaults::default()),
-    );
+    let stand_ins = [
+        ("jen1", json!(Jen1Faults::default())),
+        ("ollama", json!(OllamaFaults::default())),
+        ("muscgen", json!(MuscgenFaults::default())),
+    ];
     let mut switches = BTreeMap::new();
-    for name in keys(&jen1).union(&keys(&muscgen)) {
-        let of = match (jen1.get(name), muscgen.get(name)) {
-            (Some(_), Some(_)) => "both",
-            (Some(_), None) => "jen1",
-            _ => "muscgen",
+    for name in stand_ins.iter().flat_map(|(_, state)| keys(state)) {
+        let has = stand_ins
+            .iter()
+            .filter(|(_, state)| state.get(&name).is_some());
+        let (of, defaults): (Vec<_>, Vec<_>) =
+            has.map(|(of, state)| (*of, plain(&state[&name]))).unzip();
+        assert!(
+            defaults.iter().all(|default| *default == defaults[0]),
+            "{name}"
+        );
+        let of = match of.len() {
+            3 => "all".to_owned(),
+            _ => of.join(", "),
         };
-        let default = muscgen.get(name).unwrap_or(&jen1[name]);
-        switches.insert(name.clone(), (plain(default), of.to_owned()));
+        switches.insert(name, (defaults[0].clone(), of));
     }
     let mut documented = BTreeMap::new();
     for cells in rows(MODELS, "## Fault switches").iter().skip(2) {
