@@ -24,8 +24,7 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
         tracing::info!("the plan of an earlier job is used");
         return Ok(Step::Done);
     }
-    let model = &work.request.submission.model;
-    match clients.config.models.get(model).map(|model| model.planner) {
+    match planner(work) {
         Some(Planner::Jen1) => by_jen1(work).await,
         Some(Planner::Ollama) => by_ollama(work).await,
         None => Ok(Step::failed(
@@ -93,7 +92,8 @@ fn asked<'a>(
         narrative: submission.narrative.as_str(),
         duration: submission.duration,
         options: &submission.options,
-        seed: job.seed,
+        // Who gave a bad answer would give the same again.
+        seed: job.seed.wrapping_add(job.attempt - 1),
         callback,
     }
 }
@@ -103,15 +103,27 @@ fn not_configured(service: &str) -> Step {
     Step::failed(Stage::Plan, &code, "No planner is configured.", false)
 }
 
-/// What the same request was answered before, for the same tenant.
+/// What the same request was answered before, for the same tenant. Not by who only stood in: it is asked for once more.
 async fn cached(work: &Work<'_>) -> Result<Option<Planned>, Unreachable> {
     let (clients, request) = (work.clients, &work.request);
     if request.no_cache {
         return Ok(None);
     }
     let digest = request.submission.plan_digest();
-    match clients.queue.cached(&request.tenant, &digest).await? {
-        Some(earlier) => Ok(clients.store.plan(earlier).await?),
-        None => Ok(None),
-    }
+    let Some(earlier) = clients.queue.cached(&request.tenant, &digest).await? else {
+        return Ok(None);
+    };
+    let planner = match planner(work) {
+        Some(Planner::Jen1) => Service::Jen1,
+        Some(Planner::Ollama) => Service::Ollama,
+        None => return Ok(None),
+    };
+    let planned = clients.store.plan(earlier).await?;
+    Ok(planned.filter(|planned| planned.by.service == planner.as_str()))
+}
+
+/// The planner of the job's model, if that is still offered.
+fn planner(work: &Work<'_>) -> Option<Planner> {
+    let models = &work.clients.config.models;
+    Some(models.get(&work.request.submission.model)?.planner)
 }

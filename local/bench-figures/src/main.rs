@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use figures::chaos::{self, Options};
-use figures::{Verdict, eta, overview, scale};
+use figures::{Verdict, billed, eta, overview, scale};
 use local::HarnessError;
 
 /// Measures this system on this machine, and checks what it measures.
@@ -42,6 +42,8 @@ enum Figure {
     Eta(eta::Options),
     /// How long an operator waits for the state of a full queue.
     Overview(overview::Options),
+    /// What a job costs in function time while its model renders and calls back.
+    Billed(billed::Options),
 }
 
 #[tokio::main]
@@ -70,6 +72,7 @@ async fn main() -> ExitCode {
         Some(Figure::Scale(options)) => scale::run(&options).await,
         Some(Figure::Eta(options)) => eta::run(&options).await,
         Some(Figure::Overview(options)) => overview::run(&options).await,
+        Some(Figure::Billed(options)) => billed::run(&options).await,
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -7,7 +7,7 @@ mod request;
 mod work;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri, header};
@@ -42,7 +42,11 @@ pub(crate) struct Service {
     font: Arc<SoundFont>,
     reporter: Reporter,
     address: SocketAddr,
+    latest: Latest,
 }
+
+/// The music that was made last, and of what: the same again need not be made again.
+type Latest = Mutex<Option<(String, Bytes)>>;
 
 /// The routes of a service that renders at most `gpus` tracks at a time and is reached at `address`.
 pub fn router(
@@ -57,6 +61,7 @@ pub fn router(
         font,
         reporter: Reporter::new()?,
         address,
+        latest: Latest::default(),
     };
     Ok(Router::new()
         .route("/generate", post(generate))
