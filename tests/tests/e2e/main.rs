@@ -10,6 +10,7 @@
 )]
 
 mod app;
+mod breaker;
 mod cache;
 mod connection;
 mod contract_jen1;

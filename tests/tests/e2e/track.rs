@@ -6,7 +6,7 @@ use local::{Artifacts, Bells, Moto, StackOptions};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::app::{ALICE, App, Model, ten_seconds};
+use crate::app::{ALICE, App, Model, PATIENCE, ten_seconds};
 
 /// What a listener and a machine expect of every finished job.
 pub(crate) async fn check_finished(app: &App, job: &Value) {
@@ -74,6 +74,35 @@ async fn the_main_job_passes_over_the_redis_stream_and_files() {
 }
 
 #[tokio::test]
+async fn the_manifest_says_what_a_track_was_made_from_and_by_whom() {
+    let app = App::start().await;
+    let (id, job) = app.compose(json!({"renderSeconds": 0.1})).await;
+    let file = app.stack.folder().join("artifacts/jobs").join(&id);
+    let file = file.join("manifest.json");
+    let read = async || std::fs::read(&file).ok();
+    let text = local::until(PATIENCE, read).await.expect("it is settled");
+    let manifest: Value = serde_json::from_slice(&text).unwrap();
+    let made = &manifest["provenance"];
+    let call = &app.calls(Model::Muscgen, &id).await[0]["body"];
+    assert_eq!(
+        (&made["prompt"], &made["seed"]),
+        (&call["prompt"], &call["seed"])
+    );
+    assert_eq!(made["planner"]["service"], "jen1");
+    assert_eq!(made["generator"]["model"], "muscgen-stand-in");
+    assert_eq!(made["generator"]["version"], job["track"]["version"]);
+    let digest = |text: &str| json!(shared::job::sha256_hex(text.as_bytes()));
+    assert_eq!(
+        made["sha256"]["prompt"],
+        digest(call["prompt"].as_str().unwrap())
+    );
+    assert_eq!(made["sha256"]["track"], job["track"]["sha256"]);
+    assert_eq!(made["sha256"]["request"], manifest["request"]["digest"]);
+    assert_eq!(made["sha256"]["plan"].as_str().unwrap().len(), 64);
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn the_main_job_passes_over_sqs_and_s3() {
     let moto = Moto::start().await.expect("moto starts");
     let options = StackOptions {
@@ -108,6 +137,7 @@ async fn the_main_job_passes_over_the_redis_stream_and_s3_and_over_sqs_and_files
         visibility: 30,
     };
     for (bells, artifacts) in [(Bells::Stream, s3), (sqs, Artifacts::Own)] {
+        let is_s3 = matches!(artifacts, Artifacts::S3 { .. });
         let app = App::with(StackOptions {
             bells,
             artifacts,
@@ -118,6 +148,15 @@ async fn the_main_job_passes_over_the_redis_stream_and_s3_and_over_sqs_and_files
             .await;
         let id = app.submit(ten_seconds()).await;
         check_finished(&app, &app.until_completed(&id).await).await;
+        let upload = &app.calls(Model::Muscgen, &id).await[0]["body"]["upload"];
+        let url = upload["url"].as_str().unwrap();
+        let by_our_door = !app.logged(&["PUT /jobs/{id}/audio answered"]).is_empty();
+        if is_s3 {
+            assert!(url.starts_with(moto.endpoint()), "{url}");
+            assert_eq!((&upload["headers"], by_our_door), (&json!({}), false));
+        } else {
+            assert!(url.starts_with(app.stack.api()) && by_our_door, "{url}");
+        }
         app.stop().await;
     }
     moto.stop().await;

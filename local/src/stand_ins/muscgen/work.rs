@@ -183,7 +183,9 @@ async fn tell_completed(service: &Service, render: &Render) {
     let Some(audio) = render.audio() else { return };
     let target = render.target();
     let (request_id, job_id) = (&target.request_id, &target.job_id);
-    let mut payload = json!({"seed": render.request.seed, "model": NAME, "version": VERSION});
+    let sha256 = shared::job::sha256_hex(&audio);
+    let mut payload =
+        json!({"seed": render.request.seed, "model": NAME, "version": VERSION, "sha256": sha256});
     match &target.upload {
         Some(upload) => {
             if let Err(error) = service.reporter.upload(upload, &audio).await {

@@ -18,6 +18,8 @@ async fn a_model_speaks_of_its_own_run_and_of_nothing_else() {
     a_completed_report_needs_its_audio_and_may_be_repeated(&app).await;
     an_earlier_run_is_not_listened_to_but_its_audio_is_used(&app).await;
     a_late_plan_for_an_ended_job_is_refused_and_not_kept(&app).await;
+    audio_that_is_not_the_one_reported_is_rendered_again(&app).await;
+    more_audio_than_is_ever_read_is_refused(&app).await;
     app.stop().await;
 }
 
@@ -235,6 +237,41 @@ async fn an_earlier_run_is_not_listened_to_but_its_audio_is_used(app: &App) {
         .await,
     )
     .await;
+}
+
+async fn audio_that_is_not_the_one_reported_is_rendered_again(app: &App) {
+    let (id, token) = held_by_the_model(app).await;
+    assert_eq!(upload(app, &id, &token, tone()).await.status(), 200);
+    let told = |sha256: String| {
+        says(
+            &id,
+            "completed",
+            json!({"uploaded": true, "sha256": sha256}),
+        )
+    };
+    refused(
+        report(app, &token, told("ab".to_owned())).await,
+        422,
+        "validation_failed",
+    )
+    .await;
+    taken(report(app, &token, told("0".repeat(64))).await).await;
+    let job = app.until_completed(&id).await;
+    assert_eq!(job["attempt"], 2);
+    let events = app.events(&id).await;
+    let error = events.iter().find(|event| event["event"] == "job:error");
+    assert_eq!(error.unwrap()["error"]["code"], "audio_damaged");
+}
+
+/// A signed upload goes by no door of ours that could bound it.
+async fn more_audio_than_is_ever_read_is_refused(app: &App) {
+    let (id, token) = held_by_the_model(app).await;
+    let seed = &app.job(&id).await["seed"];
+    let folder = app.stack.folder().join("artifacts/jobs").join(&id);
+    let file = std::fs::File::create(folder.join(format!("upload-audio-{seed}-0"))).unwrap();
+    file.set_len(shared::models::MAX_AUDIO as u64 + 1).unwrap();
+    let completed = says(&id, "completed", json!({"uploaded": true}));
+    refused(report(app, &token, completed).await, 413, "body_too_large").await;
 }
 
 async fn a_late_plan_for_an_ended_job_is_refused_and_not_kept(app: &App) {
