@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
 use serde_json::{Value, json};
 use shared::caller::Reporter;
@@ -32,7 +33,7 @@ pub(crate) async fn report(
     tracing::info!(job_id = %job, job_request_id = request_id, stage = %speaker.stage, "a model reports");
     match says {
         Says::Alive(progress) => alive(&clients, &speaker, progress).await?,
-        Says::Audio(source) => audio(&clients, &speaker, &source).await?,
+        Says::Audio(source) => audio(&clients, &speaker, &source, None).await?,
         Says::Plan(plan) => planned(&clients, &speaker, &plan).await?,
         Says::Failed {
             code,
@@ -51,7 +52,7 @@ pub(crate) async fn report(
     Ok(Json(json!({"ok": true})))
 }
 
-async fn alive(
+pub(crate) async fn alive(
     clients: &Clients,
     speaker: &Speaker,
     progress: Option<Progress>,
@@ -98,7 +99,13 @@ async fn planned(clients: &Clients, speaker: &Speaker, plan: &Planned) -> Result
     delivered(clients, speaker).await
 }
 
-async fn audio(clients: &Clients, speaker: &Speaker, source: &Source) -> Result<(), Problem> {
+/// `brought` came with the report; else it was uploaded before, or lies at the source's address.
+pub(crate) async fn audio(
+    clients: &Clients,
+    speaker: &Speaker,
+    source: &Source,
+    brought: Option<Bytes>,
+) -> Result<(), Problem> {
     if speaker.stage != Stage::Audio {
         return Err(Problem::conflict(
             "not_rendering",
@@ -109,7 +116,12 @@ async fn audio(clients: &Clients, speaker: &Speaker, source: &Source) -> Result<
         return Ok(());
     }
     let (id, store) = (speaker.known.job.id, &clients.store);
-    if source.audio_url.is_none() {
+    if let Some(bytes) = brought {
+        store
+            .put_upload(id, &speaker.render, bytes)
+            .await
+            .map_err(Unreachable::from)?;
+    } else if source.audio_url.is_none() {
         let uploaded = store
             .upload_size(id, &speaker.render)
             .await
@@ -147,7 +159,11 @@ async fn delivered(clients: &Clients, speaker: &Speaker) -> Result<(), Problem> 
     }
 }
 
-async fn failed(clients: &Clients, speaker: &Speaker, error: &JobError) -> Result<(), Problem> {
+pub(crate) async fn failed(
+    clients: &Clients,
+    speaker: &Speaker,
+    error: &JobError,
+) -> Result<(), Problem> {
     let id = speaker.known.job.id;
     let delay: Duration = backoff(speaker.known.job.attempt);
     let (fence, change, spent) = (speaker.fence.as_ref(), Next::default(), Spent::default());
