@@ -9,7 +9,9 @@
 
 mod app;
 mod cache;
+mod cog;
 mod connection;
+mod contract_cog;
 mod correlation;
 mod crash;
 mod doors;

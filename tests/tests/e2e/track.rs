@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::app::{ALICE, App, Model, ten_seconds};
 
 /// What a listener and a machine expect of every finished job.
-async fn check_finished(app: &App, job: &Value) {
+pub(crate) async fn check_finished(app: &App, job: &Value) {
     let id = job["jobId"].as_str().unwrap();
     let track = &job["track"];
     let asked = job["duration"].as_f64().unwrap();
