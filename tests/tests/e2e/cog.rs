@@ -67,6 +67,11 @@ async fn the_main_job_passes_by_webhook() {
     let reports = app.logged(&["a Cog server reports", id, "rq-of-the-caller"]);
     assert_eq!(reports.len(), 2, "its start and its end");
     assert!(!app.logged(&["parked:", id]).is_empty());
+    let up = async || {
+        let told: Value = app.get("/compose", ALICE).await.json().await.ok()?;
+        (told["services"]["muscgen"]["available"] == true).then_some(())
+    };
+    assert!(local::until(SOON, up).await.is_some());
     // The address that it calls is a secret.
     let secrets = app.logged(&["hooks/cog/ey"]);
     assert!(secrets.is_empty(), "{secrets:?}");

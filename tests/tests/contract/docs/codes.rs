@@ -100,6 +100,7 @@ fn every_error_code_of_a_job_stands_in_the_table() {
             codes.insert(ModelError { service, fault }.code());
         }
     }
+    codes.insert(format!("{}_not_configured", Service::Jen1));
     // Only a generator may say that it tried: a Cog server.
     let (service, fault) = (Service::Muscgen, Fault::Failed(String::new()));
     codes.insert(ModelError { service, fault }.code());

@@ -275,6 +275,29 @@ async fn a_model_without_a_schema_is_remembered_only_if_it_was_ready() {
 }
 
 #[tokio::test]
+async fn a_schema_that_cannot_be_read_again_still_holds() {
+    let server = Server::new(200, succeeded(FILE)).in_state("UNKNOWN");
+    let cog = server.cog().await;
+    let text = json!({"properties": {"text": {"type": "string"}}});
+    let schema = json!({"components": {"schemas": {"Input": text}}});
+    let long_ago = SystemTime::now() - Duration::from_secs(3600);
+    cog.remembered(|memory| memory.keep(Inputs::of_schema(&schema).unwrap(), long_ago));
+    ask(&cog, false).await.unwrap();
+    assert_eq!(server.schemas_read.load(Ordering::SeqCst), 1);
+    assert_eq!(server.seen().2["input"], json!({"text": "calm piano"}));
+}
+
+#[tokio::test]
+async fn a_server_that_is_silent_about_itself_is_asked_to_render() {
+    let never = || get(async || std::future::pending::<String>().await);
+    let routes = Router::new()
+        .route("/predictions/{id}", put(async || Json(succeeded(FILE))))
+        .route("/health-check", never())
+        .route("/openapi.json", never());
+    assert_eq!(ask(&below(routes).await, false).await.unwrap(), audio());
+}
+
+#[tokio::test]
 async fn wrong_inputs_are_refused_for_good_only_if_the_schema_was_known() {
     let detail =
         json!({"detail": [{"loc": ["body", "input", "duration"], "msg": "30 is too much"}]});
