@@ -227,9 +227,7 @@ async fn it_shows_its_inputs_or_says_that_it_has_no_schema() {
             Some(inputs) => {
                 let has = |name: &&str| inputs.get(*name).is_some();
                 assert!(
-                    ["prompt", "text", "description"]
-                        .iter()
-                        .any(|name| has(&name)),
+                    ["prompt", "text", "description"].iter().any(has),
                     "{inputs:#}"
                 );
             }

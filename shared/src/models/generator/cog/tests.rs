@@ -241,6 +241,13 @@ async fn a_server_that_is_not_ready_is_asked_why() {
 }
 
 #[tokio::test]
+async fn a_server_that_names_its_pause_is_given_it() {
+    let pause = async || (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "7")]);
+    let routes = Router::new().route("/predictions/{id}", put(pause));
+    assert_eq!(rests(ask(&below(routes).await, true).await), Some(7));
+}
+
+#[tokio::test]
 async fn a_server_that_starts_again_is_busy_though_its_schema_is_known() {
     let server = Server::new(503, json!({})).in_state("STARTING");
     let cog = server.cog().await;
