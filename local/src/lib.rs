@@ -22,12 +22,14 @@ mod sweep;
 mod token;
 
 pub mod api;
+pub mod cog;
 pub mod demo;
 pub mod moto;
 pub mod redis;
 pub mod stand_ins;
 pub mod up;
 
+pub use cog::{Cog, CogOptions};
 pub use error::{HarnessError, Result};
 pub use log::Log;
 pub use moto::Moto;

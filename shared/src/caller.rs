@@ -2,7 +2,7 @@
 //!
 //! They take the [`KeyRing`] from the router's state (`impl FromRef<State> for KeyRing`).
 
-use axum::extract::{FromRef, FromRequestParts};
+use axum::extract::{FromRef, FromRequestParts, RawPathParams};
 use axum::http::HeaderValue;
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
@@ -54,6 +54,11 @@ pub enum Reporter {
     /// A model, on the run that its token names.
     Callback(CallbackClaims),
 }
+
+/// A model that can send no header, by the callback token that is the `{token}` of the path; 401 for any other. What it sends as
+/// `Authorization` is not looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenInPath(pub CallbackClaims);
 
 impl<S> FromRequestParts<S> for Caller
 where
@@ -108,6 +113,25 @@ where
                 "only the services that render a job may report on it",
             ))
         }
+    }
+}
+
+impl<S> FromRequestParts<S> for TokenInPath
+where
+    KeyRing: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = RawPathParams::from_request_parts(parts, state).await.ok();
+        let found = params.iter().flatten().find(|(name, _)| *name == "token");
+        let (_, token) =
+            found.ok_or_else(|| Problem::unauthenticated("the path holds no token"))?;
+        Ok(Self(CallbackClaims::verify(
+            &KeyRing::from_ref(state),
+            token,
+        )?))
     }
 }
 
@@ -174,6 +198,10 @@ mod tests {
                     Reporter::Role(caller) => caller.role.to_string(),
                     Reporter::Callback(claims) => claims.fence.0,
                 }),
+            )
+            .route(
+                "/hooks/{token}",
+                get(async |TokenInPath(claims): TokenInPath| claims.fence.0),
             )
             .with_state(ring())
     }
@@ -285,6 +313,27 @@ mod tests {
             status("/caller", &callback(now() + 60)).await,
             StatusCode::UNAUTHORIZED
         );
+    }
+
+    #[tokio::test]
+    async fn a_path_opens_by_a_callback_token_whatever_the_header_says() {
+        let status = async |token: &str, header: &[&str]| {
+            let path = format!("/hooks/{token}");
+            ask(&path, header).await.status()
+        };
+        let (good, access) = (callback(now() + 60), token(Role::Worker));
+        for header in [
+            &[][..],
+            &["Bearer of Cog's own"],
+            &["Basic YTpi", "Bearer x"],
+        ] {
+            assert_eq!(status(&good, header).await, StatusCode::OK, "{header:?}");
+        }
+        let header = format!("Bearer {good}");
+        for wrong in [&access, &good[..good.len() - 2], &callback(now() - 60), "x"] {
+            let answer = status(wrong, &[&header]).await;
+            assert_eq!(answer, StatusCode::UNAUTHORIZED, "{wrong}");
+        }
     }
 
     #[test]

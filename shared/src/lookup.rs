@@ -84,6 +84,14 @@ pub async fn find_for(
     })
 }
 
+/// Its record alone: for who reports on it, often, and needs no more.
+pub async fn record(clients: &Clients, id: JobId) -> Result<Option<JobRecord>, Unreachable> {
+    match clients.queue.read(id).await? {
+        Some(snapshot) => Ok(Some(snapshot.job)),
+        None => Ok(forgotten(clients, id).await?.map(|known| known.job)),
+    }
+}
+
 async fn forgotten(clients: &Clients, id: JobId) -> Result<Option<Known>, Unreachable> {
     match ensure(clients, id).await? {
         Ensured::Gone => Ok(None),

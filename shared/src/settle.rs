@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::callback::sign_link;
 use crate::clients::Clients;
 use crate::envelope::{Manifest, OpenMarker};
-use crate::job::{JobId, JobStatus};
+use crate::job::{JobError, JobId, JobStatus};
 use crate::keyring::now;
 use crate::lookup::{self, Unreachable};
 use crate::models::{ModelError, Outgoing, Report, ReportKind};
@@ -108,8 +108,13 @@ pub(crate) async fn record(clients: &Clients, known: Known) -> Result<Manifest, 
 async fn tell(clients: &Clients, known: &Known) -> Result<(), ModelError> {
     let job = &known.job;
     let out = Outgoing::of_job(job, &known.request, job.stage);
-    let given_up =
-        matches!(job.status, JobStatus::Cancelled | JobStatus::Expired) && job.started_at.is_some();
+    // A model that was silent to the end may still be rendering.
+    let silent = |error: &JobError| error.code == "model_silent";
+    let given_up = match job.status {
+        JobStatus::Cancelled | JobStatus::Expired => job.started_at.is_some(),
+        JobStatus::Failed => known.error.as_ref().is_some_and(silent),
+        _ => false,
+    };
     if let (true, Stage::Audio, Some(generator)) = (given_up, job.stage, &clients.generator) {
         generator
             .cancel(job.render_key(Stage::Audio).as_str(), &out)

@@ -1,6 +1,7 @@
 //! Where model services report and upload. Apart from `jobs`, so that waiting callers never starve them.
 
 mod body;
+mod hook;
 mod report;
 mod routes;
 mod speaker;

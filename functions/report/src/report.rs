@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
 use serde_json::{Value, json};
 use shared::caller::Reporter;
@@ -29,11 +30,11 @@ pub(crate) async fn report(
 ) -> Result<Json<Value>, Problem> {
     let Report { job, says } = body.try_into()?;
     let speaker = Speaker::new(&clients, reporter, job).await?;
-    let request_id = &speaker.known.job.request_id;
+    let request_id = &speaker.job.request_id;
     tracing::info!(job_id = %job, job_request_id = request_id, stage = %speaker.stage, "a model reports");
     match says {
         Says::Alive(progress) => alive(&clients, &speaker, progress).await?,
-        Says::Audio(source) => audio(&clients, &speaker, &source).await?,
+        Says::Audio(source) => audio(&clients, &speaker, &source, None).await?,
         Says::Plan(plan) => planned(&clients, &speaker, &plan).await?,
         Says::Failed {
             code,
@@ -52,12 +53,12 @@ pub(crate) async fn report(
     Ok(Json(json!({"ok": true})))
 }
 
-async fn alive(
+pub(crate) async fn alive(
     clients: &Clients,
     speaker: &Speaker,
     progress: Option<Progress>,
 ) -> Result<(), Problem> {
-    let (id, fence) = (speaker.known.job.id, speaker.fence.as_ref());
+    let (id, fence) = (speaker.job.id, speaker.fence.as_ref());
     let deadline = clients.config.render_deadline;
     match clients
         .queue
@@ -73,7 +74,7 @@ async fn alive(
 
 /// Asked before anything is stored: what a refused report left behind, the job's next run would use. False: a repeat.
 fn is_awaited(speaker: &Speaker) -> Result<bool, Problem> {
-    let job = &speaker.known.job;
+    let job = &speaker.job;
     match speaker.claimed() {
         _ if job.status == JobStatus::Completed => Ok(false),
         _ if job.status.is_terminal() => Err(ended()),
@@ -93,13 +94,19 @@ async fn planned(clients: &Clients, speaker: &Speaker, plan: &Planned) -> Result
     }
     clients
         .store
-        .put_plan_if_absent(speaker.known.job.id, plan)
+        .put_plan_if_absent(speaker.job.id, plan)
         .await
         .map_err(Unreachable::from)?;
     delivered(clients, speaker).await
 }
 
-async fn audio(clients: &Clients, speaker: &Speaker, source: &Source) -> Result<(), Problem> {
+/// `brought` came with the report; else it was uploaded before, or lies at the source's address.
+pub(crate) async fn audio(
+    clients: &Clients,
+    speaker: &Speaker,
+    source: &Source,
+    brought: Option<Bytes>,
+) -> Result<(), Problem> {
     if speaker.stage != Stage::Audio {
         return Err(Problem::conflict(
             "not_rendering",
@@ -109,8 +116,13 @@ async fn audio(clients: &Clients, speaker: &Speaker, source: &Source) -> Result<
     if !is_awaited(speaker)? {
         return Ok(());
     }
-    let (id, store) = (speaker.known.job.id, &clients.store);
-    if source.audio_url.is_none() {
+    let (id, store) = (speaker.job.id, &clients.store);
+    if let Some(bytes) = brought {
+        store
+            .put_upload(id, &speaker.render, bytes)
+            .await
+            .map_err(Unreachable::from)?;
+    } else if source.audio_url.is_none() {
         let uploaded = store
             .upload_size(id, &speaker.render)
             .await
@@ -132,7 +144,7 @@ async fn audio(clients: &Clients, speaker: &Speaker, source: &Source) -> Result<
 }
 
 async fn delivered(clients: &Clients, speaker: &Speaker) -> Result<(), Problem> {
-    let (id, stage) = (speaker.known.job.id, speaker.stage);
+    let (id, stage) = (speaker.job.id, speaker.stage);
     let (queue, claimed) = (&clients.queue, speaker.claimed());
     let mut answer = queue
         .report(id, stage, claimed, speaker.spent())
@@ -153,9 +165,13 @@ async fn delivered(clients: &Clients, speaker: &Speaker) -> Result<(), Problem> 
     }
 }
 
-async fn failed(clients: &Clients, speaker: &Speaker, error: &JobError) -> Result<(), Problem> {
-    let id = speaker.known.job.id;
-    let delay: Duration = backoff(speaker.known.job.attempt);
+pub(crate) async fn failed(
+    clients: &Clients,
+    speaker: &Speaker,
+    error: &JobError,
+) -> Result<(), Problem> {
+    let id = speaker.job.id;
+    let delay: Duration = backoff(speaker.job.attempt);
     let (fence, change, spent) = (speaker.fence.as_ref(), Next::default(), speaker.spent());
     let answer = clients
         .queue

@@ -4,12 +4,11 @@ use std::time::Instant;
 
 use shared::caller::Reporter;
 use shared::clients::Clients;
-use shared::job::{Fence, JobId, RenderKey};
+use shared::job::{Fence, JobId, JobRecord, RenderKey};
 use shared::lookup::{self, Ensured};
 use shared::problem::Problem;
 use shared::queue::Spent;
 use shared::stage::Stage;
-use shared::view::Known;
 
 /// A reporter that may speak of this job.
 pub(crate) struct Speaker {
@@ -18,7 +17,7 @@ pub(crate) struct Speaker {
     pub(crate) render: RenderKey,
     /// Absent for a role token: it acts on the present run, while a model holds the job.
     pub(crate) fence: Option<Fence>,
-    pub(crate) known: Known,
+    pub(crate) job: JobRecord,
     from: Instant,
 }
 
@@ -36,22 +35,22 @@ impl Speaker {
         }
         let from = Instant::now();
         let unknown = || Problem::not_found("unknown_job", "there is no such job");
-        let known = lookup::find(clients, id).await?.ok_or_else(unknown)?;
+        let job = lookup::record(clients, id).await?.ok_or_else(unknown)?;
         Ok(match reporter {
             Reporter::Callback(claims) => Self {
                 stage: claims.stage,
                 render: claims.render,
                 fence: Some(claims.fence),
-                known,
+                job,
                 from,
             },
             Reporter::Role(_) => {
-                let stage = known.job.stage.min(Stage::Audio);
+                let stage = job.stage.min(Stage::Audio);
                 Self {
                     stage,
-                    render: known.job.render_key(stage),
+                    render: job.render_key(stage),
                     fence: None,
-                    known,
+                    job,
                     from,
                 }
             }
@@ -70,6 +69,6 @@ impl Speaker {
 
     /// Whether Redis can be asked about the job again: it was forgotten between two steps and is there now.
     pub(crate) async fn restored(&self, clients: &Clients) -> Result<bool, Problem> {
-        Ok(lookup::ensure(clients, self.known.job.id).await? == Ensured::Live)
+        Ok(lookup::ensure(clients, self.job.id).await? == Ensured::Live)
     }
 }

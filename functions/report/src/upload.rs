@@ -21,7 +21,7 @@ pub(crate) async fn upload(
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
     let speaker = Speaker::new(&clients, reporter, id).await?;
-    let job = &speaker.known.job;
+    let job = &speaker.job;
     if body.is_empty() {
         return Err(Problem::bad_request(
             "empty_body",

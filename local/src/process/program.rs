@@ -33,6 +33,8 @@ pub(crate) struct Program {
     pub(crate) path: PathBuf,
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
+    /// Where it runs.
+    pub(crate) folder: PathBuf,
     /// The longest pause before it is started again.
     pub(crate) comeback: Duration,
     /// It prints `listening on <address>` on its standard output when it is ready.
@@ -47,6 +49,7 @@ impl Program {
             path,
             args: Vec::new(),
             env: Vec::new(),
+            folder: root().to_owned(),
             comeback: Duration::from_secs(5),
             announces: false,
         }
@@ -61,7 +64,7 @@ impl Program {
         let mut command = Command::new(&self.path);
         command
             .args(&self.args)
-            .current_dir(root())
+            .current_dir(&self.folder)
             .env_clear()
             .envs(
                 INHERITED

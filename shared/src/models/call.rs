@@ -94,8 +94,22 @@ pub(super) async fn within<T>(
         .unwrap_or_else(|_| Err(service.unavailable(format!("no answer within {budget:?}"))))
 }
 
-/// Sends, once more if no connection could be made, and takes any status but success for a failure.
+/// Sends, and takes any status but success for a failure.
 pub(super) async fn send(
+    service: Service,
+    request: RequestBuilder,
+    out: &Outgoing,
+) -> Result<Response, ModelError> {
+    let response = exchange(service, request, out).await?;
+    if response.status().is_success() {
+        Ok(response)
+    } else {
+        Err(service.failed(verdict::of(service, response).await))
+    }
+}
+
+/// Sends, once more if no connection could be made; the status is for the caller to judge.
+pub(super) async fn exchange(
     service: Service,
     request: RequestBuilder,
     out: &Outgoing,
@@ -110,12 +124,7 @@ pub(super) async fn send(
         }
         (sent, _) => sent,
     };
-    let response = response.map_err(|error| broken(service, error))?;
-    if response.status().is_success() {
-        Ok(response)
-    } else {
-        Err(service.failed(verdict::of(service, response).await))
-    }
+    response.map_err(|error| broken(service, error))
 }
 
 /// Reads a body chunk by chunk; what the service says of its length is not believed.

@@ -20,7 +20,7 @@ pub use api::{OrchestratorApi, Report, ReportKind};
 pub use call::{Outgoing, http_client};
 pub use error::{Fault, ModelError, Service};
 pub use fetcher::Fetcher;
-pub use generator::{Cog, Generator, Muscgen, RenderAnswer, RenderRequest};
+pub use generator::{Cog, Generator, Muscgen, Outcome, Prediction, RenderAnswer, RenderRequest};
 pub use offer::{Callback, Upload};
 pub use planner::{Jen1, Ollama, PlanAnswer, PlanRequest};
 

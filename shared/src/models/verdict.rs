@@ -5,18 +5,21 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use reqwest::header::{HeaderValue, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
+use serde_json::Value;
 
 use super::call::read;
 use super::error::{Fault, Service};
 
 /// What a busy service is given when it names no time.
-const BUSY_DEFAULT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_DEFAULT: Duration = Duration::from_secs(5);
 const BUSY_LEAST: Duration = Duration::from_secs(1);
 const BUSY_MOST: Duration = Duration::from_secs(300);
 
 /// Longest refusal that is read, and longest that is repeated to the owner.
 const MAX_REFUSAL: usize = 16 << 10;
 const MAX_SAID: usize = 200;
+/// Faults of one request that are read.
+const MAX_FAULTS: usize = 5;
 
 pub(super) async fn of(service: Service, response: Response) -> Fault {
     let status = response.status();
@@ -64,20 +67,36 @@ async fn refusal(service: Service, mut response: Response) -> String {
         return String::new();
     }
     let body = match read(service, &mut response, MAX_REFUSAL).await {
-        Ok(body) => serde_json::from_slice(&body).unwrap_or(serde_json::Value::Null),
+        Ok(body) => serde_json::from_slice(&body).unwrap_or(Value::Null),
         Err(_) => return String::new(),
     };
-    let said = ["/message", "/detail", "/error/message", "/error"]
+    let line = ["/message", "/detail", "/error/message", "/error"]
         .into_iter()
-        .find_map(|pointer| body.pointer(pointer)?.as_str())
+        .find_map(|pointer| said(body.pointer(pointer)?))
         .unwrap_or_default();
-    said.split(|c: char| c.is_whitespace() || c.is_control())
+    line.split(|c: char| c.is_whitespace() || c.is_control())
         .filter(|word| !word.is_empty())
         .collect::<Vec<_>>()
         .join(" ")
         .chars()
         .take(MAX_SAID)
         .collect()
+}
+
+/// A text, or FastAPI's list of `{loc, msg}`: where it is wrong, and how.
+fn said(value: &Value) -> Option<String> {
+    let Value::Array(faults) = value else {
+        return value.as_str().map(str::to_owned);
+    };
+    let fault = |fault: &Value| {
+        let words = fault["msg"].as_str()?;
+        let place = fault["loc"]
+            .as_array()
+            .and_then(|path| path.last()?.as_str());
+        Some(place.map_or(words.to_owned(), |place| format!("{place}: {words}")))
+    };
+    let lines: Vec<_> = faults.iter().take(MAX_FAULTS).filter_map(fault).collect();
+    (!lines.is_empty()).then(|| lines.join("; "))
 }
 
 #[cfg(test)]
@@ -159,6 +178,11 @@ mod tests {
             ),
             (json!({"detail": "x".repeat(999)}), "x".repeat(200)),
             (json!({"detail": [{"loc": 1}]}), String::new()),
+            (
+                json!({"detail": [{"loc": ["body", "input", "duration"], "msg": "99 is too much"},
+                    {"loc": [0], "msg": "no piano"}]}),
+                "duration: 99 is too much; no piano".to_owned(),
+            ),
             (json!("text"), String::new()),
         ] {
             let fault = told(body).await;

@@ -12,7 +12,9 @@
 mod app;
 mod breaker;
 mod cache;
+mod cog;
 mod connection;
+mod contract_cog;
 mod contract_jen1;
 mod contract_muscgen;
 mod contract_ollama;

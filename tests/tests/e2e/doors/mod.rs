@@ -2,6 +2,7 @@
 
 mod audio;
 mod change;
+mod hook;
 mod identity;
 mod input;
 mod lists;

@@ -1,0 +1,81 @@
+//! `POST /hooks/cog/{token}`: what a Cog server says of its prediction. It can send no header of ours, so the token is in the
+//! path.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use serde_json::{Value, json};
+use shared::caller::{Reporter, TokenInPath};
+use shared::clients::Clients;
+use shared::http;
+use shared::job::JobError;
+use shared::models::{Outcome, Prediction};
+use shared::problem::Problem;
+use shared::source::Source;
+
+use crate::report::{alive, audio, failed};
+use crate::speaker::Speaker;
+
+/// Longest prediction: what Lambda takes. A longer file goes to an address of the server's own.
+pub(crate) const MAX_PREDICTION: usize = 6 << 20;
+
+/// `{ok: true}`; a repeat too. Cog tries again after 429 and 5xx, and gives up after other refusals.
+pub(crate) async fn hook(
+    State(clients): State<Clients>,
+    TokenInPath(claims): TokenInPath,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    let (source, outcome) = {
+        let prediction: Prediction = http::parse_json(&body)?;
+        let source = Source {
+            model: prediction.model(),
+            version: prediction.version(),
+            ..Source::default()
+        };
+        (source, prediction.outcome())
+    };
+    drop(body);
+    let job = claims.job;
+    let speaker = Speaker::new(&clients, Reporter::Callback(claims), job).await?;
+    let request_id = &speaker.job.request_id;
+    tracing::info!(job_id = %job, job_request_id = request_id, stage = %speaker.stage, "a Cog server reports");
+    let (code, message) = match outcome {
+        Outcome::Running => {
+            alive(&clients, &speaker, None).await?;
+            return Ok(taken());
+        }
+        Outcome::Audio(bytes) => {
+            audio(&clients, &speaker, &source, Some(bytes)).await?;
+            return Ok(taken());
+        }
+        Outcome::Url(url) => {
+            let source = Source {
+                audio_url: Some(url),
+                ..source
+            };
+            audio(&clients, &speaker, &source, None).await?;
+            return Ok(taken());
+        }
+        Outcome::Failed(why) => {
+            tracing::warn!(job_id = %job, job_request_id = request_id, error = why, "the prediction failed");
+            ("model_failed", "The model tried and failed.")
+        }
+        Outcome::Cancelled => ("model_cancelled", "The model was told to stop."),
+        Outcome::Nothing | Outcome::TooLarge => (
+            "muscgen_malformed",
+            "muscgen gave an answer that cannot be used",
+        ),
+    };
+    let error = JobError {
+        code: code.to_owned(),
+        message: message.to_owned(),
+        stage: speaker.stage,
+        retryable: true,
+    };
+    failed(&clients, &speaker, &error).await?;
+    Ok(taken())
+}
+
+fn taken() -> Json<Value> {
+    Json(json!({"ok": true}))
+}
