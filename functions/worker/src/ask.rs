@@ -6,7 +6,7 @@ use std::time::Duration;
 use shared::clients::Clients;
 use shared::config::{Config, Fallback, Planner};
 use shared::models::{Fault, ModelError, Service};
-use shared::queue::{Breaker, Showed, Troubled};
+use shared::queue::{BUSY_MOST, Breaker, Showed, Troubled};
 use shared::settle;
 
 use crate::meter::Meter;
@@ -41,7 +41,10 @@ pub(crate) async fn ask<T>(
             }
         }
         Err(Fault::Busy { retry_after }) => {
-            tell(clients, service, Showed::Busy(*retry_after)).await;
+            let wait = tell(clients, service, Showed::Busy(*retry_after)).await;
+            if let (true, Some(wait)) = (*retry_after <= BUSY_MOST, wait) {
+                return Err(service.busy(wait));
+            }
         }
         _ if troubled => {
             tell(clients, service, Showed::Answered).await;

@@ -48,7 +48,7 @@ pub enum Fault {
     /// 429, 409, or 503 with `Retry-After` (Ollama's also without): it works, and has no room now. No attempt is lost by that.
     #[error("busy for {retry_after:?}")]
     Busy {
-        /// Between 1 s and 5 min.
+        /// Between 1 s and 5 min as a service says it; nothing where the whole line waits for the service.
         retry_after: Duration,
     },
     /// No connection, no answer in time, or another 5xx (also 503 without `Retry-After`, which is what a proxy says for a
@@ -89,6 +89,11 @@ impl Service {
 
     pub(super) fn unavailable(self, why: impl Into<String>) -> ModelError {
         self.failed(Fault::Unavailable(why.into()))
+    }
+
+    /// It has no room, and need not be asked before that.
+    pub fn busy(self, retry_after: Duration) -> ModelError {
+        self.failed(Fault::Busy { retry_after })
     }
 
     /// It was not called, or should not have been.

@@ -11,7 +11,7 @@ pub const FAILURES: u32 = 5;
 /// How long it is left alone, and how often one call is let through after that.
 pub const OPEN: Duration = Duration::from_secs(60);
 /// The line waits no longer for a busy service, whatever that asks for.
-const BUSY_MOST: Duration = Duration::from_secs(30);
+pub const BUSY_MOST: Duration = Duration::from_secs(30);
 
 /// What a call showed of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -24,7 +24,7 @@ use redis::Script;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-pub use self::breaker::{Breaker, FAILURES, OPEN, Showed};
+pub use self::breaker::{BUSY_MOST, Breaker, FAILURES, OPEN, Showed};
 pub use self::care::{Adopted, Cursor, Settled, SweepStep};
 pub use self::connection::Redis;
 pub use self::control::{MAX_TENANTS, QueueSettings, Revised, Settings, TenantSettings};

@@ -100,8 +100,8 @@ impl Cog {
         let (status, headers) = (response.status(), response.headers());
         if status == StatusCode::SERVICE_UNAVAILABLE && !headers.contains_key(RETRY_AFTER) {
             return Err(match self.state(out).await?.as_str() {
-                "STARTING" => busy(STARTING),
-                "BUSY" => busy(BUSY_DEFAULT),
+                "STARTING" => SERVICE.busy(STARTING),
+                "BUSY" => SERVICE.busy(BUSY_DEFAULT),
                 other => SERVICE.unavailable(format!("{status}, and it is {other}")),
             });
         }
@@ -119,7 +119,7 @@ impl Cog {
         // While it starts it has no schema either; asked in this order, what it says of it is true.
         let state = self.state(out).await;
         let settled = match state.as_deref() {
-            Ok("STARTING") => return Err(busy(STARTING)),
+            Ok("STARTING") => return Err(SERVICE.busy(STARTING)),
             Ok(state) => is_up(state),
             Err(_) => false,
         };
@@ -202,10 +202,6 @@ fn is_up(state: &str) -> bool {
     matches!(state, "READY" | "BUSY")
 }
 
-fn busy(retry_after: Duration) -> ModelError {
-    SERVICE.failed(Fault::Busy { retry_after })
-}
-
 /// 202 also answers for a prediction of this id that runs already; it may even say how that ended.
 async fn answered(
     mut response: Response,
@@ -221,7 +217,7 @@ async fn answered(
         Ok(Some(answer)) => Ok(answer),
         Ok(None) if reports => Ok(RenderAnswer::Accepted { id: Some(id) }),
         // Whoever asked for it without a webhook is gone, and it will tell nobody.
-        Ok(None) => Err(busy(BUSY_DEFAULT)),
+        Ok(None) => Err(SERVICE.busy(BUSY_DEFAULT)),
         Err(error) if accepted && reports && !matches!(error.fault, Fault::Failed(_)) => {
             tracing::warn!(error = %error, "the model took the work and said something odd");
             Ok(RenderAnswer::Accepted { id: Some(id) })
