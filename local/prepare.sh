@@ -22,15 +22,16 @@ give_up() {
 build() {
   local flags=() name
   for name in "$@"; do flags+=(--bin "$name"); done
-  (cd "$top" && cargo build --workspace "${flags[@]}" ${quiet[@]+"${quiet[@]}"}) >&2 ||
+  (cd "$top" && cargo build --workspace --profile "$profile" "${flags[@]}" ${quiet[@]+"${quiet[@]}"}) >&2 ||
     give_up "The build failed; the first error above says where. Rust ${rust_version} or newer is needed: rustup update"
 }
 quiet=()
+profile=dev
 rust_version=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$top/Cargo.toml")
 
 # The folder of built programs, wherever Cargo has been told to put it.
 programs() {
   local target
   target=$(cd "$top" && cargo metadata --no-deps --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
-  printf '%s/debug\n' "$target"
+  printf '%s/%s\n' "$target" "${profile/#dev/debug}"
 }

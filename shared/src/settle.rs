@@ -51,12 +51,16 @@ pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
         return Ok(());
     }
     let generation = snapshot.job.generation;
-    let Some(known) = lookup::unsettled(clients, snapshot).await? else {
+    let (known, marker) = tokio::join!(
+        lookup::unsettled(clients, snapshot),
+        clients.store.open_marker::<OpenMarker>(id)
+    );
+    let Some(known) = known? else {
         // Deleted meanwhile: nothing is left to tell of.
         clients.queue.settle(id, generation).await?;
         return Ok(());
     };
-    let marker: Option<OpenMarker> = clients.store.open_marker(id).await?;
+    let marker = marker?;
     let manifest = record(clients, known).await?;
     if !marker.is_some_and(|m| manifest.is_superseded_by(&m)) {
         clients.store.remove_open(id).await?;

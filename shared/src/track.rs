@@ -81,9 +81,14 @@ pub struct Track {
     pub version: Option<String>,
 }
 
+/// The last part of the object path of a track with this SHA-256.
+pub fn object_name(sha256: &str, format: Format) -> String {
+    format!("track-{sha256}.{}", format.extension())
+}
+
 impl Track {
     /// The last part of the object path.
     pub fn object_name(&self) -> String {
-        format!("track-{}.{}", self.sha256, self.measured.format.extension())
+        object_name(&self.sha256, self.measured.format)
     }
 }

@@ -25,7 +25,11 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
             false,
         ));
     };
-    let Some(planned) = clients.store.plan(id).await? else {
+    let planned = match work.planned.take() {
+        None => clients.store.plan(id).await?,
+        stored => stored,
+    };
+    let Some(planned) = planned else {
         let step = Step::failed(
             Stage::Audio,
             "plan_lost",

@@ -8,7 +8,7 @@ use shared::queue::Next;
 use shared::source::Source;
 use shared::stage::Stage;
 use shared::store::StoreError;
-use shared::track::Track;
+use shared::track::{Track, object_name};
 
 use crate::run::Work;
 use crate::step::{Step, Stepped};
@@ -40,8 +40,18 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
         return Ok(render_again(work, "audio_damaged", message, None));
     }
     let seconds = f64::from(work.request.submission.duration);
-    match examined(bytes.clone(), seconds).await {
+    let name = audio::format_of(&bytes).map(|format| object_name(&sha256, format));
+    let store = async {
+        match &name {
+            Some(name) => clients.store.put_track(id, name, bytes.clone()).await,
+            None => Ok(()),
+        }
+    };
+    // At the same time: one waits for the store, the other for the processor.
+    let (stored, heard) = tokio::join!(store, examined(bytes.clone(), seconds));
+    match heard {
         Ok(measured) => {
+            stored?;
             let track = Track {
                 measured,
                 sha256,
@@ -50,13 +60,12 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
                 model: source.model,
                 version: source.version,
             };
-            clients
-                .store
-                .put_track(id, &track.object_name(), bytes)
-                .await?;
             Ok(Step::Complete(Box::new(track)))
         }
         Err(refusal) => {
+            if let Some(name) = &name {
+                clients.store.remove_track(id, name).await?;
+            }
             clients.store.remove_upload(id, &render).await?;
             let another = (!work.job.seed_fixed).then(|| fastrand::u32(..));
             Ok(render_again(

@@ -75,9 +75,10 @@ async fn by_ollama(work: &mut Work<'_>) -> Stepped {
     }
 }
 
-async fn keep(work: &Work<'_>, planned: &Planned) -> Stepped {
+/// Of two plans for one job the first that was stored counts.
+async fn keep(work: &mut Work<'_>, planned: &Planned) -> Stepped {
     let store = &work.clients.store;
-    store.put_plan_if_absent(work.job.id, planned).await?;
+    work.planned = Some(store.put_plan_if_absent(work.job.id, planned).await?);
     Ok(Step::Done)
 }
 

@@ -8,6 +8,7 @@ use shared::envelope::Envelope;
 use shared::job::JobRecord;
 use shared::lookup::{self, Unreachable};
 use shared::models::{Outgoing, Report, ReportKind};
+use shared::plan::Planned;
 use shared::queue::{Debt, HEARTBEAT, Held, Holder, LEASE, Parked, Troubled, backoff, millis};
 use shared::settle;
 use shared::stage::Stage;
@@ -35,6 +36,8 @@ pub(crate) struct Work<'a> {
     pub(crate) request: Envelope,
     pub(crate) holder: Holder,
     pub(crate) asking: Asking<'a>,
+    /// As this run has stored it.
+    pub(crate) planned: Option<Planned>,
 }
 
 impl Work<'_> {
@@ -91,6 +94,7 @@ pub(crate) async fn run(
                     meter,
                     troubled,
                 },
+                planned: None,
             },
             time,
         )

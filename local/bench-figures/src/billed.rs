@@ -19,17 +19,20 @@ use crate::{Result, Verdict};
 const TARGET: f64 = 50.0;
 /// How many times as fast as a real one the GPU's clock runs.
 const SPEED: u32 = 100;
-const SUBMITTERS: usize = 2;
+const SUBMITTERS: usize = 1;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// What is measured.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// Jobs of 30 s.
+    /// Jobs.
     #[arg(long, default_value_t = 1_000)]
     pub jobs: usize,
-    /// Tracks that are rendered at a time.
-    #[arg(long, default_value_t = 4)]
+    /// Length of their tracks: what is examined in the end, and sent through our door before.
+    #[arg(long, default_value_t = 10)]
+    pub seconds: u32,
+    /// Tracks that are rendered at a time. More than the machine has cores for, and the functions wait for each other.
+    #[arg(long, default_value_t = 2)]
     pub slots: usize,
 }
 
@@ -70,7 +73,7 @@ async fn measure(stack: &Stack, options: &Options) -> Result<(Vec<u64>, Spent)> 
     let begun = Instant::now();
     let submit = |number: usize| {
         let request = client.post(format!("{}/jobs", stack.api()));
-        let body = json!({"narrative": "a calm piano evening in the rain", "duration": 30, "seed": 7,
+        let body = json!({"narrative": "a calm piano evening in the rain", "duration": options.seconds, "seed": 7,
             "tags": [format!("number-{number}")]});
         let request = request
             .bearer_auth(&token)
@@ -98,8 +101,9 @@ async fn measure(stack: &Stack, options: &Options) -> Result<(Vec<u64>, Spent)> 
         .ok_or("the jobs did not end in time")?;
     writeln!(
         stdout(),
-        "billed: {} jobs in {:.0} s",
+        "billed: {} jobs of {} s of audio in {:.0} s",
         options.jobs,
+        options.seconds,
         begun.elapsed().as_secs_f64()
     )?;
     let mut billed = Vec::with_capacity(ids.len());

@@ -43,6 +43,11 @@ pub(super) struct Stream {
     lost: u32,
 }
 
+/// The container of a file, by its first bytes; whether it can be decoded is another question.
+pub fn format_of(bytes: &Bytes) -> Option<Format> {
+    sniff(&after_id3(bytes.clone()))
+}
+
 impl Stream {
     /// Recognises the container by its first bytes and reads its header.
     pub(super) fn open(bytes: Bytes) -> Result<Self, Refusal> {

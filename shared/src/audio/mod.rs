@@ -10,5 +10,6 @@ mod waveform;
 #[cfg(test)]
 mod tests;
 
+pub use decode::format_of;
 pub use examine::examine;
 pub use gate::Refusal;

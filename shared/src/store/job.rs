@@ -126,12 +126,17 @@ impl Store {
         self.remove(&self.upload_path(id, key)).await
     }
 
-    /// Stores checked audio under its [`crate::track::Track::object_name`]. The name holds the hash, so a repeat changes nothing.
+    /// Stores audio under its [`crate::track::object_name`]. The name holds the hash, so a repeat changes nothing.
     pub async fn put_track(&self, id: JobId, name: &str, audio: Bytes) -> Result<(), StoreError> {
         let attributes = self.place.attributes(name);
         self.put_new(&self.job_path(id, name), audio, attributes)
             .await?;
         Ok(())
+    }
+
+    /// The audio did not become a track.
+    pub async fn remove_track(&self, id: JobId, name: &str) -> Result<(), StoreError> {
+        self.remove(&self.job_path(id, name)).await
     }
 
     /// Copies another job's track to this one, inside the store; false if it is gone.

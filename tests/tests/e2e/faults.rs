@@ -45,17 +45,56 @@ fn always(unavailable: &'static str, refused: &'static str) -> Vec<Case> {
 }
 
 /// What only shows in reports.
-fn of_reports(own_code: &'static str) -> Vec<Case> {
+fn of_reports() -> Vec<Case> {
     vec![
         completes(json!({"reportFailedTimes": 1}), 2),
         completes(json!({"neverReportTimes": 1}), 2),
         completes(json!({"reportDelaySeconds": 0.5}), 1),
         completes(json!({"earlyReport": true}), 1),
         completes(json!({"reportTwice": true}), 1),
+    ]
+}
+
+/// The same by chance, here a certainty.
+fn of_chance(own_code: &'static str) -> Vec<Case> {
+    vec![
         completes(json!({"lateChance": 1, "lateSeconds": 0.5}), 1),
         fails(json!({"reportFailedChance": 1}), 3, own_code),
         fails(json!({"neverChance": 1}), 3, "model_silent"),
     ]
+}
+
+/// For a service that has nothing to report they mean nothing.
+fn mean_nothing(cases: Vec<Case>) -> Vec<Case> {
+    let mean_nothing = |case: Case| completes(case.switches, 1);
+    cases.into_iter().map(mean_nothing).collect()
+}
+
+/// Switches that only say more of another, or are no faults.
+const MORE: [&str; 9] = [
+    "mode",
+    "failStatus",
+    "busyStatus",
+    "retryAfterSeconds",
+    "lateSeconds",
+    "chanceSeed",
+    "planSeconds",
+    "renderSeconds",
+    "speed",
+];
+
+/// Faults of answers, which a service that calls back gives none of.
+const OF_ANSWERS: [&str; 2] = ["hugeTimes", "endlessTimes"];
+
+/// No switch was forgotten.
+fn all_are_tried(usual: &Value, cases: &[Case]) {
+    let tried = |name: &str| cases.iter().any(|case| !case.switches[name].is_null());
+    let calls_back = usual["mode"] == "callback";
+    for name in usual.as_object().unwrap().keys() {
+        let other = MORE.contains(&name.as_str());
+        let elsewhere = calls_back && OF_ANSWERS.contains(&name.as_str());
+        assert!(tried(name) || other || elsewhere, "{name} is not tried");
+    }
 }
 
 /// A stack whose other service is quick, and which waits four seconds for a word.
@@ -75,6 +114,7 @@ async fn app(mode: &str, model: Model) -> (App, Value) {
 }
 
 async fn run(app: &App, model: Model, usual: &Value, cases: Vec<Case>) {
+    all_are_tried(usual, &cases);
     for case in cases {
         app.faults(model, usual.clone()).await;
         app.faults(model, case.switches.clone()).await;
@@ -128,6 +168,9 @@ async fn every_fault_of_a_jen1_that_answers_at_once_ends_as_it_should() {
         fails(json!({"hugeTimes": 1}), 1, "jen1_too_large"),
         fails(json!({"endlessTimes": 1}), 1, "jen1_too_large"),
     ]);
+    cases.extend(mean_nothing(of_reports()));
+    // Told to report now and then, it does, where it is offered a callback.
+    cases.extend(of_chance("planner_lost"));
     run(&app, Model::Jen1, &usual, cases).await;
     app.stop().await;
 }
@@ -136,7 +179,8 @@ async fn every_fault_of_a_jen1_that_answers_at_once_ends_as_it_should() {
 async fn every_fault_of_a_jen1_that_calls_back_ends_as_it_should() {
     let (app, usual) = app("callback", Model::Jen1).await;
     let mut cases = always("jen1_unavailable", "jen1_refused");
-    cases.extend(of_reports("planner_lost"));
+    cases.extend(of_reports());
+    cases.extend(of_chance("planner_lost"));
     // What it reported was refused, so it has not reported.
     cases.push(completes(json!({"garbageTimes": 1}), 2));
     run(&app, Model::Jen1, &usual, cases).await;
@@ -157,6 +201,8 @@ async fn every_fault_of_a_muscgen_that_answers_at_once_ends_as_it_should() {
         fails(json!({"endlessTimes": 1}), 1, "muscgen_too_large"),
         completes(json!({"endlessTimes": 1, "mode": "url"}), 2),
     ]);
+    cases.extend(mean_nothing(of_reports()));
+    cases.extend(mean_nothing(of_chance("gpu_lost")));
     run(&app, Model::Muscgen, &usual, cases).await;
     app.stop().await;
 }
@@ -165,7 +211,8 @@ async fn every_fault_of_a_muscgen_that_answers_at_once_ends_as_it_should() {
 async fn every_fault_of_a_muscgen_that_calls_back_ends_as_it_should() {
     let (app, usual) = app("callback", Model::Muscgen).await;
     let mut cases = always("muscgen_unavailable", "muscgen_refused");
-    cases.extend(of_reports("gpu_lost"));
+    cases.extend(of_reports());
+    cases.extend(of_chance("gpu_lost"));
     cases.extend([
         completes(json!({"garbageTimes": 1}), 2),
         completes(json!({"silentTimes": 1}), 2),

@@ -99,6 +99,12 @@ async fn silent_audio_is_played_again_with_another_seed() {
         .find(|e| e["event"] == "job:error")
         .unwrap();
     assert_eq!(refused["error"]["code"], "audio_silent");
+    let kept = app.objects(&id);
+    let tracks: Vec<_> = kept
+        .iter()
+        .filter(|name| name.starts_with("track-"))
+        .collect();
+    assert_eq!(tracks.len(), 1, "what was refused is no track: {kept:?}");
     assert_eq!(
         app.calls(Model::Jen1, &id).await.len(),
         1,
