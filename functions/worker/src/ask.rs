@@ -66,7 +66,11 @@ async fn tell(clients: &Clients, service: Service, showed: Showed) -> Option<Dur
         Breaker::Closed => None,
         // Where the line waits for the service, a job that is given back waits in its place there.
         Breaker::Open { .. } if hold => Some(Duration::ZERO),
-        Breaker::Open { wait_ms } => Some(Duration::from_millis(wait_ms)),
+        // Not all at the same moment, for only one of them is let through then.
+        Breaker::Open { wait_ms } => {
+            let wait = Duration::from_millis(wait_ms);
+            Some(wait.mul_f64(1.0 + fastrand::f64() / 2.0))
+        }
     }
 }
 

@@ -80,6 +80,22 @@ async fn an_answer_ends_the_wait_and_rings_for_the_line() {
 }
 
 #[tokio::test]
+async fn a_line_that_waits_for_two_services_waits_on_when_one_answers() {
+    let rig = Rig::start();
+    rig.put("a").await;
+    open(&rig).await;
+    for _ in 0..FAILURES {
+        rig.breaker("jen1", Showed::Failed, true).await;
+    }
+    rig.breaker("jen1", Showed::Answered, true).await;
+    let holder = rig.take().await;
+    let asked = told(&rig, Showed::Asked).await.outcome;
+    assert!(matches!(asked, Breaker::Open { .. }), "{asked:?}");
+    rig.give_back(&holder).await;
+    assert_eq!(rig.acquire().await.outcome, Acquired::Held);
+}
+
+#[tokio::test]
 async fn failures_that_lie_far_apart_are_not_counted_together() {
     let rig = Rig::start();
     for _ in 0..2 * FAILURES {

@@ -183,6 +183,28 @@ async fn a_failure_that_a_model_reports_is_a_failed_attempt() {
 }
 
 #[tokio::test]
+async fn a_render_whose_model_was_silent_to_the_end_is_cancelled() {
+    let app = App::impatient().await;
+    app.faults(
+        Model::Muscgen,
+        json!({"mode": "callback", "neverChance": 1}),
+    )
+    .await;
+    let id = app.submit(ten_seconds()).await;
+    let job = app.until(&id, PATIENCE, ended).await;
+    assert_eq!(job["error"]["code"], "model_silent", "{job:#}");
+    let cancelled = async || {
+        let calls = app.calls(Model::Muscgen, &id).await;
+        let told = calls.iter().any(|call| call["method"] == "DELETE");
+        told.then_some(())
+    };
+    local::until(PATIENCE, cancelled)
+        .await
+        .expect("the model is told");
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_model_that_never_reports_is_asked_again_under_the_same_render_key() {
     let app = App::impatient().await;
     app.faults(

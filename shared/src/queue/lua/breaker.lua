@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- What a call showed of a model service: after `most` failures in a row it is left alone for `open_ms`, then one call in each such
--- span is let through, until one goes well. A busy one is left alone for as long as it asked.
+-- span is let through, until one goes well. A busy one is left alone for as long as it asked. Sent twice, a failure counts twice.
 -- Args: service, said (failed | answered | busy | asked), most, open_ms, busy_ms?, hold (true: no job can go on without it)
 -- Returns: outcome closed | open {wait_ms}
 local name, open_name, at_name = key('breaker'), a.service .. ':until', a.service .. ':at'
@@ -18,7 +18,10 @@ end
 
 if a.said == 'asked' then
   if failures < a.most then return answer({outcome = 'closed'}) end
-  if now < open_until then return answer({outcome = 'open', wait_ms = open_until - now}) end
+  if now < open_until then
+    hold('down', open_until - now) -- another service that answered may have ended the wait
+    return answer({outcome = 'open', wait_ms = open_until - now})
+  end
   leave_alone(a.open_ms) -- for all but this call
   return answer({outcome = 'closed'})
 end
