@@ -22,7 +22,12 @@ give_up() {
 build() {
   local flags=() name
   for name in "$@"; do flags+=(--bin "$name"); done
-  (cd "$top" && cargo build --workspace --profile "$profile" "${flags[@]}" ${quiet[@]+"${quiet[@]}"}) >&2 ||
+  build_targets "${flags[@]}"
+}
+
+# build_targets FLAG...: as `cargo build` takes them.
+build_targets() {
+  (cd "$top" && cargo build --workspace --profile "$profile" "$@" ${quiet[@]+"${quiet[@]}"}) >&2 ||
     give_up "The build failed; the first error above says where. Rust ${rust_version} or newer is needed: rustup update"
 }
 quiet=()
