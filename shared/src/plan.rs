@@ -51,9 +51,33 @@ impl OneOrMany {
 
 /// `jobs/<id>/plan.json`: a plan, and who made it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Stored")]
 pub struct Planned {
     pub song: Plan,
     pub by: Origin,
+}
+
+/// A store may be older than this version: then jen1 was the only planner, and its plan stood alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Stored {
+    Planned { song: Plan, by: Origin },
+    Bare(Plan),
+}
+
+impl From<Stored> for Planned {
+    fn from(stored: Stored) -> Self {
+        match stored {
+            Stored::Planned { song, by } => Self { song, by },
+            Stored::Bare(song) => Self {
+                song,
+                by: Origin {
+                    service: "jen1".to_owned(),
+                    ..Origin::default()
+                },
+            },
+        }
+    }
 }
 
 impl Planned {
@@ -201,6 +225,17 @@ mod tests {
         );
         let bare = json!({"genre": "jazz", "model": "a word of the song"});
         assert_eq!(Planned::parse("jen1", bare).unwrap().by.model, None);
+    }
+
+    #[test]
+    fn a_plan_that_was_stored_alone_is_jen1s() {
+        let old: Planned = serde_json::from_value(json!({"title": "Rain", "swing": 1})).unwrap();
+        assert_eq!(
+            (old.by.service.as_str(), &old.song.rest["swing"]),
+            ("jen1", &json!(1))
+        );
+        let new: Planned = serde_json::from_value(json!(old)).unwrap();
+        assert_eq!(new, old);
     }
 
     #[test]
