@@ -71,10 +71,7 @@ impl From<Stored> for Planned {
             Stored::Planned { song, by } => Self { song, by },
             Stored::Bare(song) => Self {
                 song,
-                by: Origin {
-                    service: "jen1".to_owned(),
-                    ..Origin::default()
-                },
+                by: Origin::new("jen1", None, None),
             },
         }
     }
@@ -84,24 +81,15 @@ impl Planned {
     /// The answer of a planner: see [`Plan::parse`]. Beside a wrapped song it may say its `model` and `version`.
     pub fn parse(service: &str, answer: Value) -> Result<Self, NotAPlan> {
         let said = |name: &str| match answer.get("song")? {
-            Value::Object(_) => answer.get(name)?.as_str().map(short),
+            Value::Object(_) => answer.get(name)?.as_str(),
             _ => None,
         };
-        let by = Origin {
-            service: service.to_owned(),
-            model: said("model"),
-            version: said("version"),
-        };
+        let by = Origin::new(service, said("model"), said("version"));
         Ok(Self {
             song: Plan::parse(answer)?,
             by,
         })
     }
-}
-
-/// What a service says of itself, as much as is kept.
-fn short(text: &str) -> String {
-    text.chars().take(200).collect()
 }
 
 /// The planner's answer is no plan.

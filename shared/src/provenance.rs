@@ -21,6 +21,21 @@ pub struct Origin {
     pub version: Option<String>,
 }
 
+/// Characters of what a service says of itself that are kept.
+const MOST_SAID: usize = 200;
+
+impl Origin {
+    /// What a service says of itself, cut.
+    pub fn new(service: &str, model: Option<&str>, version: Option<&str>) -> Self {
+        let short = |text: &str| text.chars().take(MOST_SAID).collect();
+        Self {
+            service: service.to_owned(),
+            model: model.map(short),
+            version: version.map(short),
+        }
+    }
+}
+
 /// What a finished track was made from and by whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

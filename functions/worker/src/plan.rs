@@ -16,13 +16,13 @@ use crate::step::{Step, Stepped};
 /// A plan that is stored already is used: the planner is asked once.
 pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
     let clients = work.clients;
-    if clients.store.plan(work.job.id).await?.is_some() {
+    work.planned = clients.store.plan(work.job.id).await?;
+    if work.planned.is_some() {
         return Ok(Step::Done);
     }
-    if let Some(plan) = cached(work).await? {
-        clients.store.put_plan_if_absent(work.job.id, &plan).await?;
+    if let Some(planned) = cached(work).await? {
         tracing::info!("the plan of an earlier job is used");
-        return Ok(Step::Done);
+        return keep(work, &planned).await;
     }
     match planner(work) {
         Some(Planner::Jen1) => by_jen1(work).await,

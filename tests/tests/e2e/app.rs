@@ -225,6 +225,15 @@ impl App {
         names
     }
 
+    /// What the file store says of a job that has ended, as soon as it is settled.
+    pub(crate) async fn manifest(&self, id: &str) -> Value {
+        let file = self.stack.folder().join("artifacts/jobs").join(id);
+        let file = file.join("manifest.json");
+        let read = async || std::fs::read(&file).ok();
+        let text = local::until(PATIENCE, read).await;
+        serde_json::from_slice(&text.expect("the job is settled")).unwrap()
+    }
+
     /// Whether the store still holds the job for unfinished.
     pub(crate) fn is_open(&self, id: &str) -> bool {
         self.stack.folder().join("artifacts/open").join(id).exists()

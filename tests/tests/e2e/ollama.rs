@@ -5,7 +5,7 @@ use local::{OllamaChoice, StackOptions};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::app::{ALICE, App, Model, PATIENCE, ten_seconds};
+use crate::app::{ALICE, App, Model, ten_seconds};
 use crate::track::check_finished;
 
 async fn with_ollama(options: StackOptions) -> App {
@@ -27,15 +27,6 @@ fn by_ollama() -> Value {
 
 fn nobody() -> String {
     format!("http://127.0.0.1:{}", local::free_port().unwrap())
-}
-
-/// What the store says of a finished job.
-async fn manifest(app: &App, id: &str) -> Value {
-    let file = app.stack.folder().join("artifacts/jobs").join(id);
-    let file = file.join("manifest.json");
-    let read = async || std::fs::read(&file).ok();
-    let text = local::until(PATIENCE, read).await;
-    serde_json::from_slice(&text.expect("the job is settled")).unwrap()
 }
 
 async fn assert_failed(app: &App, id: &str, code: &str) {
@@ -64,7 +55,7 @@ async fn a_job_planned_by_ollama_becomes_a_checked_track_and_its_manifest_names_
     for field in ["tempo", "lyrics", "verse_1", "chorus"] {
         assert!(!job["plan"][field].is_null(), "{field}: {:#}", job["plan"]);
     }
-    let planner = manifest(&app, &id).await["provenance"]["planner"].take();
+    let planner = app.manifest(&id).await["provenance"]["planner"].take();
     assert_eq!(
         planner,
         json!({"service": "ollama", "model": MODEL, "version": DIGEST})
@@ -148,7 +139,7 @@ async fn ollama_stands_in_for_a_jen1_that_is_down_within_the_same_attempt() {
         (&job["attempt"], &job["model"]),
         (&json!(1), &json!("jen1"))
     );
-    let manifest = manifest(&app, &id).await;
+    let manifest = app.manifest(&id).await;
     assert_eq!(manifest["provenance"]["planner"]["service"], "ollama");
     app.stop().await;
 }

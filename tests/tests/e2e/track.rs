@@ -6,7 +6,7 @@ use local::{Artifacts, Bells, Moto, StackOptions};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::app::{ALICE, App, Model, PATIENCE, ten_seconds};
+use crate::app::{ALICE, App, Model, ten_seconds};
 
 /// What a listener and a machine expect of every finished job.
 pub(crate) async fn check_finished(app: &App, job: &Value) {
@@ -77,11 +77,7 @@ async fn the_main_job_passes_over_the_redis_stream_and_files() {
 async fn the_manifest_says_what_a_track_was_made_from_and_by_whom() {
     let app = App::start().await;
     let (id, job) = app.compose(json!({"renderSeconds": 0.1})).await;
-    let file = app.stack.folder().join("artifacts/jobs").join(&id);
-    let file = file.join("manifest.json");
-    let read = async || std::fs::read(&file).ok();
-    let text = local::until(PATIENCE, read).await.expect("it is settled");
-    let manifest: Value = serde_json::from_slice(&text).unwrap();
+    let manifest = app.manifest(&id).await;
     let made = &manifest["provenance"];
     let call = &app.calls(Model::Muscgen, &id).await[0]["body"];
     assert_eq!(

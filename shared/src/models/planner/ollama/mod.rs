@@ -26,8 +26,6 @@ const SERVICE: Service = Service::Ollama;
 /// How long the list of installed models is believed.
 const FRESH: Duration = Duration::from_secs(300);
 const MAX_LIST: usize = 1 << 20;
-/// What the host says of a model, as much as is kept.
-const MOST_NAME: usize = 200;
 
 /// An Ollama host.
 #[derive(Clone)]
@@ -97,11 +95,7 @@ impl Ollama {
             }
         };
         let named = answer.model.unwrap_or(model.name);
-        let by = Origin {
-            service: SERVICE.as_str().to_owned(),
-            model: Some(short(&named)),
-            version: model.digest.as_deref().map(short),
-        };
+        let by = Origin::new(SERVICE.as_str(), Some(&named), model.digest.as_deref());
         Ok(Planned { song, by })
     }
 
@@ -140,8 +134,4 @@ impl Ollama {
     fn remembered(&self) -> MutexGuard<'_, Option<(Instant, Installed)>> {
         self.first.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn short(text: &str) -> String {
-    text.chars().take(MOST_NAME).collect()
 }
