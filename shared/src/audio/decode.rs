@@ -38,7 +38,7 @@ pub(super) struct Stream {
     reader: Box<dyn FormatReader>,
     decoder: Box<dyn AudioDecoder>,
     track: u32,
-    samples: Vec<f32>,
+    planes: Vec<Vec<f32>>,
     frames: u64,
     lost: u32,
 }
@@ -72,14 +72,14 @@ impl Stream {
             track: track.id,
             reader,
             decoder,
-            samples: Vec::new(),
+            planes: Vec::new(),
             frames: 0,
             lost: 0,
         })
     }
 
-    /// The next packet's samples, interleaved and finite, or `None` at the end of what can be read.
-    pub(super) fn next_samples(&mut self) -> Result<Option<&[f32]>, Refusal> {
+    /// The next packet's samples, finite, one plane a channel, or `None` at the end of what can be read.
+    pub(super) fn next_planes(&mut self) -> Result<Option<&[Vec<f32>]>, Refusal> {
         // A reader's error cannot be recovered from (a cut file ends with one), so it ends the audio like the true end
         // does; the gate then sees how much there was.
         while let Ok(Some(packet)) = self.reader.next_packet() {
@@ -104,9 +104,11 @@ impl Stream {
                 });
             }
             if !decoded.is_empty() {
-                decoded.copy_to_vec_interleaved(&mut self.samples);
-                silence_non_finite(&mut self.samples);
-                return Ok(Some(&self.samples));
+                decoded.copy_to_vecs_planar(&mut self.planes);
+                self.planes
+                    .iter_mut()
+                    .for_each(|plane| silence_non_finite(plane));
+                return Ok(Some(&self.planes));
             }
         }
         Ok(None)

@@ -25,10 +25,10 @@ fn listen(bytes: Bytes, requested_seconds: f64) -> Result<Measurement, Refusal> 
     let mut stream = Stream::open(bytes)?;
     let shape = stream.shape;
     let mut meter = Meter::new(shape).map_err(unmeasurable)?;
-    let mut waveform = Waveform::new(shape.channels);
-    while let Some(samples) = stream.next_samples()? {
-        meter.add(samples).map_err(unmeasurable)?;
-        waveform.add(samples);
+    let mut waveform = Waveform::new();
+    while let Some(planes) = stream.next_planes()? {
+        meter.add(planes).map_err(unmeasurable)?;
+        waveform.add(planes);
     }
     let mut reading = meter.finish().map_err(unmeasurable)?;
     reading.loudness = reading.loudness.max(FLOOR_DB);

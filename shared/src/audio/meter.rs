@@ -3,6 +3,7 @@
 use ebur128::{EbuR128, Mode};
 
 use super::decode::Shape;
+use super::extremes::extremes_of;
 
 /// −60 dBFS.
 const QUIET: f32 = 0.001;
@@ -24,17 +25,17 @@ pub(super) struct Reading {
     pub(super) longest_full_scale_run: u32,
 }
 
-/// Measures interleaved samples as they come.
+/// Measures samples as they come, one plane a channel.
 pub(super) struct Meter {
     shape: Shape,
     loudness: EbuR128,
-    samples: u64,
+    frames: u64,
     peak: f32,
-    /// Samples in a block of 100 ms, over all channels.
+    /// Frames in a block of 100 ms.
     block_len: usize,
     block_filled: usize,
     block_peak: f32,
-    quiet_samples: u64,
+    quiet_frames: u64,
     runs: Vec<u32>,
     longest_run: u32,
 }
@@ -44,26 +45,28 @@ impl Meter {
     pub(super) fn new(shape: Shape) -> Result<Self, ebur128::Error> {
         Ok(Self {
             loudness: EbuR128::new(shape.channels as u32, shape.rate, Mode::I)?,
-            samples: 0,
+            frames: 0,
             peak: 0.0,
-            block_len: (shape.rate as usize / 10) * shape.channels,
+            block_len: shape.rate as usize / 10,
             block_filled: 0,
             block_peak: 0.0,
-            quiet_samples: 0,
+            quiet_frames: 0,
             runs: vec![0; shape.channels],
             longest_run: 0,
             shape,
         })
     }
 
-    /// Takes whole frames.
-    pub(super) fn add(&mut self, samples: &[f32]) -> Result<(), ebur128::Error> {
-        self.loudness.add_frames_f32(samples)?;
-        self.samples += samples.len() as u64;
-        let peak = self.add_to_blocks(samples);
+    /// Takes planes of one length.
+    pub(super) fn add(&mut self, planes: &[Vec<f32>]) -> Result<(), ebur128::Error> {
+        let planes: Vec<&[f32]> = planes.iter().map(Vec::as_slice).collect();
+        self.loudness.add_frames_planar_f32(&planes)?;
+        let frames = planes.first().map_or(0, |plane| plane.len());
+        self.frames += frames as u64;
+        let peak = self.add_to_blocks(&planes, frames);
         self.peak = self.peak.max(peak);
         if peak >= self.shape.full_scale {
-            self.count_full_scale_runs(samples);
+            self.count_full_scale_runs(&planes);
         } else {
             self.runs.fill(0);
         }
@@ -74,43 +77,44 @@ impl Meter {
     pub(super) fn finish(mut self) -> Result<Reading, ebur128::Error> {
         self.end_block();
         Ok(Reading {
-            frames: self.samples / self.shape.channels as u64,
+            frames: self.frames,
             peak: self.peak,
             loudness: self.loudness.loudness_global()?,
-            quiet_share: self.quiet_samples as f64 / self.samples.max(1) as f64,
+            quiet_share: self.quiet_frames as f64 / self.frames.max(1) as f64,
             longest_full_scale_run: self.longest_run,
         })
     }
 
     /// Carries the samples into blocks of 100 ms and returns their peak.
-    fn add_to_blocks(&mut self, samples: &[f32]) -> f32 {
+    fn add_to_blocks(&mut self, planes: &[&[f32]], frames: usize) -> f32 {
         let mut peak: f32 = 0.0;
-        let mut rest = samples;
-        while !rest.is_empty() {
-            let (piece, later) = rest.split_at(rest.len().min(self.block_len - self.block_filled));
-            let piece_peak = peak_of(piece);
+        let mut at = 0;
+        while at < frames {
+            let end = frames.min(at + self.block_len - self.block_filled);
+            let pieces = planes.iter().map(|plane| peak_of(&plane[at..end]));
+            let piece_peak = pieces.fold(0.0, f32::max);
             peak = peak.max(piece_peak);
             self.block_peak = self.block_peak.max(piece_peak);
-            self.block_filled += piece.len();
+            self.block_filled += end - at;
             if self.block_filled == self.block_len {
                 self.end_block();
             }
-            rest = later;
+            at = end;
         }
         peak
     }
 
     fn end_block(&mut self) {
         if self.block_peak < QUIET {
-            self.quiet_samples += self.block_filled as u64;
+            self.quiet_frames += self.block_filled as u64;
         }
         self.block_peak = 0.0;
         self.block_filled = 0;
     }
 
-    fn count_full_scale_runs(&mut self, samples: &[f32]) {
-        for frame in samples.chunks_exact(self.shape.channels) {
-            for (sample, run) in frame.iter().zip(&mut self.runs) {
+    fn count_full_scale_runs(&mut self, planes: &[&[f32]]) {
+        for (plane, run) in planes.iter().zip(&mut self.runs) {
+            for sample in *plane {
                 if sample.abs() >= self.shape.full_scale {
                     *run += 1;
                     self.longest_run = self.longest_run.max(*run);
@@ -123,12 +127,6 @@ impl Meter {
 }
 
 fn peak_of(samples: &[f32]) -> f32 {
-    let mut peak = 0.0;
-    for sample in samples {
-        let level = sample.abs();
-        if level > peak {
-            peak = level;
-        }
-    }
-    peak
+    let [low, high] = extremes_of(samples);
+    high.max(-low).max(0.0)
 }

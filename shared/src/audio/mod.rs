@@ -1,8 +1,9 @@
 //! Audio that came back from a model: decoded, measured, let through or refused. Reading order: `decode` (bytes to
-//! samples), `meter` and `waveform` (samples to figures), `gate` (figures to a verdict), `examine` (all of it).
+//! samples), `meter` and `waveform` (samples to figures, by `extremes`), `gate` (figures to a verdict), `examine` (all of it).
 
 mod decode;
 mod examine;
+mod extremes;
 mod gate;
 mod meter;
 mod waveform;
