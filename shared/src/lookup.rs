@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use crate::clients::Clients;
 use crate::envelope::{Envelope, Manifest, OpenMarker};
+use crate::http::Quota;
 use crate::job::{JobId, JobRecord, JobStatus, TenantId};
 use crate::problem::Problem;
-use crate::queue::{Debt, Enqueued, Found, Glance, NewJob, QueueError, Restored, Snapshot, Spent};
+use crate::queue::{
+    Debt, Enqueued, Found, Glance, Left, NewJob, QueueError, Restored, Snapshot, Spent,
+};
 use crate::settle;
 use crate::stage::Stage;
 use crate::store::StoreError;
@@ -71,7 +74,9 @@ pub async fn find_for(
     tenant: &TenantId,
 ) -> Result<Option<Known>, Problem> {
     let found = clients.queue.read_for(id, tenant).await;
-    Ok(match found.map_err(Unreachable::from)? {
+    let (found, left) = found.map_err(Unreachable::from)?;
+    note_quota("read", clients.queue.policy().read_per_minute, left);
+    Ok(match found {
         Found::Job(snapshot) => known(clients, *snapshot).await?,
         Found::Unknown => forgotten(clients, id).await?,
         Found::Limited { retry_ms } => {
@@ -82,6 +87,20 @@ pub async fn find_for(
             ));
         }
     })
+}
+
+/// Tells the caller what a limit of so many in a minute has left.
+pub(crate) fn note_quota(name: &'static str, limit: u32, left: Option<Left>) {
+    if let Some(left) = left {
+        let quota = Quota {
+            name,
+            limit,
+            window: Duration::from_secs(60),
+            remaining: left.remaining,
+            reset: Duration::from_millis(left.reset_ms),
+        };
+        quota.note();
+    }
 }
 
 /// Its record alone: for who reports on it, often, and needs no more.

@@ -88,7 +88,12 @@ impl Problem {
                 "body_too_large",
                 "the body is larger than this address accepts",
             ),
+            414 => ("uri_too_long", "the address is longer than is accepted"),
             415 => ("unsupported_media_type", "the body must be JSON"),
+            431 => (
+                "headers_too_large",
+                "the headers are larger than is accepted",
+            ),
             400..500 => ("bad_request", "the request could not be understood"),
             _ => ("internal", "something went wrong on our side"),
         };

@@ -150,6 +150,8 @@ async fn accept(clients: &Clients, request: Envelope, from: Instant) -> Result<K
         // It may stand in line or not: what is stored lets the sweep find out.
         Err(error) => return Err(Problem::from(Unreachable::from(error)).with_job(id)),
     };
+    let limit = clients.queue.policy().submit_per_minute;
+    lookup::note_quota("submit", limit, answer.left);
     let refused = match answer.outcome {
         Enqueued::Enqueued | Enqueued::Exists => None,
         Enqueued::Full => {

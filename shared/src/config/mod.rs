@@ -7,6 +7,7 @@ mod variables;
 
 use std::time::Duration;
 
+use axum::http::HeaderValue;
 use tracing::Level;
 
 use crate::keyring::KeyRing;
@@ -103,6 +104,8 @@ impl Config {
         let models = from.needed("MODELS", Models::parse);
         let models = models.and_then(|models| offered(from, models, ollama_url.is_some()));
         let model_hosts = from.optional("MODEL_HOSTS", values::hosts);
+        // Read again by the edge of every function: here only its faults are found.
+        from.optional("CORS_ORIGINS", values::origins);
         let dev_mode = from.needed("DEV_MODE", values::switch);
         let log_level = from.needed("LOG_LEVEL", values::level);
 
@@ -166,6 +169,13 @@ pub fn log_level() -> Level {
     environment("LOG_LEVEL")
         .and_then(|text| values::level(&text).ok())
         .unwrap_or(Level::INFO)
+}
+
+/// `CORS_ORIGINS`, or none when it is unset or malformed: the function without a configuration answers browsers too.
+pub fn cors_origins() -> Vec<HeaderValue> {
+    environment("CORS_ORIGINS")
+        .and_then(|text| values::origins(&text).ok())
+        .unwrap_or_default()
 }
 
 /// Whether this is AWS Lambda itself; `cargo lambda` sets neither of the two variables that tell.

@@ -84,6 +84,9 @@ fn malformed_values_are_refused_by_name() {
         ("RETENTION", "1.5"),
         ("LOG_LEVEL", "loud"),
         ("MODEL_HOSTS", "https://models.example"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://app.example.com/"),
+        ("CORS_ORIGINS", "app.example.com"),
         ("JWT_SECRET", "short"),
         ("MODELS", "{}"),
     ] {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use axum::http::HeaderValue;
 use tracing::Level;
 use url::Url;
 
@@ -171,6 +172,22 @@ pub(super) fn level(text: &str) -> Result<Level, String> {
         "trace" => Ok(Level::TRACE),
         _ => Err("must be error, warn, info, debug or trace".to_owned()),
     }
+}
+
+/// Origins as a browser sends them: scheme, host and perhaps a port, nothing after it.
+pub(super) fn origins(text: &str) -> Result<Vec<HeaderValue>, String> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+        .map(|entry| {
+            let url = Url::parse(entry).ok();
+            let same = url.filter(|url| url.origin().ascii_serialization() == entry);
+            let value = same.and_then(|_| HeaderValue::from_str(entry).ok());
+            value.ok_or_else(|| {
+                "must be origins such as https://app.example.com, separated by commas".to_owned()
+            })
+        })
+        .collect()
 }
 
 /// Names as they stand in a URL: lower case, without scheme, port or path.

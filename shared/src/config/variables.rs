@@ -126,6 +126,11 @@ pub const VARIABLES: &[Variable] = &[
         "",
         "Hosts, separated by commas, that audio may be fetched from though they are private",
     ),
+    optional(
+        "CORS_ORIGINS",
+        "",
+        "Origins of web pages that may call, separated by commas: `https://app.example.com`",
+    ),
     defaulted(
         "DEV_MODE",
         "0",

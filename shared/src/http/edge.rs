@@ -7,27 +7,57 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
-use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use super::RequestId;
+use super::{RequestId, cors, quota};
+use crate::config;
 use crate::problem::Problem;
 
 /// The longest request body, in bytes; a route with larger ones sets its own `DefaultBodyLimit`.
 pub const MAX_BODY: usize = 256 * 1024;
+/// The longest path with its query, in bytes: room for a token and a cursor.
+const MAX_TARGET: usize = 16 * 1024;
+/// Names and values of all request headers, in bytes. API Gateway takes 10 KB; a laptop would take anything.
+const MAX_HEADERS: usize = 32 * 1024;
+
+/// What every answer says to a browser, unless its handler says otherwise: take it for what it is, run nothing in it, show it in no
+/// frame, tell nobody its address, and come back by TLS.
+const SECURITY: [(HeaderName, HeaderValue); 5] = [
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    ),
+    (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (
+        STRICT_TRANSPORT_SECURITY,
+        HeaderValue::from_static("max-age=31536000"),
+    ),
+];
 
 /// Gives a router with all its routes the same edge: request ids, problems for unmatched paths, wrong methods, long
-/// bodies and panics, security headers, and one access-log line a request.
+/// bodies and headers, and panics, security headers, CORS by `CORS_ORIGINS`, and one access-log line a request.
 pub fn finish_router(router: Router) -> Router {
+    finish_router_for(router, config::cors_origins())
+}
+
+/// The same for given origins.
+pub(super) fn finish_router_for(router: Router, origins: Vec<HeaderValue>) -> Router {
     router
         .fallback(async || Problem::of_status(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(async || Problem::of_status(StatusCode::METHOD_NOT_ALLOWED))
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(cors::layer(origins))
         .layer(from_fn(edge))
 }
 
@@ -41,31 +71,52 @@ async fn edge(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(id.clone());
 
     let span = tracing::info_span!("request", request_id = %id, caller = Empty, job_id = Empty);
-    let answer = AssertUnwindSafe(next.run(request))
+    let answer = AssertUnwindSafe(answer(request, next))
         .catch_unwind()
-        .instrument(span.clone())
-        .await;
+        .instrument(span.clone());
+    let (answer, quotas) = quota::counted(answer).await;
     let response = answer.unwrap_or_else(|panic| {
         let cause = std::io::Error::other(format!("panic: {}", panic_text(&*panic)));
         Problem::internal().with_source(cause).into_response()
     });
-    let response = dressed(response, &id);
+    let mut response = dressed(response, &id);
+    quota::write(&quotas, response.headers_mut());
     span.in_scope(|| log(&method, route, started, &response));
     response
+}
+
+async fn answer(request: Request, next: Next) -> Response {
+    let target = request.uri().path_and_query();
+    if target.is_some_and(|target| target.as_str().len() > MAX_TARGET) {
+        return Problem::of_status(StatusCode::URI_TOO_LONG).into_response();
+    }
+    let sizes = request
+        .headers()
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len());
+    if sizes.sum::<usize>() > MAX_HEADERS {
+        return Problem::of_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).into_response();
+    }
+    next.run(request).await
 }
 
 /// The response with the headers and the body that every caller may rely on.
 fn dressed(response: Response, id: &RequestId) -> Response {
     let mut response = as_problem(response, id);
     let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if !headers.contains_key(CACHE_CONTROL) {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
+    secure(headers);
     if let Some(value) = id.to_header() {
         headers.insert(RequestId::HEADER, value);
     }
     response
+}
+
+/// Adds the headers that every answer has, where they are not there yet.
+pub(super) fn secure(headers: &mut HeaderMap) {
+    let no_store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for (name, value) in SECURITY.into_iter().chain([no_store]) {
+        headers.entry(name).or_insert(value);
+    }
 }
 
 /// A problem gets its request id; an error in plain text, as axum's own extractors answer, becomes a problem.

@@ -3,10 +3,12 @@
 //! `edge` finishes a router (request ids, problems, access log), `serve` runs it on Lambda; the rest are extractors.
 
 mod body;
+mod cors;
 mod edge;
 mod fields;
 mod params;
 mod prefer;
+mod quota;
 mod request_id;
 mod serve;
 mod trace;
@@ -15,6 +17,7 @@ pub use body::{Body, parse_json};
 pub use edge::{MAX_BODY, finish_router};
 pub use params::{JobPath, Query};
 pub use prefer::Wait;
+pub use quota::Quota;
 pub use request_id::RequestId;
 pub use serve::{serve, serve_long};
 pub use trace::traceparent;

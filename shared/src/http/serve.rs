@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use http_body_util::Full;
@@ -12,6 +12,7 @@ use lambda_http::tower::ServiceExt;
 use lambda_http::{Error, Request, run_concurrent, run_with_streaming_response_concurrent};
 
 use super::RequestId;
+use super::edge::secure;
 use crate::config;
 use crate::problem::Problem;
 
@@ -52,12 +53,7 @@ async fn buffered(response: Response, limit: usize) -> lambda_http::Response<Ful
             problem
                 .headers
                 .extend(id.map(|id| (HeaderName::from_static(RequestId::HEADER), id.clone())));
-            problem
-                .headers
-                .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            problem
-                .headers
-                .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            secure(&mut problem.headers);
             parts = problem;
             Bytes::from(text)
         }

@@ -1,6 +1,7 @@
 //! The edge and the extractors, by sending requests into a router.
 
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
 use axum::body::{Bytes, to_bytes};
 use axum::extract::DefaultBodyLimit;
@@ -40,6 +41,7 @@ fn app() -> Router {
             get(async |Query(page): Query<Page>| page.limit.to_string()),
         )
         .route("/id", get(async |id: RequestId| id.0))
+        .route("/counted", get(counted))
         .route("/raw", put(async |bytes: Bytes| bytes.len().to_string()))
         .route(
             "/upload",
@@ -69,6 +71,18 @@ fn app() -> Router {
             get(async || (StatusCode::CONFLICT, Json(json!({"own": true}))).into_response()),
         );
     finish_router(routes)
+}
+
+async fn counted() -> Problem {
+    let quota = Quota {
+        name: "read",
+        limit: 60,
+        window: Duration::from_secs(60),
+        remaining: 0,
+        reset: Duration::from_secs(60),
+    };
+    quota.note();
+    Problem::too_many("rate_limited", "you ask too often", Duration::from_secs(1))
 }
 
 async fn send(request: Request<axum::body::Body>) -> Response {
@@ -165,15 +179,44 @@ async fn a_long_body_is_refused_whoever_reads_it() {
 }
 
 #[tokio::test]
+async fn long_addresses_and_headers_are_refused() {
+    let long = "x".repeat(40_000);
+    let (status, code, _) = problem(get_path(&format!("/id?{long}")).await).await;
+    assert_eq!((status, code.as_str()), (414, "uri_too_long"));
+    let request = Request::get("/id").header("x-note", long);
+    let response = send(request.body(axum::body::Body::empty()).unwrap()).await;
+    let (status, code, _) = problem(response).await;
+    assert_eq!((status, code.as_str()), (431, "headers_too_large"));
+}
+
+#[tokio::test]
+async fn a_counted_request_is_told_what_its_limit_has_left() {
+    let response = get_path("/counted").await;
+    assert_eq!(
+        response.headers()["ratelimit-policy"],
+        r#""read";q=60;w=60"#
+    );
+    assert_eq!(response.headers()["ratelimit"], r#""read";r=0;t=60"#);
+    assert!(!get_path("/id").await.headers().contains_key("ratelimit"));
+}
+
+#[tokio::test]
 async fn every_answer_has_the_security_headers() {
     for path in ["/id", "/nothing", "/panic", "/busy"] {
-        let response = get_path(path).await;
-        assert_eq!(
-            response.headers()["x-content-type-options"],
-            "nosniff",
-            "{path}"
-        );
-        assert_eq!(response.headers()[CACHE_CONTROL], "no-store", "{path}");
+        let headers = get_path(path).await.into_parts().0.headers;
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("cache-control", "no-store"),
+            (
+                "content-security-policy",
+                "default-src 'none'; frame-ancestors 'none'",
+            ),
+            ("x-frame-options", "DENY"),
+            ("referrer-policy", "no-referrer"),
+            ("strict-transport-security", "max-age=31536000"),
+        ] {
+            assert_eq!(headers[name], value, "{path}");
+        }
     }
     assert_eq!(
         get_path("/cached").await.headers()[CACHE_CONTROL],

@@ -81,10 +81,7 @@ impl Queue {
         #[derive(Serialize)]
         struct Args {}
         let answer: Answer<Expired> = self.call(&scripts::EXPIRE, &Args {}).await?;
-        Ok(Answer {
-            outcome: answer.outcome.count,
-            debt: answer.debt,
-        })
+        Ok(answer.with(|expired| expired.count))
     }
 
     /// The ended job owes nothing more: Redis may forget it after the retention time.

@@ -97,10 +97,7 @@ impl Queue {
             loaded: settings.loaded,
         };
         let answer: Answer<Applied> = self.call(&scripts::CONFIGURE, &args).await?;
-        Ok(Answer {
-            outcome: answer.outcome.applied,
-            debt: answer.debt,
-        })
+        Ok(answer.with(|settings| settings.applied))
     }
 
     /// The revisions in force: of the queue, and of these tenants in their order.

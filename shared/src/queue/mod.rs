@@ -151,11 +151,32 @@ impl Debt {
     }
 }
 
+/// What a limit that a call was counted against has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Left {
+    /// Calls that may come at once.
+    pub remaining: u64,
+    /// Milliseconds until the whole limit is there again, if none comes.
+    pub reset_ms: u64,
+}
+
 /// A transition's result together with its debt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer<T> {
     pub outcome: T,
     pub debt: Debt,
+    /// Of the limit that the call was counted against, if there is one.
+    pub left: Option<Left>,
+}
+
+impl<T> Answer<T> {
+    fn with<U>(self, outcome: impl FnOnce(T) -> U) -> Answer<U> {
+        Answer {
+            outcome: outcome(self.outcome),
+            debt: self.debt,
+            left: self.left,
+        }
+    }
 }
 
 /// The queue of one partition.
@@ -175,6 +196,8 @@ struct Raw<T> {
     ring: u32,
     #[serde(default)]
     ended: Vec<JobId>,
+    #[serde(default)]
+    quota: Option<Left>,
 }
 
 impl Queue {
@@ -233,6 +256,7 @@ impl Queue {
                 ring_later: None,
                 ended: raw.ended,
             },
+            left: raw.quota,
         })
     }
 

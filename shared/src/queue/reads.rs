@@ -11,7 +11,7 @@ use crate::event::{Event, EventPage};
 use crate::job::{JobId, JobRecord, JobStatus, TenantId};
 use crate::priority::Priority;
 use crate::queue::record::{self, Fields};
-use crate::queue::{Owner, Queue, QueueError, millis, scripts};
+use crate::queue::{Left, Owner, Queue, QueueError, millis, scripts};
 
 /// One job as Redis knows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,6 +101,7 @@ struct RawSnapshot {
     outcome: String,
     #[serde(default)]
     retry_ms: u64,
+    quota: Option<Left>,
     fields: Option<Fields>,
     result: Option<String>,
     #[serde(default)]
@@ -115,18 +116,26 @@ struct RawSnapshot {
 impl Queue {
     /// One job, in one round trip.
     pub async fn read(&self, id: JobId) -> Result<Option<Snapshot>, QueueError> {
-        Ok(match self.look_up(id, None).await? {
+        Ok(match self.look_up(id, None).await?.0 {
             Found::Job(snapshot) => Some(*snapshot),
             Found::Unknown | Found::Limited { .. } => None,
         })
     }
 
-    /// The same, counted against the tenant's limit.
-    pub async fn read_for(&self, id: JobId, tenant: &TenantId) -> Result<Found, QueueError> {
+    /// The same, counted against the tenant's limit, with what that has left.
+    pub async fn read_for(
+        &self,
+        id: JobId,
+        tenant: &TenantId,
+    ) -> Result<(Found, Option<Left>), QueueError> {
         self.look_up(id, Some(tenant)).await
     }
 
-    async fn look_up(&self, id: JobId, tenant: Option<&TenantId>) -> Result<Found, QueueError> {
+    async fn look_up(
+        &self,
+        id: JobId,
+        tenant: Option<&TenantId>,
+    ) -> Result<(Found, Option<Left>), QueueError> {
         #[derive(Serialize)]
         struct Args<'a> {
             id: JobId,
@@ -139,20 +148,20 @@ impl Queue {
         let fields = match (raw.outcome.as_str(), raw.fields) {
             ("found", Some(fields)) => fields,
             ("limited", _) => {
-                return Ok(Found::Limited {
-                    retry_ms: raw.retry_ms,
-                });
+                let retry_ms = raw.retry_ms;
+                return Ok((Found::Limited { retry_ms }, raw.quota));
             }
-            _ => return Ok(Found::Unknown),
+            _ => return Ok((Found::Unknown, raw.quota)),
         };
-        Ok(Found::Job(Box::new(Snapshot {
+        let found = Found::Job(Box::new(Snapshot {
             job: record::parse(id, &fields, raw.logged)?,
             outcome: raw.result,
             position: raw.position,
             eta: raw.eta.map(|(p50, p90)| Eta { p50, p90 }),
             waiting: raw.waiting,
             unrecorded: raw.unrecorded,
-        })))
+        }));
+        Ok((found, raw.quota))
     }
 
     /// Some jobs, in the given order; forgotten ones are left out.

@@ -170,6 +170,7 @@ impl Queue {
         Ok(Answer {
             outcome,
             debt: answer.debt,
+            left: None,
         })
     }
 

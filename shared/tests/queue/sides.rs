@@ -120,6 +120,8 @@ fn variant(sources: &[(String, String)], name: &str, word: &str) -> String {
         let (_, rest) = texts.filter_map(|text| text.split_once(&method)).next()?;
         let (_, answer) = rest.split_once("-> Result<")?;
         let answer = answer.strip_prefix("Answer<").unwrap_or(answer);
+        // Of a pair the outcome comes first.
+        let answer = answer.trim_start_matches(['(', ' ', '\n']);
         Some(answer[..answer.find(['<', '>', ','])?].to_owned())
     };
     let own = answer(format!("pub async fn {name}_for("));

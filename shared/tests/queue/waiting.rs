@@ -156,10 +156,10 @@ async fn a_tenant_that_reads_too_fast_is_told_when_to_come_again() {
     let queue = Queue::new(rig.queue.redis().clone(), "p", policy);
     let tenant = TenantId::new("a");
     for _ in 0..2 {
-        let found = queue.read_for(id, &tenant).await.unwrap();
+        let (found, _) = queue.read_for(id, &tenant).await.unwrap();
         assert!(matches!(found, Found::Job(_)));
     }
-    let found = queue.read_for(id, &tenant).await.unwrap();
+    let (found, _) = queue.read_for(id, &tenant).await.unwrap();
     let Found::Limited { retry_ms } = found else {
         panic!("{found:?}")
     };
@@ -169,7 +169,32 @@ async fn a_tenant_that_reads_too_fast_is_told_when_to_come_again() {
         "our own reads are not counted"
     );
     let unknown = queue.read_for(JobId::mint(), &TenantId::new("b")).await;
-    assert_eq!(unknown.unwrap(), Found::Unknown);
+    assert_eq!(unknown.unwrap().0, Found::Unknown);
+}
+
+#[tokio::test]
+async fn every_counted_call_says_what_its_limit_has_left() {
+    let rig = Rig::start();
+    let id = rig.put("a").await;
+    let policy = Policy::new(4, 2, 100, RETENTION).limited(3, 2);
+    let queue = Queue::new(rig.queue.redis().clone(), "p", policy);
+    let tenant = TenantId::new("a");
+    let mut reads = Vec::new();
+    for id in [id, JobId::mint(), id] {
+        reads.push(queue.read_for(id, &tenant).await.unwrap().1.unwrap());
+    }
+    let remaining: Vec<_> = reads.iter().map(|left| left.remaining).collect();
+    assert_eq!(remaining, [1, 0, 0], "an unknown job is counted too");
+    assert!((29_000..=30_000).contains(&reads[0].reset_ms), "{reads:?}");
+    assert!((55_000..=60_000).contains(&reads[2].reset_ms), "{reads:?}");
+    let mut remaining = Vec::new();
+    for _ in 0..4 {
+        let answer = queue.enqueue(&new_job("a")).await.unwrap();
+        remaining.push(answer.left.unwrap().remaining);
+    }
+    assert_eq!(remaining, [2, 1, 0, 0]);
+    let answer = rig.enqueue(&new_job("b")).await;
+    assert_eq!(answer.left, None, "there is no limit");
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ fn health_has_no_network_no_rights_and_no_settings() {
     assert!(health.property("VpcConfig").is_null());
     assert!(health.property("Policies").is_null());
     let variables: Vec<_> = health.environment().into_keys().collect();
-    assert_eq!(variables, ["LOG_LEVEL"]);
+    assert_eq!(variables, ["CORS_ORIGINS", "LOG_LEVEL"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use shared::config::{Config, GeneratorApi};
 use crate::template::{Function, Template};
 
 /// What somebody who deploys may give.
-const GIVEN: [(&str, &str); 10] = [
+const GIVEN: [(&str, &str); 11] = [
     ("MuscgenUrl", "https://muscgen.example.com/api"),
     ("Jen1Url", "https://jen1.example.com"),
     ("OllamaUrl", "http://ollama.example.com:11434"),
@@ -16,6 +16,10 @@ const GIVEN: [(&str, &str); 10] = [
     (
         "Models",
         r#"{"jen1":{"planner":"jen1","generator":"muscgen","maxSeconds":60},"free":{"planner":"ollama","generator":"muscgen","maxSeconds":60}}"#,
+    ),
+    (
+        "CorsOrigins",
+        "https://app.example.com,http://localhost:5173",
     ),
     ("ModelHosts", "files.example.com,10.0.0.7"),
     ("ApiUrl", "https://api.example.com"),

@@ -6,6 +6,8 @@ use local::{Stack, StackOptions};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
+use crate::secrets::LogGuard;
+
 /// The user of most tests.
 pub(crate) const ALICE: &str = "alice";
 /// Longer than any test's job may take.
@@ -14,6 +16,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// A stack of this test's own; its processes end with it.
 pub(crate) struct App {
     pub(crate) stack: Stack,
+    _log: LogGuard,
     pub(crate) http: reqwest::Client,
 }
 
@@ -33,6 +36,7 @@ impl App {
     pub(crate) async fn with(options: StackOptions) -> Self {
         let stack = Stack::start(options).await.expect("the stack starts");
         Self {
+            _log: LogGuard::of(&stack),
             stack,
             http: reqwest::Client::builder()
                 .redirect(reqwest::redirect::Policy::none())

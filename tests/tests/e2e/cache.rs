@@ -109,6 +109,12 @@ async fn who_asks_too_fast_is_told_when_to_come_again_and_nothing_is_stored() {
         .parse()
         .unwrap();
     assert!((20..=30).contains(&after), "{after}");
+    assert_eq!(
+        refused.headers()["ratelimit-policy"],
+        r#""submit";q=2;w=60"#
+    );
+    let left = refused.headers()["ratelimit"].to_str().unwrap().to_owned();
+    assert!(left.starts_with(r#""submit";r=0;t="#), "{left}");
     let problem: Value = refused.json().await.unwrap();
     assert_eq!(
         (&problem["code"], &problem["retryable"]),
@@ -126,10 +132,16 @@ async fn who_asks_too_fast_is_told_when_to_come_again_and_nothing_is_stored() {
     assert_eq!(other.status(), StatusCode::ACCEPTED);
 
     let path = format!("/jobs/{id}");
-    let mut last = StatusCode::OK;
+    let mut answers = Vec::new();
     for _ in 0..6 {
-        last = app.get(&path, ALICE).await.status();
+        let answer = app.get(&path, ALICE).await;
+        let left = answer.headers()["ratelimit"].to_str().unwrap();
+        let left = left.strip_prefix(r#""read";r="#).unwrap();
+        let remaining = left.split_once(';').unwrap().0.to_owned();
+        answers.push((answer.status().as_u16(), remaining));
     }
-    assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
+    let told = |status, remaining: &str| (status, remaining.to_owned());
+    assert_eq!(answers[0], told(200, "4"));
+    assert_eq!(answers[5], told(429, "0"));
     app.stop().await;
 }

@@ -27,5 +27,6 @@ mod models;
 mod ollama;
 mod receiver;
 mod rollback;
+mod secrets;
 mod steer;
 mod track;

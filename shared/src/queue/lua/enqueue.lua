@@ -4,12 +4,13 @@
 -- result cache has answered as completed.
 -- Args: id, tenant, user, level, created_ms, start_by_ms, finish_by_ms, fields {name: text}, tags [text],
 --   restored? {stage, generation}, track? (JSON text: from the cache)
--- Returns: outcome enqueued | exists | full | limited {retry_ms}. No allow-oom: a full Redis refuses new work and can still end old work.
+-- Returns: outcome enqueued | exists | full | limited {retry_ms}; quota?. No allow-oom: a full Redis refuses new work and can still end old work.
 if redis.call('EXISTS', key('job', a.id)) == 1 then return answer({outcome = 'exists'}) end
+local retry_ms, quota
 if not a.restored then
-  local retry_ms = limited('submit', a.tenant, policy.submit_per_minute)
-  if retry_ms then return answer({outcome = 'limited', retry_ms = retry_ms}) end
-  if not a.track and redis.call('ZCARD', key('q', a.tenant)) >= policy.max_queued then return answer({outcome = 'full'}) end
+  retry_ms, quota = limited('submit', a.tenant, policy.submit_per_minute)
+  if retry_ms then return answer({outcome = 'limited', retry_ms = retry_ms, quota = quota}) end
+  if not a.track and redis.call('ZCARD', key('q', a.tenant)) >= policy.max_queued then return answer({outcome = 'full', quota = quota}) end
 end
 
 -- Sixty-four places a millisecond: the creation time alone gives a forgotten job its old place back.
@@ -42,7 +43,7 @@ if a.track then
   redis.call('SET', key('outcome', a.id), a.track)
   finish(a.id, job, 'completed')
   count('cached')
-  return answer({outcome = 'enqueued'})
+  return answer({outcome = 'enqueued', quota = quota})
 end
 if job.stage == 'plan' then redis.call('ZADD', key('start_by'), a.start_by_ms, a.id) end -- a restored job with a plan had started
 redis.call('ZADD', key('finish_by'), a.finish_by_ms, a.id)
@@ -55,4 +56,4 @@ else
   redis.call('HSET', key('job', a.id), 'guess_ms', (guess(a.id, job)))
 end
 refresh(a.tenant)
-return answer({outcome = 'enqueued'})
+return answer({outcome = 'enqueued', quota = quota})

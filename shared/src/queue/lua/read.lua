@@ -2,14 +2,15 @@
 -- Uses: rate, estimate
 -- All that Redis knows of one job, and why it waits, which is true at this moment.
 -- Args: id, tenant? (whose reads count)
--- Returns: outcome found | unknown | limited {retry_ms}; fields, result, logged (events kept); of an ended one unrecorded (its
+-- Returns: outcome found | unknown | limited {retry_ms}; quota? (of the tenant); fields, result, logged (events kept); of an ended one unrecorded (its
 --   manifest may not be written yet); of a waiting one position (0 = next
 --   in its own line), eta? {p50, p90} (ms), waiting {code, ahead?, until_ms?}
-local retry_ms = a.tenant and limited('read', a.tenant, policy.read_per_minute)
-if retry_ms then return cjson.encode({outcome = 'limited', retry_ms = retry_ms}) end
+local retry_ms, quota
+if a.tenant then retry_ms, quota = limited('read', a.tenant, policy.read_per_minute) end
+if retry_ms then return cjson.encode({outcome = 'limited', retry_ms = retry_ms, quota = quota}) end
 local job = load(a.id)
-if not job then return cjson.encode({outcome = 'unknown'}) end
-local found = {outcome = 'found', fields = job, result = redis.call('GET', key('outcome', a.id)) or nil, logged = redis.call('LLEN', key('events', a.id))}
+if not job then return cjson.encode({outcome = 'unknown', quota = quota}) end
+local found = {outcome = 'found', quota = quota, fields = job, result = redis.call('GET', key('outcome', a.id)) or nil, logged = redis.call('LLEN', key('events', a.id))}
 if TERMINAL[job.status] then found.unrecorded = redis.call('ZSCORE', key('outbox'), a.id) and not job.settle_tries end
 if job.status ~= 'queued' then return cjson.encode(found) end
 if job.stage == 'finish' then

@@ -1,0 +1,111 @@
+//! Which web pages may call, by their origin (Fetch standard, "CORS protocol").
+
+use std::time::Duration;
+
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
+    RANGE, RETRY_AFTER,
+};
+use axum::http::{HeaderName, HeaderValue, Method};
+use tower_http::cors::CorsLayer;
+
+use super::RequestId;
+use super::quota;
+
+/// How long a browser may remember the answer to a preflight.
+const REMEMBERED: Duration = Duration::from_secs(600);
+
+/// Lets pages of these origins call, and nobody else's. Tokens travel in a header that a page must set itself, so no credentials are
+/// allowed for.
+pub(super) fn layer(origins: Vec<HeaderValue>) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([
+            Method::GET,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ])
+        .allow_headers([
+            AUTHORIZATION,
+            CACHE_CONTROL,
+            CONTENT_TYPE,
+            IF_NONE_MATCH,
+            RANGE,
+            HeaderName::from_static("idempotency-key"),
+            HeaderName::from_static("prefer"),
+            HeaderName::from_static("traceparent"),
+            HeaderName::from_static(RequestId::HEADER),
+        ])
+        .expose_headers([
+            CONTENT_RANGE,
+            ETAG,
+            LOCATION,
+            RETRY_AFTER,
+            quota::LEFT,
+            quota::POLICY,
+            HeaderName::from_static(RequestId::HEADER),
+        ])
+        .max_age(REMEMBERED)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::{HeaderMap, Request, StatusCode};
+    use axum::routing::post;
+    use lambda_http::tower::ServiceExt;
+
+    use super::*;
+    use crate::http::edge::finish_router_for;
+
+    const OURS: &str = "https://app.example.com";
+
+    async fn asked(method: Method, origin: &str) -> (StatusCode, HeaderMap) {
+        let routes = Router::new().route("/jobs", post(async || "x"));
+        let router = finish_router_for(routes, vec![HeaderValue::from_static(OURS)]);
+        let request = Request::builder()
+            .method(method)
+            .uri("/jobs")
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization");
+        let response = router.oneshot(request.body(Body::empty()).unwrap()).await;
+        let (parts, _) = response.unwrap().into_parts();
+        (parts.status, parts.headers)
+    }
+
+    #[tokio::test]
+    async fn a_page_of_an_allowed_origin_may_call_and_read_our_headers() {
+        let (status, headers) = asked(Method::OPTIONS, OURS).await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(headers["access-control-allow-origin"], OURS);
+        let allowed = headers["access-control-allow-headers"].to_str().unwrap();
+        assert!(allowed.contains("authorization") && allowed.contains("idempotency-key"));
+        assert!(!headers.contains_key("access-control-allow-credentials"));
+        let (status, headers) = asked(Method::POST, OURS).await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(headers["access-control-allow-origin"], OURS);
+        let exposed = headers["access-control-expose-headers"].to_str().unwrap();
+        assert!(exposed.contains("x-request-id") && exposed.contains("ratelimit"));
+    }
+
+    #[tokio::test]
+    async fn a_page_of_another_origin_is_not_let_in() {
+        for origin in [
+            "https://evil.example.com",
+            "https://app.example.com.evil.example",
+            "null",
+        ] {
+            for method in [Method::OPTIONS, Method::POST] {
+                let (_, headers) = asked(method, origin).await;
+                assert!(
+                    !headers.contains_key("access-control-allow-origin"),
+                    "{origin}"
+                );
+            }
+        }
+    }
+}
