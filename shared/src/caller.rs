@@ -1,6 +1,8 @@
 //! Who calls: extractors that put the right to call into a handler's signature.
 //!
-//! They take the [`KeyRing`] from the router's state (`impl FromRef<State> for KeyRing`).
+//! They take the [`Verifier`] from the router's state (`impl FromRef<State> for Verifier`).
+
+use std::time::Duration;
 
 use axum::extract::{FromRef, FromRequestParts, RawPathParams};
 use axum::http::HeaderValue;
@@ -9,10 +11,14 @@ use axum::http::request::Parts;
 
 use crate::callback::CallbackClaims;
 use crate::job::{TenantId, UserId, sha256_hex};
-use crate::keyring::{AccessClaims, KeyRing, Refused};
+use crate::keyring::{AccessClaims, Refused};
 use crate::problem::Problem;
+use crate::verifier::{Unverified, Verifier};
 
 pub use crate::keyring::Role;
+
+/// When the keys of a token's issuer are asked for again.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
 
 /// Somebody with a valid access token; 401 otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +52,10 @@ impl From<AccessClaims> for Caller {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin(pub Caller);
 
+/// An admin or a service: they look after the system; 403 for users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keeper(pub Caller);
+
 /// Who may report on a job; 401 without a valid token, 403 for a caller without a service role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reporter {
@@ -62,13 +72,14 @@ pub struct TokenInPath(pub CallbackClaims);
 
 impl<S> FromRequestParts<S> for Caller
 where
-    KeyRing: FromRef<S>,
+    Verifier: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let caller = Self::from(KeyRing::from_ref(state).verify_access(bearer(parts)?)?);
+        let verifier = Verifier::from_ref(state);
+        let caller = Self::from(verifier.verify(bearer(parts)?).await?);
         note_caller(&caller.sub);
         Ok(caller)
     }
@@ -76,7 +87,7 @@ where
 
 impl<S> FromRequestParts<S> for Admin
 where
-    KeyRing: FromRef<S>,
+    Verifier: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Problem;
@@ -91,16 +102,35 @@ where
     }
 }
 
-impl<S> FromRequestParts<S> for Reporter
+impl<S> FromRequestParts<S> for Keeper
 where
-    KeyRing: FromRef<S>,
+    Verifier: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let ring = KeyRing::from_ref(state);
-        match CallbackClaims::verify(&ring, bearer(parts)?) {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        if caller.role == Role::Admin || caller.role.is_service() {
+            Ok(Self(caller))
+        } else {
+            Err(Problem::forbidden(
+                "this address is for admins and services",
+            ))
+        }
+    }
+}
+
+impl<S> FromRequestParts<S> for Reporter
+where
+    Verifier: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let verifier = Verifier::from_ref(state);
+        match CallbackClaims::verify(verifier.ring(), bearer(parts)?) {
             Ok(claims) => return Ok(Self::Callback(claims)),
             Err(Refused::WrongKind) => {}
             Err(refused) => return Err(refused.into()),
@@ -118,7 +148,7 @@ where
 
 impl<S> FromRequestParts<S> for TokenInPath
 where
-    KeyRing: FromRef<S>,
+    Verifier: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Problem;
@@ -129,7 +159,7 @@ where
         let (_, token) =
             found.ok_or_else(|| Problem::unauthenticated("the path holds no token"))?;
         Ok(Self(CallbackClaims::verify(
-            &KeyRing::from_ref(state),
+            Verifier::from_ref(state).ring(),
             token,
         )?))
     }
@@ -140,6 +170,18 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let challenge = HeaderValue::from_static(r#"Bearer error="invalid_token""#);
         Self::unauthenticated(refused.to_string()).with_header(WWW_AUTHENTICATE, challenge)
+    }
+}
+
+impl From<Unverified> for Problem {
+    /// 401, or 503 where the token may be good.
+    fn from(cause: Unverified) -> Self {
+        match cause {
+            Unverified::Refused(refused) => refused.into(),
+            Unverified::IssuerUnavailable => {
+                Self::unavailable("issuer_unavailable", cause.to_string(), TRY_AGAIN)
+            }
+        }
     }
 }
 
@@ -178,11 +220,15 @@ mod tests {
 
     use super::*;
     use crate::job::{Fence, JobId, RenderKey};
-    use crate::keyring::now;
+    use crate::keyring::{KeyRing, now};
     use crate::stage::Stage;
 
     fn ring() -> KeyRing {
         KeyRing::single("a-secret-of-more-than-thirty-two-bytes").unwrap()
+    }
+
+    fn verifier() -> Verifier {
+        Verifier::new(ring(), None, crate::models::http_client().unwrap())
     }
 
     fn app() -> Router {
@@ -203,7 +249,8 @@ mod tests {
                 "/hooks/{token}",
                 get(async |TokenInPath(claims): TokenInPath| claims.fence.0),
             )
-            .with_state(ring())
+            .route("/keeper", get(async |Keeper(caller): Keeper| caller.sub))
+            .with_state(verifier())
     }
 
     fn token(role: Role) -> String {
@@ -278,6 +325,17 @@ mod tests {
                 StatusCode::FORBIDDEN,
                 "{role}"
             );
+        }
+    }
+
+    #[tokio::test]
+    async fn only_admins_and_services_pass_as_keepers() {
+        for role in Role::ALL {
+            let expected = match role {
+                Role::User => StatusCode::FORBIDDEN,
+                _ => StatusCode::OK,
+            };
+            assert_eq!(status("/keeper", &token(role)).await, expected, "{role}");
         }
     }
 

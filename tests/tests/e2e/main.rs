@@ -10,6 +10,8 @@
 )]
 
 mod app;
+mod attacks;
+mod authorization;
 mod breaker;
 mod cache;
 mod cog;
@@ -27,5 +29,7 @@ mod models;
 mod ollama;
 mod receiver;
 mod rollback;
+mod rotation;
+mod routes;
 mod steer;
 mod track;
