@@ -6,7 +6,7 @@ use shared::config::{Config, GeneratorApi};
 use crate::template::{Function, Template};
 
 /// What somebody who deploys may give.
-const GIVEN: [(&str, &str); 13] = [
+const GIVEN: [(&str, &str); 14] = [
     ("MuscgenUrl", "https://muscgen.example.com/api"),
     ("Jen1Url", "https://jen1.example.com"),
     ("OllamaUrl", "http://ollama.example.com:11434"),
@@ -20,6 +20,10 @@ const GIVEN: [(&str, &str); 13] = [
     ("ModelHosts", "files.example.com,10.0.0.7"),
     ("ApiUrl", "https://api.example.com"),
     ("OrchestratorToken", "a-token"),
+    (
+        "JwtSecrets",
+        "new:01234567890123456789012345678901,old:abcdefghijabcdefghijabcdefghijab",
+    ),
     ("JwksUrl", "https://id.example.com/keys"),
     ("JwtIssuer", "https://id.example.com/"),
     ("JwtAudience", "tutti"),

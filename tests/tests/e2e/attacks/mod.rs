@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::doors::{held_by_the_model, kept, quiet};
 use crate::routes::{Route, routes};
-use access::{Case, Forger};
+use access::Forger;
 use issuer::Issuer;
 
 /// The ring of the stack: the first key signs, both verify.

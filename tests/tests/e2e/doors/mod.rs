@@ -20,6 +20,8 @@ use serde_json::{Value, json};
 
 use crate::app::{App, Model, PATIENCE, ten_seconds};
 
+pub(crate) use report::tone;
+
 /// The timer's first sweep is the only one: what a test sees move, a door has moved.
 pub(crate) fn quiet() -> StackOptions {
     StackOptions {
