@@ -39,7 +39,7 @@ pub(super) async fn all(
 fn ways(app: &App, job: &str, token: &str) -> [RequestBuilder; 3] {
     let says = json!({"jobId": job, "type": "completed", "payload": {"uploaded": true}});
     let failed = json!({"id": "p", "status": "failed"});
-    let in_path = token.replace('%', "%25").replace(' ', "%20");
+    let in_path: String = token.bytes().map(escaped).collect();
     [
         with_token(app, Method::POST, "/jobs/report", Some(token)).json(&says),
         with_token(app, Method::PUT, &format!("/jobs/{job}/audio"), Some(token)).body("RIFF"),
@@ -51,6 +51,15 @@ fn ways(app: &App, job: &str, token: &str) -> [RequestBuilder; 3] {
         )
         .json(&failed),
     ]
+}
+
+/// A byte as it stands in a path.
+fn escaped(byte: u8) -> String {
+    match byte {
+        b'-' | b'_' | b'.' => char::from(byte).to_string(),
+        _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    }
 }
 
 async fn all_refuse(app: &App, job: &str, name: &str, token: &str) {
@@ -214,7 +223,8 @@ async fn tokens_for_something_else(
         ..said.clone()
     });
     for kind in ["status", "progress", "failed"] {
-        let says = json!({"jobId": held, "type": kind, "payload": {}});
+        let says =
+            json!({"jobId": held, "type": kind, "progress": {"percentage": 50}, "payload": {}});
         let answer = report(app, &other_run, says).await;
         assert_eq!(answer.status(), 409, "{kind}");
         assert!(answer.text().await.unwrap().contains("stale_fence"));

@@ -5,10 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
+use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 
+use crate::app::PATIENCE;
+
 /// Callers at a time.
-const CALLERS: usize = 4;
+const CALLERS: usize = 8;
 
 /// What somebody was given while one key signed.
 #[derive(Clone)]
@@ -30,7 +33,8 @@ pub(super) struct Load {
     http: Client,
     /// Whom every request is about.
     job: String,
-    given: Arc<Mutex<Vec<Given>>>,
+    /// Read by each caller as long as it uses something of it.
+    given: Arc<RwLock<Vec<Given>>>,
     stopped: Arc<AtomicBool>,
     done: Arc<AtomicUsize>,
     refusals: Arc<Mutex<Vec<String>>>,
@@ -49,13 +53,13 @@ impl Load {
         }
     }
 
-    pub(super) fn give(&self, given: Given) {
-        self.given.lock().unwrap().push(given);
+    pub(super) async fn give(&self, given: Given) {
+        self.given.write().await.push(given);
     }
 
-    /// Whatever other keys signed has come to the end of its life.
-    pub(super) fn forget_all_but(&self, kids: &[&str]) {
-        let mut given = self.given.lock().unwrap();
+    /// Whatever other keys signed has come to the end of its life: nobody uses it when this returns.
+    pub(super) async fn forget_all_but(&self, kids: &[&str]) {
+        let mut given = self.given.write().await;
         given.retain(|given| kids.contains(&given.kid));
     }
 
@@ -66,6 +70,13 @@ impl Load {
             callers.spawn(async move { load.call(first).await });
         }
         callers
+    }
+
+    /// Returns when so many more requests are answered.
+    pub(super) async fn goes_on(&self, requests: usize) {
+        let enough = self.done.load(SeqCst) + requests;
+        let done = async || (self.done.load(SeqCst) >= enough).then_some(());
+        local::until(PATIENCE, done).await.expect("callers call");
     }
 
     /// Requests answered, and every refusal among them.
@@ -81,16 +92,14 @@ impl Load {
     async fn call(&self, first: usize) {
         let mut turn = first;
         while !self.stopped.load(SeqCst) {
-            let given = {
-                let all = self.given.lock().unwrap();
-                all[turn % all.len()].clone()
-            };
+            let all = self.given.read().await;
+            let given = &all[turn % all.len()];
             turn += 1;
-            for (name, request) in self.requests(&given) {
+            for (name, request) in self.requests(given) {
                 self.send(&format!("{name} of {}", given.kid), request)
                     .await;
             }
-            self.follow_a_new_link(&given).await;
+            self.follow_a_new_link(given).await;
         }
     }
 
