@@ -158,7 +158,7 @@ async fn keys_that_are_not_for_this_are_not_used() {
         rsa.with(json!({"alg": "RSA-OAEP"})),
         rsa.with(json!({"kid": 7})),
     ] {
-        let verifier = of(&[unfit.clone()]).await;
+        let verifier = of(std::slice::from_ref(&unfit)).await;
         assert_eq!(
             verdict(&verifier, &rsa.good()).await,
             refused(Refused::UnknownKey),

@@ -161,7 +161,8 @@ pub(crate) fn routes() -> Vec<Route> {
     let routes: Vec<_> = rows.skip(1).map(|cells| row(&cells)).collect();
     let mut named: Vec<_> = routes.iter().map(|route| route.name.as_str()).collect();
     let mut known = RECIPES.map(|(name, ..)| name);
-    (named.sort_unstable(), known.sort_unstable());
+    named.sort_unstable();
+    known.sort_unstable();
     assert_eq!(json!(named), json!(known.to_vec()), "rows and recipes");
     routes
 }

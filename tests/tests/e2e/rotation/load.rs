@@ -13,6 +13,9 @@ use crate::app::PATIENCE;
 /// Callers at a time.
 const CALLERS: usize = 8;
 
+/// Of the track: that it is given, not how long it takes.
+const FEW_BYTES: &str = "bytes=0-9";
+
 /// What somebody was given while one key signed.
 #[derive(Clone)]
 pub(super) struct Given {
@@ -115,7 +118,10 @@ impl Load {
                 to(Method::GET, &format!("/jobs/{}/events", self.job)).bearer_auth(&given.token),
             ),
             ("cursor", to(Method::GET, &list).bearer_auth(&given.token)),
-            ("link", to(Method::GET, &given.link)),
+            (
+                "link",
+                to(Method::GET, &given.link).header("range", FEW_BYTES),
+            ),
             (
                 "callback token",
                 to(Method::POST, "/jobs/report")
@@ -143,7 +149,7 @@ impl Load {
         let job: Value = serde_json::from_str(&answer).unwrap_or_default();
         if let Some(link) = job["track"]["url"].as_str() {
             let request = self.http.get(format!("{}{link}", self.url));
-            self.send("new link", request.header("range", "bytes=0-9"))
+            self.send("new link", request.header("range", FEW_BYTES))
                 .await;
         }
     }

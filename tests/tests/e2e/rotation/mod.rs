@@ -37,9 +37,6 @@ const RINGS: [&[&str]; 6] = [
 /// Answered under each ring, at least.
 const REQUESTS: usize = 100;
 
-/// The whole rotation under load.
-const BOUND: Duration = Duration::from_secs(30);
-
 /// What all replicas share, as they would in the cloud.
 struct Site {
     redis: Redis,
@@ -82,7 +79,6 @@ async fn keys_are_rotated_twice_under_load_and_no_request_is_refused() {
     println!("{requests} requests in {took:?}, none refused");
     assert_eq!(refusals, Vec::<String>::new(), "of {requests} requests");
     assert!(served.iter().all(|count| *count > 0), "{served:?}");
-    assert!(took < BOUND, "{took:?}");
 
     the_wrong_order_refuses(&site, &a, &job).await;
     tokio::join!(a.stop(), b.stop());
