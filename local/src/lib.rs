@@ -5,6 +5,7 @@
 
 mod error;
 mod guard;
+mod key_pair;
 mod log;
 mod place;
 mod process;
@@ -31,6 +32,7 @@ pub mod up;
 
 pub use cog::{Cog, CogOptions};
 pub use error::{HarnessError, Result};
+pub use key_pair::KeyPair;
 pub use log::Log;
 pub use moto::Moto;
 pub use nix::sys::signal::Signal;

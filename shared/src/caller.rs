@@ -1,6 +1,8 @@
 //! Who calls: extractors that put the right to call into a handler's signature.
 //!
-//! They take the [`KeyRing`] from the router's state (`impl FromRef<State> for KeyRing`).
+//! They take the [`Verifier`] from the router's state (`impl FromRef<State> for Verifier`).
+
+use std::time::Duration;
 
 use axum::extract::{FromRef, FromRequestParts, RawPathParams};
 use axum::http::HeaderValue;
@@ -9,10 +11,14 @@ use axum::http::request::Parts;
 
 use crate::callback::CallbackClaims;
 use crate::job::{TenantId, UserId, sha256_hex};
-use crate::keyring::{AccessClaims, KeyRing, Refused};
+use crate::keyring::{AccessClaims, Refused};
 use crate::problem::Problem;
+use crate::verifier::{Unverified, Verifier};
 
 pub use crate::keyring::Role;
+
+/// When the keys of a token's issuer are asked for again.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
 
 /// Somebody with a valid access token; 401 otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +52,10 @@ impl From<AccessClaims> for Caller {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin(pub Caller);
 
+/// An admin or a service: they look after the system; 403 for users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keeper(pub Caller);
+
 /// Who may report on a job; 401 without a valid token, 403 for a caller without a service role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reporter {
@@ -62,13 +72,14 @@ pub struct TokenInPath(pub CallbackClaims);
 
 impl<S> FromRequestParts<S> for Caller
 where
-    KeyRing: FromRef<S>,
+    Verifier: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let caller = Self::from(KeyRing::from_ref(state).verify_access(bearer(parts)?)?);
+        let verifier = Verifier::from_ref(state);
+        let caller = Self::from(verifier.verify(bearer(parts)?).await?);
         note_caller(&caller.sub);
         Ok(caller)
     }
@@ -76,7 +87,7 @@ where
 
 impl<S> FromRequestParts<S> for Admin
 where
-    KeyRing: FromRef<S>,
+    Verifier: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Problem;
@@ -91,16 +102,35 @@ where
     }
 }
 
-impl<S> FromRequestParts<S> for Reporter
+impl<S> FromRequestParts<S> for Keeper
 where
-    KeyRing: FromRef<S>,
+    Verifier: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let ring = KeyRing::from_ref(state);
-        match CallbackClaims::verify(&ring, bearer(parts)?) {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        if caller.role == Role::Admin || caller.role.is_service() {
+            Ok(Self(caller))
+        } else {
+            Err(Problem::forbidden(
+                "this address is for admins and services",
+            ))
+        }
+    }
+}
+
+impl<S> FromRequestParts<S> for Reporter
+where
+    Verifier: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let verifier = Verifier::from_ref(state);
+        match CallbackClaims::verify(verifier.ring(), bearer(parts)?) {
             Ok(claims) => return Ok(Self::Callback(claims)),
             Err(Refused::WrongKind) => {}
             Err(refused) => return Err(refused.into()),
@@ -118,7 +148,7 @@ where
 
 impl<S> FromRequestParts<S> for TokenInPath
 where
-    KeyRing: FromRef<S>,
+    Verifier: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Problem;
@@ -129,7 +159,7 @@ where
         let (_, token) =
             found.ok_or_else(|| Problem::unauthenticated("the path holds no token"))?;
         Ok(Self(CallbackClaims::verify(
-            &KeyRing::from_ref(state),
+            Verifier::from_ref(state).ring(),
             token,
         )?))
     }
@@ -140,6 +170,18 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let challenge = HeaderValue::from_static(r#"Bearer error="invalid_token""#);
         Self::unauthenticated(refused.to_string()).with_header(WWW_AUTHENTICATE, challenge)
+    }
+}
+
+impl From<Unverified> for Problem {
+    /// 401, or 503 where the token may be good.
+    fn from(cause: Unverified) -> Self {
+        match cause {
+            Unverified::Refused(refused) => refused.into(),
+            Unverified::IssuerUnavailable => {
+                Self::unavailable("issuer_unavailable", cause.to_string(), TRY_AGAIN)
+            }
+        }
     }
 }
 
@@ -167,191 +209,4 @@ fn note_caller(sub: &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use axum::Router;
-    use axum::body::Body;
-    use axum::http::{Request, Response, StatusCode};
-    use axum::routing::get;
-    use lambda_http::tower::ServiceExt;
-
-    use super::*;
-    use crate::job::{Fence, JobId, RenderKey};
-    use crate::keyring::now;
-    use crate::stage::Stage;
-
-    fn ring() -> KeyRing {
-        KeyRing::single("a-secret-of-more-than-thirty-two-bytes").unwrap()
-    }
-
-    fn app() -> Router {
-        Router::new()
-            .route(
-                "/caller",
-                get(async |caller: Caller| format!("{} {}", caller.user, caller.tenant)),
-            )
-            .route("/admin", get(async |Admin(caller): Admin| caller.sub))
-            .route(
-                "/reporter",
-                get(async |reporter: Reporter| match reporter {
-                    Reporter::Role(caller) => caller.role.to_string(),
-                    Reporter::Callback(claims) => claims.fence.0,
-                }),
-            )
-            .route(
-                "/hooks/{token}",
-                get(async |TokenInPath(claims): TokenInPath| claims.fence.0),
-            )
-            .with_state(ring())
-    }
-
-    fn token(role: Role) -> String {
-        let claims = AccessClaims::new("alice", role, Duration::from_secs(60));
-        ring().sign_access(&claims).unwrap()
-    }
-
-    fn callback(exp: u64) -> String {
-        let job = JobId::mint();
-        let claims = CallbackClaims {
-            job,
-            render: RenderKey::new(job, Stage::Audio, 1, 0),
-            stage: Stage::Audio,
-            fence: Fence("9-nonce".to_owned()),
-            exp,
-        };
-        claims.sign(&ring()).unwrap()
-    }
-
-    async fn ask(path: &str, authorization: &[&str]) -> Response<Body> {
-        let mut request = Request::get(path);
-        for value in authorization {
-            request = request.header(AUTHORIZATION, *value);
-        }
-        app()
-            .oneshot(request.body(Body::empty()).unwrap())
-            .await
-            .unwrap()
-    }
-
-    async fn status(path: &str, token: &str) -> StatusCode {
-        ask(path, &[&format!("Bearer {token}")]).await.status()
-    }
-
-    #[tokio::test]
-    async fn a_caller_needs_exactly_one_bearer_token() {
-        let good = format!("bearer {}", token(Role::User));
-        assert_eq!(ask("/caller", &[&good]).await.status(), StatusCode::OK);
-        for wrong in [
-            vec![],
-            vec!["Basic YTpi"],
-            vec!["Bearer "],
-            vec!["Bearer"],
-            vec![good.as_str(), good.as_str()],
-        ] {
-            let response = ask("/caller", &wrong).await;
-            assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{wrong:?}");
-            assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_bad_token_is_named_as_the_reason() {
-        let response = ask("/caller", &["Bearer nonsense"]).await;
-        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
-        assert_eq!(
-            response.headers()[WWW_AUTHENTICATE],
-            r#"Bearer error="invalid_token""#
-        );
-        assert_eq!(
-            response.extensions().get::<Problem>().unwrap().code(),
-            "unauthenticated"
-        );
-    }
-
-    #[tokio::test]
-    async fn only_an_admin_passes_as_admin() {
-        assert_eq!(status("/admin", &token(Role::Admin)).await, StatusCode::OK);
-        for role in [Role::User, Role::Orchestrator, Role::System, Role::Worker] {
-            assert_eq!(
-                status("/admin", &token(role)).await,
-                StatusCode::FORBIDDEN,
-                "{role}"
-            );
-        }
-    }
-
-    #[tokio::test]
-    async fn services_and_callbacks_may_report_and_users_may_not() {
-        for role in [Role::Orchestrator, Role::System, Role::Worker] {
-            assert_eq!(
-                status("/reporter", &token(role)).await,
-                StatusCode::OK,
-                "{role}"
-            );
-        }
-        for role in [Role::User, Role::Admin] {
-            assert_eq!(
-                status("/reporter", &token(role)).await,
-                StatusCode::FORBIDDEN,
-                "{role}"
-            );
-        }
-        assert_eq!(
-            status("/reporter", &callback(now() + 60)).await,
-            StatusCode::OK
-        );
-        assert_eq!(
-            status("/reporter", &callback(now() - 60)).await,
-            StatusCode::UNAUTHORIZED
-        );
-        assert_eq!(
-            ask("/reporter", &[]).await.status(),
-            StatusCode::UNAUTHORIZED
-        );
-        assert_eq!(
-            status("/caller", &callback(now() + 60)).await,
-            StatusCode::UNAUTHORIZED
-        );
-    }
-
-    #[tokio::test]
-    async fn a_path_opens_by_a_callback_token_whatever_the_header_says() {
-        let status = async |token: &str, header: &[&str]| {
-            let path = format!("/hooks/{token}");
-            ask(&path, header).await.status()
-        };
-        let (good, access) = (callback(now() + 60), token(Role::Worker));
-        for header in [
-            &[][..],
-            &["Bearer of Cog's own"],
-            &["Basic YTpi", "Bearer x"],
-        ] {
-            assert_eq!(status(&good, header).await, StatusCode::OK, "{header:?}");
-        }
-        let header = format!("Bearer {good}");
-        for wrong in [&access, &good[..good.len() - 2], &callback(now() - 60), "x"] {
-            let answer = status(wrong, &[&header]).await;
-            assert_eq!(answer, StatusCode::UNAUTHORIZED, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn the_tenant_is_the_claim_or_else_the_user() {
-        let mut claims = AccessClaims::new("alice", Role::User, Duration::from_secs(60));
-        assert_eq!(Caller::from(claims.clone()).tenant, TenantId::new("alice"));
-        claims.tenant = Some("band".to_owned());
-        assert_eq!(Caller::from(claims).tenant, TenantId::new("band"));
-    }
-
-    #[test]
-    fn the_owner_and_an_admin_see_a_job() {
-        let caller =
-            |sub, role| Caller::from(AccessClaims::new(sub, role, Duration::from_secs(60)));
-        let owner = UserId::new("alice");
-        assert!(caller("alice", Role::User).may_see(&owner));
-        assert!(caller("bob", Role::Admin).may_see(&owner));
-        assert!(!caller("bob", Role::User).may_see(&owner));
-        assert!(!caller("bob", Role::Orchestrator).may_see(&owner));
-    }
-}
+mod tests;

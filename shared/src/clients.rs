@@ -10,10 +10,10 @@ use crate::config::{Config, GeneratorApi};
 use crate::doorbell::Doorbell;
 use crate::envelope::Envelope;
 use crate::job::JobId;
-use crate::keyring::KeyRing;
 use crate::models::{Cog, Fetcher, Generator, Jen1, Muscgen, Ollama, OrchestratorApi};
 use crate::queue::{Policy, Queue, Redis};
 use crate::store::Store;
+use crate::verifier::Verifier;
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -22,6 +22,8 @@ pub struct Clients {
     pub queue: Queue,
     pub store: Store,
     pub doorbell: Doorbell,
+    /// Of the tokens that callers carry.
+    pub verifier: Verifier,
     pub jen1: Option<Jen1>,
     pub ollama: Option<Ollama>,
     pub generator: Option<Generator>,
@@ -80,7 +82,9 @@ impl Clients {
                 api.token.expose().to_owned(),
             )
         });
+        let verifier = Verifier::new(config.keys.clone(), config.issuer.as_ref(), http.clone());
         Ok(Self {
+            verifier,
             store: Store::open(config.artifacts_url.url())?,
             jen1: config
                 .jen1_url
@@ -119,8 +123,8 @@ fn trusted(config: &Config) -> Vec<String> {
     hosts.chain(config.model_hosts.iter().cloned()).collect()
 }
 
-impl FromRef<Clients> for KeyRing {
+impl FromRef<Clients> for Verifier {
     fn from_ref(clients: &Clients) -> Self {
-        clients.config.keys.clone()
+        clients.verifier.clone()
     }
 }

@@ -26,6 +26,7 @@ pub mod problem;
 pub mod queue;
 pub mod store;
 pub mod telemetry;
+pub mod verifier;
 
 // What several functions do with them.
 pub mod change;

@@ -28,7 +28,7 @@ struct Compose {
     probed: Probed,
 }
 
-impl axum::extract::FromRef<Compose> for shared::keyring::KeyRing {
+impl axum::extract::FromRef<Compose> for shared::verifier::Verifier {
     fn from_ref(state: &Compose) -> Self {
         Self::from_ref(&state.clients)
     }

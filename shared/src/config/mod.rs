@@ -15,7 +15,7 @@ use reader::Reader;
 
 pub use models::{Generator, Model, Models, Planner};
 pub use reader::ConfigError;
-pub use values::{Address, Api, Secret};
+pub use values::{Address, Api, Issuer, Secret};
 pub use values::{Fallback, GeneratorApi};
 pub use variables::{VARIABLES, Variable};
 
@@ -40,6 +40,8 @@ pub struct Config {
     pub api: Option<Api>,
     pub public_url: Option<Address>,
     pub keys: KeyRing,
+    /// `JWKS_URL`, `JWT_ISSUER` and `JWT_AUDIENCE`: whose tokens are believed besides our own.
+    pub issuer: Option<Issuer>,
     pub slots: u32,
     pub tenant_cap: u32,
     pub max_attempts: u32,
@@ -91,6 +93,7 @@ impl Config {
         let token = from.optional("ORCHESTRATOR_TOKEN", |text| Ok(Secret::new(text)));
         let public_url = from.optional("PUBLIC_URL", values::web_address);
         let keys = keys(from);
+        let issuer = issuer(from);
         let slots = from.needed("SLOTS", |text| values::whole(text, 1..=1000));
         let tenant_cap = from.needed("TENANT_CAP", |text| values::whole(text, 1..=1000));
         let max_attempts = from.needed("MAX_ATTEMPTS", |text| values::whole(text, 1..=20));
@@ -118,6 +121,12 @@ impl Config {
         let same = |(api, public): (&Address, &Address)| api.at("") == public.at("");
         if api_url.as_ref().zip(public_url.as_ref()).is_some_and(same) {
             from.fault("PUBLIC_URL must differ from API_URL: models call back here, not there");
+        }
+        let plain = |issuer: &Issuer| issuer.jwks_url.url().scheme() != "https";
+        if issuer.as_ref().is_some_and(plain) && dev_mode != Some(true) {
+            from.fault(
+                "JWKS_URL must begin with https://: who can change the answer can be anybody",
+            );
         }
         if from.on_lambda() {
             if dev_mode == Some(true) {
@@ -147,6 +156,7 @@ impl Config {
             api: api_url.zip(token).map(|(url, token)| Api { url, token }),
             public_url,
             keys: keys?,
+            issuer,
             slots: slots?,
             tenant_cap: tenant_cap?,
             max_attempts: max_attempts?,
@@ -215,6 +225,28 @@ fn keys(from: &mut Reader<'_>) -> Option<KeyRing> {
         _ => {}
     }
     ring.or(single)
+}
+
+/// All three variables or none.
+fn issuer(from: &mut Reader<'_>) -> Option<Issuer> {
+    const ALL: [&str; 3] = ["JWKS_URL", "JWT_ISSUER", "JWT_AUDIENCE"];
+    let jwks_url = from.optional(ALL[0], values::plain_address);
+    let name = from.optional(ALL[1], |text| Ok(text.to_owned()));
+    let audience = from.optional(ALL[2], |text| Ok(text.to_owned()));
+    let set = ALL.map(|name| from.is_set(name));
+    for (name, _) in ALL.iter().zip(set).filter(|(_, set)| !set) {
+        if set.contains(&true) {
+            from.fault(&format!(
+                "{name} is not set, but others of {} are",
+                ALL.join(", ")
+            ));
+        }
+    }
+    Some(Issuer {
+        jwks_url: jwks_url?,
+        name: name?,
+        audience: audience?,
+    })
 }
 
 #[cfg(test)]

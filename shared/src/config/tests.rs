@@ -112,6 +112,41 @@ fn a_model_is_offered_only_where_its_planner_has_an_address() {
 }
 
 #[test]
+fn another_issuer_is_named_in_full_and_its_keys_come_safely() {
+    let all = [
+        ("JWKS_URL", "https://id.example/keys"),
+        ("JWT_ISSUER", "https://id.example/"),
+        ("JWT_AUDIENCE", "tutti"),
+    ];
+    let mut variables = least();
+    variables.extend(all);
+    let issuer = read(&variables).unwrap().issuer.unwrap();
+    assert_eq!(issuer.jwks_url.as_str(), all[0].1);
+    assert_eq!(
+        (issuer.name.as_str(), issuer.audience.as_str()),
+        (all[1].1, all[2].1)
+    );
+    for (missing, _) in all {
+        let rest: Vec<_> = all
+            .into_iter()
+            .filter(|(name, _)| *name != missing)
+            .collect();
+        assert!(fault(&rest).contains(&format!("{missing} is not set")));
+    }
+    for wrong in [
+        "http://id.example/keys",
+        "https://me:pw@id.example/keys",
+        "keys",
+    ] {
+        let mut changes = all;
+        changes[0].1 = wrong;
+        assert!(fault(&changes).contains("JWKS_URL"), "{wrong}");
+    }
+    variables.extend([("JWKS_URL", "http://127.0.0.1:1/keys"), ("DEV_MODE", "1")]);
+    assert!(read(&variables).is_ok());
+}
+
+#[test]
 fn public_and_api_addresses_may_not_be_equal() {
     let api = ("API_URL", "https://api.example/v1");
     let token = ("ORCHESTRATOR_TOKEN", "t");

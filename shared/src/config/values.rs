@@ -72,6 +72,17 @@ pub struct Api {
     pub token: Secret,
 }
 
+/// Somebody else who issues tokens for us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issuer {
+    /// Where its public keys are.
+    pub jwks_url: Address,
+    /// `iss` of its tokens.
+    pub name: String,
+    /// `aud` of those that are for us.
+    pub audience: String,
+}
+
 /// The interface of a generator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GeneratorApi {
@@ -127,6 +138,16 @@ pub(super) fn address(text: &str, schemes: &[&str]) -> Result<Address, String> {
 
 pub(super) fn web_address(text: &str) -> Result<Address, String> {
     address(text, &["http", "https"])
+}
+
+/// A web address without a password.
+pub(super) fn plain_address(text: &str) -> Result<Address, String> {
+    web_address(text).and_then(|address| {
+        let url = address.url();
+        let secret = !url.username().is_empty() || url.password().is_some();
+        let fault = "must be an address without a user or a password";
+        (!secret).then_some(address).ok_or_else(|| fault.to_owned())
+    })
 }
 
 pub(super) fn partition(text: &str) -> Result<String, String> {

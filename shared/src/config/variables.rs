@@ -87,6 +87,21 @@ pub const VARIABLES: &[Variable] = &[
         ALL,
         "One secret without a name, in place of `JWT_SECRETS`",
     ),
+    optional(
+        "JWKS_URL",
+        "",
+        "Public keys of another issuer whose tokens are believed (RS256, ES256, EdDSA); `https://…`",
+    ),
+    optional(
+        "JWT_ISSUER",
+        "",
+        "`iss` of its tokens; set with `JWKS_URL` or not at all",
+    ),
+    optional(
+        "JWT_AUDIENCE",
+        "",
+        "`aud` of those that are for us; the same",
+    ),
     defaulted("SLOTS", "4", "Jobs that may be in plan or audio at once"),
     defaulted("TENANT_CAP", "4", "The same for one tenant"),
     defaulted("MAX_ATTEMPTS", "3", "Attempts before a job fails"),

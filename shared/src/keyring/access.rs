@@ -53,9 +53,25 @@ impl AccessClaims {
     }
 
     /// How long the token was meant to live; from now when it does not say, or says it is from the future.
-    fn life(&self) -> Duration {
+    pub fn life(&self) -> Duration {
         let from = self.iat.map_or_else(now, |iat| iat.min(now()));
         Duration::from_secs(self.exp.saturating_sub(from))
+    }
+
+    /// What holds of every access token, whoever signed it; `marked`: it bears our `typ`.
+    pub(crate) fn checked(self, marked: bool) -> Result<Self, Refused> {
+        let names = [Some(&self.sub), self.tenant.as_ref()];
+        if names
+            .into_iter()
+            .flatten()
+            .any(|name| !(1..=MAX_NAME).contains(&name.len()))
+        {
+            return Err(Refused::Malformed);
+        }
+        if !marked && !self.role.is_service() && self.life() > MAX_UNMARKED_LIFE {
+            return Err(Refused::TooLongLived);
+        }
+        Ok(self)
     }
 }
 
@@ -68,18 +84,7 @@ impl KeyRing {
     /// Believes an access token of ours or of an elder issuer that shares the secret.
     pub fn verify_access(&self, token: &str) -> Result<AccessClaims, Refused> {
         let (claims, marked): (AccessClaims, bool) = self.verify(TokenKind::Access, token)?;
-        let names = [Some(&claims.sub), claims.tenant.as_ref()];
-        if names
-            .into_iter()
-            .flatten()
-            .any(|name| !(1..=MAX_NAME).contains(&name.len()))
-        {
-            return Err(Refused::Malformed);
-        }
-        if !marked && !claims.role.is_service() && claims.life() > MAX_UNMARKED_LIFE {
-            return Err(Refused::TooLongLived);
-        }
-        Ok(claims)
+        claims.checked(marked)
     }
 }
 

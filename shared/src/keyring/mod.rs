@@ -11,7 +11,7 @@ pub use access::{AccessClaims, MAX_UNMARKED_LIFE, now};
 pub use ring::{CannotSign, KeyRing, MAX_TOKEN, Refused, RingError};
 pub use role::Role;
 
-pub(crate) use ring::{Mac, TokenKind};
+pub(crate) use ring::{LEEWAY, Mac, TokenKind, read_header, refusal};
 
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ pub const MAX_TOKEN: usize = 8 * 1024;
 /// HS256 takes keys of at least its hash length (RFC 7518 §3.2).
 const MIN_SECRET: usize = 32;
 /// How far two clocks may differ, in seconds.
-const LEEWAY: u64 = 10;
+pub(crate) const LEEWAY: u64 = 10;
 
 /// The ring's text is not usable. Never quotes a secret.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +47,12 @@ pub enum Refused {
     Expired,
     #[error("it is not valid yet")]
     NotYet,
+    #[error("it comes from another issuer")]
+    WrongIssuer,
+    #[error("it is for another audience")]
+    WrongAudience,
+    #[error("it names a key that its issuer does not have, or none where there are several")]
+    UnknownKey,
     #[error("a token without its own type may live for one hour, unless it has a service role")]
     TooLongLived,
 }
@@ -72,12 +78,15 @@ impl TokenKind {
         }
     }
 
-    /// An access token may come from an elder issuer, which writes `JWT` or nothing.
-    fn accepts(self, typ: Option<&str>) -> bool {
+    /// Whether the token bears the `typ` that we write ourselves. An access token may come from another issuer, which writes `JWT` or
+    /// nothing.
+    pub(crate) fn admits(self, typ: Option<&str>) -> Result<bool, Refused> {
+        let plain = |typ: &str| self == Self::Access && typ.eq_ignore_ascii_case("JWT");
         match typ {
-            Some(typ) if typ.eq_ignore_ascii_case(self.typ()) => true,
-            Some(typ) => self == Self::Access && typ.eq_ignore_ascii_case("JWT"),
-            None => self == Self::Access,
+            Some(typ) if typ.eq_ignore_ascii_case(self.typ()) => Ok(true),
+            Some(typ) if plain(typ) => Ok(false),
+            None if self == Self::Access => Ok(false),
+            _ => Err(Refused::WrongKind),
         }
     }
 }
@@ -155,12 +164,7 @@ impl KeyRing {
         token: &str,
     ) -> Result<(T, bool), Refused> {
         let header = read_header(token)?;
-        if !kind.accepts(header.typ.as_deref()) {
-            return Err(Refused::WrongKind);
-        }
-        let marked = header
-            .typ
-            .is_some_and(|typ| typ.eq_ignore_ascii_case(kind.typ()));
+        let marked = kind.admits(header.typ.as_deref())?;
         let validation = validation();
         for key in self
             .0
@@ -260,7 +264,8 @@ fn derive(secret: &[u8], label: &[u8]) -> Result<[u8; 32], RingError> {
     Ok(key)
 }
 
-fn read_header(token: &str) -> Result<Header, Refused> {
+/// The header of a token that is short enough to look at.
+pub(crate) fn read_header(token: &str) -> Result<Header, Refused> {
     if token.len() > MAX_TOKEN {
         return Err(Refused::Malformed);
     }
@@ -282,8 +287,10 @@ fn validation() -> Validation {
     validation
 }
 
-fn refusal(kind: &ErrorKind) -> Refused {
+pub(crate) fn refusal(kind: &ErrorKind) -> Refused {
     match kind {
+        ErrorKind::InvalidIssuer => Refused::WrongIssuer,
+        ErrorKind::InvalidAudience => Refused::WrongAudience,
         ErrorKind::ExpiredSignature => Refused::Expired,
         ErrorKind::ImmatureSignature => Refused::NotYet,
         _ => Refused::Malformed,

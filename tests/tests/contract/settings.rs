@@ -6,7 +6,7 @@ use shared::config::{Config, GeneratorApi};
 use crate::template::{Function, Template};
 
 /// What somebody who deploys may give.
-const GIVEN: [(&str, &str); 11] = [
+const GIVEN: [(&str, &str); 15] = [
     ("MuscgenUrl", "https://muscgen.example.com/api"),
     ("Jen1Url", "https://jen1.example.com"),
     ("OllamaUrl", "http://ollama.example.com:11434"),
@@ -24,6 +24,13 @@ const GIVEN: [(&str, &str); 11] = [
     ("ModelHosts", "files.example.com,10.0.0.7"),
     ("ApiUrl", "https://api.example.com"),
     ("OrchestratorToken", "a-token"),
+    (
+        "JwtSecrets",
+        "new:01234567890123456789012345678901,old:abcdefghijabcdefghijabcdefghijab",
+    ),
+    ("JwksUrl", "https://id.example.com/keys"),
+    ("JwtIssuer", "https://id.example.com/"),
+    ("JwtAudience", "tutti"),
 ];
 
 /// What CloudFormation would put in the place of a value.
@@ -138,6 +145,11 @@ fn every_function_accepts_a_deployment_with_everything_given() {
         );
         assert_eq!(config.api.is_some(), given("API_URL"), "{name}");
         assert_eq!(config.public_url.is_some(), given("PUBLIC_URL"), "{name}");
+        let issuer = config
+            .issuer
+            .as_ref()
+            .map(|issuer| issuer.audience.as_str());
+        assert_eq!(issuer, Some("tutti"), "{name}");
         assert_ne!(
             config.model_hosts.is_empty(),
             given("MODEL_HOSTS"),
@@ -157,6 +169,7 @@ fn every_function_accepts_a_deployment_with_nothing_given_that_may_be_empty() {
     for function in configured(&template) {
         let config = deployment.configure(&function).unwrap();
         assert!(config.ollama_url.is_none() && config.api.is_none());
+        assert!(config.issuer.is_none());
     }
 }
 

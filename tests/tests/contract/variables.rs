@@ -8,11 +8,9 @@ use crate::project;
 use crate::template::{Function, Template};
 
 /// No deployment sets these.
-const LAPTOP_ONLY: [&str; 2] = [
+const LAPTOP_ONLY: [&str; 1] = [
     // Refused on Lambda.
     "DEV_MODE",
-    // A ring to turn by hand; the template makes one secret, and that is JWT_SECRET.
-    "JWT_SECRETS",
 ];
 
 /// The names in the first cells of the README's tables, where these are variables: ``| `NAME` | … |``.

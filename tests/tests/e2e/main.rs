@@ -10,6 +10,8 @@
 )]
 
 mod app;
+mod attacks;
+mod authorization;
 mod breaker;
 mod cache;
 mod cog;
@@ -27,6 +29,8 @@ mod models;
 mod ollama;
 mod receiver;
 mod rollback;
+mod rotation;
+mod routes;
 mod secrets;
 mod steer;
 mod track;

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use shared::caller::{Caller, Role};
+use shared::caller::{Admin, Keeper};
 use shared::clients::Clients;
 use shared::lookup::Unreachable;
 use shared::problem::Problem;
@@ -17,7 +17,7 @@ use crate::ready::{Checked, Ready};
 pub(crate) async fn ready(
     State(clients): State<Clients>,
     State(checked): State<Checked>,
-    caller: Result<Caller, Problem>,
+    admin: Result<Admin, Problem>,
 ) -> Response {
     let ready = checked.look(&clients).await;
     let status = if ready.is_ready() {
@@ -25,8 +25,7 @@ pub(crate) async fn ready(
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let admin = caller.is_ok_and(|caller| caller.role == Role::Admin);
-    let body = if admin {
+    let body = if admin.is_ok() {
         ready
     } else {
         Ready {
@@ -44,13 +43,8 @@ pub(crate) async fn ready(
 /// Prometheus text, for admins and services.
 pub(crate) async fn figures(
     State(clients): State<Clients>,
-    caller: Caller,
+    _: Keeper,
 ) -> Result<Response, Problem> {
-    if caller.role != Role::Admin && !caller.role.is_service() {
-        return Err(Problem::forbidden(
-            "the metrics are for admins and services",
-        ));
-    }
     let counts = clients.queue.counts().await.map_err(Unreachable::from)?;
     let text = metrics::text(&counts);
     Ok((

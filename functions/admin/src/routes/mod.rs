@@ -12,7 +12,7 @@ use axum::Router;
 use axum::extract::FromRef;
 use axum::routing::{get, post, put};
 use shared::clients::Clients;
-use shared::keyring::KeyRing;
+use shared::verifier::Verifier;
 
 use crate::ready::Checked;
 
@@ -22,7 +22,7 @@ pub(crate) struct Desk {
     checked: Checked,
 }
 
-impl FromRef<Desk> for KeyRing {
+impl FromRef<Desk> for Verifier {
     fn from_ref(state: &Desk) -> Self {
         Self::from_ref(&state.clients)
     }

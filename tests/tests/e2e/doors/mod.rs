@@ -20,8 +20,10 @@ use serde_json::{Value, json};
 
 use crate::app::{App, Model, PATIENCE, ten_seconds};
 
+pub(crate) use report::tone;
+
 /// The timer's first sweep is the only one: what a test sees move, a door has moved.
-fn quiet() -> StackOptions {
+pub(crate) fn quiet() -> StackOptions {
     StackOptions {
         sweep_every: 10 * PATIENCE,
         ..StackOptions::default()
@@ -29,7 +31,12 @@ fn quiet() -> StackOptions {
 }
 
 /// A request with this token, or with none.
-fn with_token(app: &App, method: Method, path: &str, token: Option<&str>) -> RequestBuilder {
+pub(crate) fn with_token(
+    app: &App,
+    method: Method,
+    path: &str,
+    token: Option<&str>,
+) -> RequestBuilder {
     let request = app
         .http
         .request(method, format!("{}{path}", app.stack.api()));
@@ -40,19 +47,19 @@ fn with_token(app: &App, method: Method, path: &str, token: Option<&str>) -> Req
 }
 
 /// A request of somebody with this role.
-fn with_role(app: &App, method: Method, path: &str, role: &str) -> RequestBuilder {
+pub(crate) fn with_role(app: &App, method: Method, path: &str, role: &str) -> RequestBuilder {
     let token = app.stack.token(role, role).unwrap();
     with_token(app, method, path, Some(&token))
 }
 
 /// A report with this token.
-async fn report(app: &App, token: &str, body: Value) -> Response {
+pub(crate) async fn report(app: &App, token: &str, body: Value) -> Response {
     let request = with_token(app, Method::POST, "/jobs/report", Some(token));
     request.json(&body).send().await.unwrap()
 }
 
 /// The problem that a refusal is, with all that every problem has.
-async fn refused(response: Response, status: u16, code: &str) -> Value {
+pub(crate) async fn refused(response: Response, status: u16, code: &str) -> Value {
     let (path, headers) = (response.url().path().to_owned(), response.headers().clone());
     let answered = response.status().as_u16();
     let text = response.text().await.unwrap();
@@ -87,7 +94,7 @@ fn fields(problem: &Value) -> Vec<(&str, &str)> {
 }
 
 /// Everything that is kept: the names of files and of Redis keys.
-async fn kept(app: &App) -> (BTreeSet<PathBuf>, BTreeSet<String>) {
+pub(crate) async fn kept(app: &App) -> (BTreeSet<PathBuf>, BTreeSet<String>) {
     let mut files = BTreeSet::new();
     collect(&app.stack.folder().join("artifacts"), &mut files);
     let keys: Vec<String> = app.redis(&["KEYS", "*"]).await;
@@ -106,7 +113,7 @@ fn collect(folder: &Path, files: &mut BTreeSet<PathBuf>) {
 }
 
 /// A job that muscgen has accepted and will never report on, and the callback token of its present run.
-async fn held_by_the_model(app: &App) -> (String, String) {
+pub(crate) async fn held_by_the_model(app: &App) -> (String, String) {
     let silent = json!({"mode": "callback", "neverReportTimes": 1, "renderSeconds": 0});
     app.faults(Model::Muscgen, silent).await;
     let id = app.submit(ten_seconds()).await;

@@ -42,7 +42,7 @@ pub(super) async fn upload(app: &App, id: &str, token: &str, audio: Vec<u8>) -> 
 }
 
 /// Ten seconds of a steady tone.
-pub(super) fn tone() -> Vec<u8> {
+pub(crate) fn tone() -> Vec<u8> {
     let rate = 22_050;
     let spec = hound::WavSpec {
         channels: 1,

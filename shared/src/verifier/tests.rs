@@ -1,0 +1,303 @@
+//! Tokens of another issuer, signed with real keys that a real server lists.
+
+mod keeping;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use jsonwebtoken::{EncodingKey, Header, encode};
+use local::KeyPair;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::Config;
+use crate::keyring::Role;
+use crate::models::testing::serve;
+
+const SECRET: &str = "a-secret-of-more-than-thirty-two-bytes";
+const ISSUER: &str = "https://id.example/";
+
+/// A key of the issuer.
+struct Pair(KeyPair);
+
+impl Pair {
+    fn new(algorithm: Algorithm, kid: &str) -> Self {
+        Self(KeyPair::new(algorithm, kid).unwrap())
+    }
+
+    fn jwk(&self) -> Value {
+        self.0.jwk.clone()
+    }
+
+    fn with(&self, changes: Value) -> Value {
+        self.0.jwk_with(&changes)
+    }
+
+    fn header(&self) -> Header {
+        self.0.header()
+    }
+
+    fn token(&self, header: &Header, claims: &Value) -> String {
+        self.0.sign(header, claims).unwrap()
+    }
+
+    /// A sound token.
+    fn good(&self) -> String {
+        self.token(&self.header(), &claims())
+    }
+}
+
+fn claims() -> Value {
+    json!({"iss": ISSUER, "aud": "tutti", "sub": "zoe", "role": "admin", "iat": now(), "exp": now() + 600})
+}
+
+fn verifier(jwks_url: &str) -> Verifier {
+    let variables = [
+        ("REDIS_URL", "redis://127.0.0.1"),
+        ("ARTIFACTS_URL", "file:///tmp/tutti"),
+        ("JWT_SECRET", SECRET),
+        ("JWKS_URL", jwks_url),
+        ("JWT_ISSUER", ISSUER),
+        ("JWT_AUDIENCE", "tutti"),
+        ("DEV_MODE", "1"),
+    ];
+    let look = |name: &str| variables.iter().find(|(known, _)| *known == name);
+    let config = Config::read(|name| look(name).map(|(_, value)| (*value).to_owned())).unwrap();
+    let client = crate::models::http_client().unwrap();
+    Verifier::new(config.keys.clone(), config.issuer.as_ref(), client)
+}
+
+/// A verifier whose issuer lists these keys.
+async fn of(keys: &[Value]) -> Verifier {
+    let document = json!({ "keys": keys }).to_string();
+    let app = Router::new().route("/", get(async move || document));
+    verifier(serve(app).await.as_str())
+}
+
+async fn verdict(verifier: &Verifier, token: &str) -> Result<AccessClaims, Unverified> {
+    verifier.verify(token).await
+}
+
+fn refused<T>(why: Refused) -> Result<T, Unverified> {
+    Err(Unverified::Refused(why))
+}
+
+#[tokio::test]
+async fn tokens_of_every_allowed_algorithm_are_believed() {
+    let pairs = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA]
+        .map(|algorithm| Pair::new(algorithm, &format!("{algorithm:?}")));
+    let verifier = of(&pairs.each_ref().map(|pair| pair.jwk())).await;
+    for pair in &pairs {
+        let claims = verdict(&verifier, &pair.good()).await.unwrap();
+        assert_eq!((claims.sub.as_str(), claims.role), ("zoe", Role::Admin));
+    }
+    let ours = AccessClaims::new("alice", Role::User, std::time::Duration::from_secs(60));
+    let ours = verifier.ring().sign_access(&ours).unwrap();
+    assert!(verdict(&verifier, &ours).await.is_ok());
+}
+
+#[tokio::test]
+async fn without_an_issuer_only_our_own_tokens_are_believed() {
+    let pair = Pair::new(Algorithm::ES256, "a");
+    let ring = KeyRing::single(SECRET).unwrap();
+    let alone = Verifier::new(ring, None, crate::models::http_client().unwrap());
+    assert_eq!(
+        verdict(&alone, &pair.good()).await,
+        refused(Refused::Malformed)
+    );
+}
+
+#[tokio::test]
+async fn the_algorithm_comes_from_the_key() {
+    let (rsa, ec) = (
+        Pair::new(Algorithm::RS256, "rsa"),
+        Pair::new(Algorithm::ES256, "ec"),
+    );
+    let verifier = of(&[rsa.jwk(), ec.jwk()]).await;
+    for algorithm in [Algorithm::RS512, Algorithm::PS256, Algorithm::RS384] {
+        let mut header = rsa.header();
+        header.alg = algorithm;
+        let token = rsa.token(&header, &claims());
+        assert_eq!(
+            verdict(&verifier, &token).await,
+            refused(Refused::Malformed),
+            "{algorithm:?}"
+        );
+    }
+    let mut header = rsa.header();
+    header.kid = Some("ec".to_owned());
+    let crossed = rsa.token(&header, &claims());
+    assert_eq!(
+        verdict(&verifier, &crossed).await,
+        refused(Refused::BadSignature)
+    );
+    // RSA key confusion: everything public of the key as if it were a secret.
+    let n = rsa.0.jwk["n"].as_str().unwrap();
+    for secret in [n.as_bytes(), rsa.0.jwk.to_string().as_bytes()] {
+        let mut header = Header::new(Algorithm::HS256);
+        header.kid = Some("rsa".to_owned());
+        let token = encode(&header, &claims(), &EncodingKey::from_secret(secret)).unwrap();
+        assert_eq!(
+            verdict(&verifier, &token).await,
+            refused(Refused::BadSignature)
+        );
+    }
+}
+
+#[tokio::test]
+async fn keys_that_are_not_for_this_are_not_used() {
+    let (rsa, ec) = (
+        Pair::new(Algorithm::RS256, "rsa"),
+        Pair::new(Algorithm::ES256, "ec"),
+    );
+    for unfit in [
+        rsa.with(json!({"use": "enc"})),
+        rsa.with(json!({"use": "tls"})),
+        rsa.with(json!({"key_ops": ["encrypt"]})),
+        rsa.with(json!({"alg": "RS512"})),
+        rsa.with(json!({"alg": "RSA-OAEP"})),
+        rsa.with(json!({"kid": 7})),
+    ] {
+        let verifier = of(std::slice::from_ref(&unfit)).await;
+        assert_eq!(
+            verdict(&verifier, &rsa.good()).await,
+            refused(Refused::UnknownKey),
+            "{unfit}"
+        );
+    }
+    for fit in [
+        rsa.with(json!({"use": "sig", "key_ops": ["verify"]})),
+        rsa.with(json!({"alg": null})),
+    ] {
+        let verifier = of(&[
+            json!({"kty": "new", "crv": 7}),
+            json!("no key"),
+            fit.clone(),
+        ])
+        .await;
+        assert!(verdict(&verifier, &rsa.good()).await.is_ok(), "{fit}");
+    }
+    let short = &rsa.0.jwk["n"].as_str().unwrap()[..170];
+    for unfit in [
+        rsa.with(json!({"n": short})),
+        rsa.with(json!({"n": format!("{}{short}", "A".repeat(172))})),
+        ec.with(json!({"crv": "P-384", "alg": null})),
+        ec.with(json!({"x": "AAAA"})),
+        json!({"kty": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA", "kid": "oct"}),
+    ] {
+        let keys = keys::KeySet::parse(json!({"keys": [unfit]}).to_string().as_bytes()).unwrap();
+        assert_eq!(keys.fitting(None).count(), 0, "{unfit}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_needed_where_there_are_several_keys() {
+    let (one, two) = (
+        Pair::new(Algorithm::ES256, "1"),
+        Pair::new(Algorithm::ES256, "2"),
+    );
+    let mut nameless = one.header();
+    nameless.kid = None;
+    let nameless = one.token(&nameless, &claims());
+    let alone = of(&[one.jwk()]).await;
+    assert!(verdict(&alone, &nameless).await.is_ok());
+    assert!(
+        verdict(&of(&[one.with(json!({"kid": null}))]).await, &one.good())
+            .await
+            .is_ok()
+    );
+    let both = of(&[one.jwk(), two.jwk()]).await;
+    assert_eq!(
+        verdict(&both, &nameless).await,
+        refused(Refused::UnknownKey)
+    );
+    assert_eq!(
+        verdict(&alone, &two.good()).await,
+        refused(Refused::UnknownKey)
+    );
+    // Two keys of one name: either may have signed.
+    let twins = of(&[two.with(json!({"kid": "1"})), one.jwk()]).await;
+    assert!(verdict(&twins, &one.good()).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_a_token_must_say() {
+    let pair = Pair::new(Algorithm::EdDSA, "a");
+    let verifier = of(&[pair.jwk()]).await;
+    let changed = |name: &str, value: Value| {
+        let mut claims = claims();
+        claims[name] = value;
+        pair.token(&pair.header(), &claims)
+    };
+    for (name, value, why) in [
+        ("iss", json!("https://id.example"), Refused::WrongIssuer),
+        ("iss", json!([ISSUER]), Refused::Malformed),
+        ("iss", json!(null), Refused::Malformed),
+        ("aud", json!("Tutti"), Refused::WrongAudience),
+        ("aud", json!(["other", "tutti2"]), Refused::WrongAudience),
+        ("aud", json!(null), Refused::Malformed),
+        ("sub", json!(null), Refused::Malformed),
+        ("sub", json!(""), Refused::Malformed),
+        ("exp", json!(null), Refused::Malformed),
+        ("exp", json!(now() - 60), Refused::Expired),
+        ("nbf", json!(now() + 60), Refused::NotYet),
+        ("role", json!("root"), Refused::Malformed),
+        ("exp", json!(now() + 86_400), Refused::TooLongLived),
+    ] {
+        let token = changed(name, value.clone());
+        assert_eq!(
+            verdict(&verifier, &token).await,
+            refused(why),
+            "{name} {value}"
+        );
+    }
+    assert!(
+        verdict(&verifier, &changed("aud", json!(["other", "tutti"])))
+            .await
+            .is_ok()
+    );
+    let mut service = claims();
+    (service["role"], service["exp"]) = (json!("worker"), json!(now() + 86_400));
+    assert!(
+        verdict(&verifier, &pair.token(&pair.header(), &service))
+            .await
+            .is_ok()
+    );
+    for (typ, passes) in [
+        ("at+jwt", true),
+        ("jwt", true),
+        ("id+jwt", false),
+        ("tutti-callback+jwt", false),
+    ] {
+        let mut header = pair.header();
+        header.typ = Some(typ.to_owned());
+        let token = pair.token(&header, &claims());
+        assert_eq!(verdict(&verifier, &token).await.is_ok(), passes, "{typ}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_comes_with_its_token_is_not_looked_at() {
+    let (pair, evil) = (
+        Pair::new(Algorithm::RS256, "a"),
+        Pair::new(Algorithm::RS256, "a"),
+    );
+    let trap = serve(Router::new().route("/", get(async || StatusCode::IM_A_TEAPOT))).await;
+    let verifier = of(&[pair.jwk()]).await;
+    let mut header = evil.header();
+    header.jku = Some(trap.to_string());
+    header.x5u = Some(trap.to_string());
+    header.jwk = serde_json::from_value(evil.jwk()).ok();
+    let token = evil.token(&header, &claims());
+    assert_eq!(
+        verdict(&verifier, &token).await,
+        refused(Refused::BadSignature)
+    );
+    let mut header = pair.header();
+    header.crit = Some(vec!["exp".to_owned()]);
+    let token = pair.token(&header, &claims());
+    assert_eq!(
+        verdict(&verifier, &token).await,
+        refused(Refused::Malformed)
+    );
+}

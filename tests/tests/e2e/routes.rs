@@ -1,0 +1,187 @@
+//! The table of routes in docs/api.md, and a request for each row that is in order but for who sends it.
+
+use std::collections::BTreeMap;
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::json;
+
+use crate::app::App;
+
+/// The columns of the table that say who asks.
+pub(crate) const COLUMNS: [&str; 8] = [
+    "nobody",
+    "owner",
+    "other",
+    "admin",
+    "service",
+    "model",
+    "other model",
+    "link",
+];
+
+/// What a job must be like for a route to do its work.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    Nothing,
+    /// Its track is made.
+    Completed,
+    /// A model holds it.
+    Held,
+    /// It ended without a track, and nobody has changed that.
+    Ended,
+}
+
+/// What is sent beside the address.
+#[derive(Clone, Copy)]
+enum Sends {
+    Nothing,
+    Json(&'static str),
+    Audio,
+}
+
+const SUBMISSION: Sends = Sends::Json(r#"{"narrative": "rain", "duration": 5}"#);
+
+/// Every route that there is.
+const RECIPES: [(&str, Needs, Sends); 30] = [
+    ("GET /compose", Needs::Nothing, Sends::Nothing),
+    ("POST /compose", Needs::Nothing, SUBMISSION),
+    ("POST /jobs", Needs::Nothing, SUBMISSION),
+    ("GET /jobs", Needs::Nothing, Sends::Nothing),
+    ("GET /jobs/{id}", Needs::Completed, Sends::Nothing),
+    ("GET /jobs/{id}/events", Needs::Completed, Sends::Nothing),
+    ("GET /jobs/{id}/audio", Needs::Completed, Sends::Nothing),
+    ("POST /jobs/{id}/cancel", Needs::Held, Sends::Nothing),
+    ("POST /jobs/{id}/retry", Needs::Ended, Sends::Nothing),
+    ("DELETE /jobs/{id}", Needs::Ended, Sends::Nothing),
+    (
+        "POST /jobs/report",
+        Needs::Held,
+        Sends::Json(r#"{"jobId": "{id}", "type": "status"}"#),
+    ),
+    ("PUT /jobs/{id}/audio", Needs::Held, Sends::Audio),
+    (
+        "POST /hooks/cog/{token}",
+        Needs::Held,
+        Sends::Json(r#"{"id": "p", "status": "processing"}"#),
+    ),
+    ("GET /health", Needs::Nothing, Sends::Nothing),
+    ("GET /health/ready", Needs::Nothing, Sends::Nothing),
+    ("GET /metrics", Needs::Nothing, Sends::Nothing),
+    ("GET /admin/overview", Needs::Nothing, Sends::Nothing),
+    ("GET /admin/jobs", Needs::Nothing, Sends::Nothing),
+    ("POST /admin/jobs/{id}/cancel", Needs::Held, Sends::Nothing),
+    ("POST /admin/jobs/{id}/retry", Needs::Ended, Sends::Nothing),
+    (
+        "POST /admin/jobs/{id}/priority",
+        Needs::Held,
+        Sends::Json(r#"{"priority": "low"}"#),
+    ),
+    ("GET /admin/tenants", Needs::Nothing, Sends::Nothing),
+    (
+        "GET /admin/tenants/{tenant}",
+        Needs::Nothing,
+        Sends::Nothing,
+    ),
+    (
+        "PUT /admin/tenants/{tenant}",
+        Needs::Nothing,
+        Sends::Json(r#"{"weight": 1}"#),
+    ),
+    ("POST /admin/queue/pause", Needs::Nothing, Sends::Nothing),
+    ("POST /admin/queue/resume", Needs::Nothing, Sends::Nothing),
+    (
+        "PUT /admin/queue/slots",
+        Needs::Nothing,
+        Sends::Json(r#"{"slots": null}"#),
+    ),
+    ("GET /admin/dead", Needs::Nothing, Sends::Nothing),
+    (
+        "POST /admin/dead/redrive",
+        Needs::Nothing,
+        Sends::Json(r#"{"limit": 1}"#),
+    ),
+    ("GET /admin/audit", Needs::Nothing, Sends::Nothing),
+];
+
+/// One row of the table.
+pub(crate) struct Route {
+    /// `GET /jobs/{id}`
+    pub(crate) name: String,
+    method: Method,
+    path: String,
+    cells: BTreeMap<&'static str, u16>,
+    pub(crate) needs: Needs,
+    sends: Sends,
+}
+
+impl Route {
+    /// What the table promises to somebody.
+    pub(crate) fn status(&self, who: &str) -> u16 {
+        self.cells[who]
+    }
+
+    /// The token is in its path, not in a header.
+    pub(crate) fn holds_token(&self) -> bool {
+        self.path.contains("{token}")
+    }
+
+    /// A request about `job`; `token` is for the path, if it has a place for one, and `query` comes after it.
+    pub(crate) fn request(&self, app: &App, job: &str, token: &str, query: &str) -> RequestBuilder {
+        let path = self
+            .path
+            .replace("{id}", job)
+            .replace("{tenant}", "alice")
+            .replace("{token}", token);
+        let url = format!("{}{path}{query}", app.stack.api());
+        let request = app
+            .http
+            .request(self.method.clone(), url)
+            .header("prefer", "respond-async");
+        match self.sends {
+            Sends::Nothing => request,
+            Sends::Audio => request.header("content-type", "audio/wav").body("RIFF"),
+            Sends::Json(text) => request
+                .header("content-type", "application/json")
+                .body(text.replace("{id}", job)),
+        }
+    }
+}
+
+/// The rows of the table, each with its recipe; one without the other is a fault.
+pub(crate) fn routes() -> Vec<Route> {
+    let page = std::fs::read_to_string(local::root().join("docs/api.md")).unwrap();
+    let section = page.split("\n## Routes\n").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let mut rows = section.lines().filter_map(|line| {
+        let cells = line.strip_prefix('|')?.strip_suffix('|')?.split('|');
+        Some(cells.map(str::trim).collect::<Vec<_>>())
+    });
+    let heading = rows.next().unwrap();
+    assert_eq!(heading[3..], COLUMNS, "the columns of the table");
+    let routes: Vec<_> = rows.skip(1).map(|cells| row(&cells)).collect();
+    let mut named: Vec<_> = routes.iter().map(|route| route.name.as_str()).collect();
+    let mut known = RECIPES.map(|(name, ..)| name);
+    named.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(json!(named), json!(known.to_vec()), "rows and recipes");
+    routes
+}
+
+fn row(cells: &[&str]) -> Route {
+    let name = cells[0].trim_matches('`').to_owned();
+    let recipe = RECIPES.iter().find(|(known, ..)| *known == name);
+    let (_, needs, sends) = recipe.unwrap_or_else(|| panic!("nobody knows how to ask {name}"));
+    let (method, path) = name.split_once(' ').unwrap();
+    let statuses = cells[3..].iter().map(|cell| {
+        let status = cell.parse::<u16>();
+        status.unwrap_or_else(|_| panic!("{name}: {cell:?} is no status"))
+    });
+    Route {
+        method: method.parse().unwrap(),
+        path: path.to_owned(),
+        cells: COLUMNS.into_iter().zip(statuses).collect(),
+        needs: *needs,
+        sends: *sends,
+        name,
+    }
+}
