@@ -28,9 +28,11 @@ pub mod store;
 pub mod telemetry;
 
 // What several functions do with them.
+pub mod audit;
 pub mod change;
 pub mod clients;
 pub mod control;
+pub mod identity;
 pub mod list;
 pub mod lookup;
 pub mod settle;

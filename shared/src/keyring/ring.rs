@@ -61,6 +61,7 @@ pub struct CannotSign(#[source] jsonwebtoken::errors::Error);
 pub(crate) enum TokenKind {
     Access,
     Callback,
+    Refresh,
 }
 
 impl TokenKind {
@@ -69,6 +70,7 @@ impl TokenKind {
         match self {
             Self::Access => "at+jwt",
             Self::Callback => "tutti-callback+jwt",
+            Self::Refresh => "tutti-refresh+jwt",
         }
     }
 
@@ -98,6 +100,7 @@ struct Key {
     kid: Option<String>,
     access: JwtKey,
     callback: JwtKey,
+    refresh: JwtKey,
     cursor: hmac::Key,
     link: hmac::Key,
 }
@@ -216,6 +219,7 @@ impl Key {
             kid,
             access: JwtKey::new(secret),
             callback: JwtKey::new(&derive(secret, b"callback")?),
+            refresh: JwtKey::new(&derive(secret, b"refresh")?),
             cursor: hmac::Key::new(hmac::HMAC_SHA256, &derive(secret, b"cursor")?),
             link: hmac::Key::new(hmac::HMAC_SHA256, &derive(secret, b"link")?),
         })
@@ -229,6 +233,7 @@ impl Key {
         match kind {
             TokenKind::Access => &self.access,
             TokenKind::Callback => &self.callback,
+            TokenKind::Refresh => &self.refresh,
         }
     }
 

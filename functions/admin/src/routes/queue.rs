@@ -9,7 +9,7 @@ use shared::http::{Body, RequestId};
 use shared::problem::{FieldError, Problem};
 use shared::queue::QueueSettings;
 
-use crate::audit::Operator;
+use shared::audit::Operator;
 use crate::setting;
 
 const SLOTS: std::ops::RangeInclusive<u32> = 1..=1000;

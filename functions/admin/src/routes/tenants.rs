@@ -12,7 +12,7 @@ use shared::lookup::Unreachable;
 use shared::problem::{FieldError, Problem};
 use shared::queue::{TenantLine, TenantSettings};
 
-use crate::audit::Operator;
+use shared::audit::Operator;
 use crate::setting;
 
 const RANGE: std::ops::RangeInclusive<u32> = 1..=1000;
