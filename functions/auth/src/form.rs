@@ -231,7 +231,9 @@ mod tests {
     }
 
     fn are(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        let owned = pairs.iter().map(|(p, c)| ((*p).to_owned(), (*c).to_owned()));
+        let owned = pairs
+            .iter()
+            .map(|(p, c)| ((*p).to_owned(), (*c).to_owned()));
         owned.collect()
     }
 
@@ -263,9 +265,15 @@ mod tests {
         }
         let pointer = "/password";
         assert_eq!(faults(with("x".repeat(11))), are(&[(pointer, "too_short")]));
-        assert_eq!(faults(with("x".repeat(1025))), are(&[(pointer, "too_long")]));
+        assert_eq!(
+            faults(with("x".repeat(1025))),
+            are(&[(pointer, "too_long")])
+        );
         let long = json!({"emailOrUsername": "a", "password": "x".repeat(1025)});
-        assert_eq!(faults(Form::credentials(long)), are(&[(pointer, "too_long")]));
+        assert_eq!(
+            faults(Form::credentials(long)),
+            are(&[(pointer, "too_long")])
+        );
         let one = json!({"emailOrUsername": "a", "password": "x"});
         assert!(Form::credentials(one).is_ok());
     }
@@ -288,7 +296,11 @@ mod tests {
             let body = json!({"sub": "gpu-1", field: value});
             let pointer = format!("/{field}");
             let expected = are(&[(pointer.as_str(), code)]);
-            assert_eq!(faults(Form::service_token(body.clone())), expected, "{body}");
+            assert_eq!(
+                faults(Form::service_token(body.clone())),
+                expected,
+                "{body}"
+            );
         }
     }
 }

@@ -52,7 +52,9 @@ async fn make(clients: &Clients, email: &Email, hash: &PasswordHash) -> Result<(
         Reserved::For(id) => {
             let account = Account::new(id, person, hash.clone());
             let operator = Operator::configuration();
-            operator.record_user(clients, "user.create", None, &account).await?;
+            operator
+                .record_user(clients, "user.create", None, &account)
+                .await?;
             account.begin(&clients.store).await?;
             id
         }

@@ -20,7 +20,9 @@ pub async fn login(
     let store = &clients.store;
     let found = Account::by_name(store, name).await;
     let found = found.map_err(Unreachable::from)?;
-    let hash = found.as_ref().map(|(account, _)| account.password_hash.clone());
+    let hash = found
+        .as_ref()
+        .map(|(account, _)| account.password_hash.clone());
     let right = hasher.check(password.clone(), hash).await?;
     let Some((account, revision)) = found.filter(|(account, _)| right && !account.disabled) else {
         let detail = "the name or the password is wrong";
@@ -48,7 +50,10 @@ async fn renewed(
         updated_at: Utc::now(),
         ..account.clone()
     };
-    let put = clients.store.put_user(account.id, revision + 1, &next).await;
+    let put = clients
+        .store
+        .put_user(account.id, revision + 1, &next)
+        .await;
     // Who was changed meanwhile is renewed at the next login.
     let stored = put.map_err(Unreachable::from)? == Put::Stored;
     Ok(if stored { next } else { account })

@@ -131,13 +131,19 @@ impl From<HashError> for Problem {
 
 /// Hashes and checks passwords beside the other work, a few at a time; clones share the turns.
 #[derive(Clone)]
-pub struct Hasher(Arc<Semaphore>);
+pub struct Hasher {
+    turns: Arc<Semaphore>,
+    patience: Duration,
+}
 
 impl Default for Hasher {
     /// As many at a time as there are cores, at most four.
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Self(Arc::new(Semaphore::new(cores.min(MOST))))
+        Self {
+            turns: Arc::new(Semaphore::new(cores.min(MOST))),
+            patience: PATIENCE,
+        }
     }
 }
 
@@ -164,8 +170,12 @@ impl Hasher {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HashError> {
-        let turn = tokio::time::timeout(PATIENCE, self.0.clone().acquire_owned());
-        let turn = turn.await.ok().and_then(Result::ok).ok_or(HashError::Busy)?;
+        let turn = tokio::time::timeout(self.patience, self.turns.clone().acquire_owned());
+        let turn = turn
+            .await
+            .ok()
+            .and_then(Result::ok)
+            .ok_or(HashError::Busy)?;
         // Its turn ends with the work, also when nobody waits for it any more.
         let done = tokio::task::spawn_blocking(move || {
             let result = work();
@@ -215,22 +225,20 @@ mod tests {
             ("m=19456", "m=1000000"),
             ("t=2", "t=11"),
             ("p=1", "p=5"),
-            ("$q0b8", "$"),
         ] {
-            let refused = with(old, new);
-            if new == "$" {
-                continue;
-            }
-            assert!(refused.is_err(), "{new}");
+            assert!(with(old, new).is_err(), "{new}");
         }
         for wrong in ["", "hunter2", "$2b$12$abc", &DECOY[..60], &"$".repeat(300)] {
             assert!(PasswordHash::parse(wrong).is_err(), "{wrong}");
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn whoever_waits_too_long_for_a_turn_is_told_so() {
-        let hasher = Hasher(Arc::new(Semaphore::new(0)));
+        let hasher = Hasher {
+            turns: Arc::new(Semaphore::new(0)),
+            patience: Duration::from_millis(1),
+        };
         let answer = hasher.check("x".to_owned(), None).await;
         assert!(matches!(answer, Err(HashError::Busy)));
     }

@@ -53,7 +53,10 @@ impl Pruner {
         place.tokens = tokens(store, place.tokens, &mut pruned).await?;
         place.revoked = revoked(store, place.revoked, &mut pruned).await?;
         let round = [place.families, place.tokens, place.revoked];
-        place.rest_until = round.iter().all(Option::is_none).then(|| Instant::now() + REST);
+        place.rest_until = round
+            .iter()
+            .all(Option::is_none)
+            .then(|| Instant::now() + REST);
         *self.0.lock().unwrap_or_else(|e| e.into_inner()) = place;
         Ok(pruned)
     }

@@ -50,7 +50,9 @@ impl ServiceToken {
         claims.jti = Some(jti.to_string());
         let token = ring.sign_access(&claims)?;
         // Whole seconds, as the token has them.
-        let created_at = claims.iat.and_then(|s| DateTime::from_timestamp(i64::try_from(s).ok()?, 0));
+        let created_at = claims
+            .iat
+            .and_then(|s| DateTime::from_timestamp(i64::try_from(s).ok()?, 0));
         let created_at = created_at.unwrap_or_else(Utc::now);
         let life = TimeDelta::from_std(life).unwrap_or_default();
         let issued = Self {
