@@ -32,6 +32,7 @@ pub mod up;
 
 pub use cog::{Cog, CogOptions};
 pub use error::{HarnessError, Result};
+pub use invoke::http_event;
 pub use log::Log;
 pub use moto::Moto;
 pub use nix::sys::signal::Signal;

@@ -10,6 +10,7 @@
 )]
 
 mod app;
+mod auth;
 mod breaker;
 mod cache;
 mod cog;

@@ -29,7 +29,12 @@ fn quiet() -> StackOptions {
 }
 
 /// A request with this token, or with none.
-fn with_token(app: &App, method: Method, path: &str, token: Option<&str>) -> RequestBuilder {
+pub(crate) fn with_token(
+    app: &App,
+    method: Method,
+    path: &str,
+    token: Option<&str>,
+) -> RequestBuilder {
     let request = app
         .http
         .request(method, format!("{}{path}", app.stack.api()));
@@ -52,7 +57,7 @@ async fn report(app: &App, token: &str, body: Value) -> Response {
 }
 
 /// The problem that a refusal is, with all that every problem has.
-async fn refused(response: Response, status: u16, code: &str) -> Value {
+pub(crate) async fn refused(response: Response, status: u16, code: &str) -> Value {
     let (path, headers) = (response.url().path().to_owned(), response.headers().clone());
     let answered = response.status().as_u16();
     let text = response.text().await.unwrap();
@@ -76,7 +81,7 @@ async fn refused(response: Response, status: u16, code: &str) -> Value {
 }
 
 /// Pointer and code of every field that a problem names.
-fn fields(problem: &Value) -> Vec<(&str, &str)> {
+pub(crate) fn fields(problem: &Value) -> Vec<(&str, &str)> {
     let errors = problem["errors"].as_array().map(Vec::as_slice);
     let mut fields = Vec::new();
     for error in errors.unwrap_or_default() {
