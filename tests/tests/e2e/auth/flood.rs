@@ -1,6 +1,7 @@
 //! Somebody tries passwords. The events go to the function directly: the emulator's own have one address.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use futures_util::stream::{self, StreamExt};
 use reqwest::StatusCode;
@@ -39,7 +40,9 @@ async fn ten_thousand_logins_against_one_name_from_one_address_are_limited_and_o
         }
         from(&app, THERE, "ann@example.com", &name(n)).await.0
     });
+    let begun = Instant::now();
     let answers: Vec<u64> = flood.buffered(16).collect().await;
+    let renewed = usize::try_from(begun.elapsed().as_secs() / 12).unwrap();
     let mut counted: BTreeMap<u64, usize> = BTreeMap::new();
     for status in &answers {
         *counted.entry(*status).or_default() += 1;
@@ -48,8 +51,9 @@ async fn ten_thousand_logins_against_one_name_from_one_address_are_limited_and_o
     let wrong = counted.get(&401).copied().unwrap_or_default();
     assert_eq!(refused + wrong, ATTEMPTS, "{counted:?}");
     // A burst of five, and one more each twelve seconds.
-    assert!(wrong < 5 + 60 && answers[..5] == [401; 5], "{counted:?}");
-    assert!(answers[5..100].iter().all(|status| *status == 429));
+    assert!((5..=6 + renewed).contains(&wrong), "{counted:?}");
+    let of_first = answers[..100].iter().filter(|status| **status == 401);
+    assert!(of_first.count() <= 6, "limited at once");
 
     // The right password makes no difference to who is over his limit.
     let (status, headers) = from(&app, THERE, "Ann@Example.com", PASSWORD).await;
