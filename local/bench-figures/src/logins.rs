@@ -22,7 +22,7 @@ const WARM_UP: usize = 20;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Attempts of each kind.
-    #[arg(long, default_value_t = 400)]
+    #[arg(long, default_value_t = 1_000)]
     pub attempts: usize,
 }
 
