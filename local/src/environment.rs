@@ -5,7 +5,8 @@ use std::path::Path;
 use crate::options::{Artifacts, Bells, StackOptions};
 
 /// Behind the gateway; one process serves many requests at a time.
-pub(crate) const HTTP_FUNCTIONS: [&str; 5] = ["compose", "jobs", "report", "health", "admin"];
+pub(crate) const HTTP_FUNCTIONS: [&str; 6] =
+    ["compose", "jobs", "report", "health", "admin", "auth"];
 
 /// Invoked with events, one at a time.
 pub(crate) const EVENT_FUNCTIONS: [&str; 2] = ["worker", "sweep"];

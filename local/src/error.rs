@@ -63,6 +63,8 @@ pub enum HarnessError {
     #[error("a token could not be signed: {0}")]
     Token(String),
     #[error("{0}")]
+    Password(String),
+    #[error("{0}")]
     Job(String),
 }
 

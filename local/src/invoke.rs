@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::{HarnessError, Result};
 
@@ -41,4 +41,36 @@ impl Invoker {
             }),
         }
     }
+}
+
+/// A request as API Gateway's HTTP API hands it to a function (payload 2.0), from a caller at this address.
+pub fn http_event(method: &str, path: &str, address: &str, body: &Value) -> Value {
+    let route = format!("{method} {path}");
+    json!({
+        "version": "2.0",
+        "routeKey": route,
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json", "host": "api.example.com"},
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "api",
+            "domainName": "api.example.com",
+            "domainPrefix": "api",
+            "http": {
+                "method": method,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": address,
+                "userAgent": "harness",
+            },
+            "requestId": "harness",
+            "routeKey": route,
+            "stage": "$default",
+            "time": "01/Jan/2026:00:00:00 +0000",
+            "timeEpoch": 1_767_225_600_000_u64,
+        },
+        "body": body.to_string(),
+        "isBase64Encoded": false,
+    })
 }

@@ -21,7 +21,7 @@ pub fn own_secret() -> Result<String> {
     secret_at(&private().join("jwt-secret"))
 }
 
-fn secret_at(path: &Path) -> Result<String> {
+pub(crate) fn secret_at(path: &Path) -> Result<String> {
     let about = || format!("the secret {}", path.display());
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(HarnessError::io(about()))?;

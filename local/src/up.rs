@@ -6,6 +6,7 @@ use shared::config::VARIABLES;
 
 use crate::error::{HarnessError, Result};
 use crate::options::{OllamaChoice, Ports, RedisChoice, StackOptions};
+use crate::password::LocalAdmin;
 use crate::place::{is_free, private, variable};
 use crate::stack::Stack;
 use crate::token::{mint, own_secret};
@@ -31,8 +32,20 @@ const ITS_OWN: [&str; 7] = [
     "PARTITION",
 ];
 
+/// The admin of this clone, unless the caller's environment has one.
+pub fn admin() -> Result<Option<LocalAdmin>> {
+    match variable("ADMIN_EMAIL") {
+        Some(_) => Ok(None),
+        None => LocalAdmin::own().map(Some),
+    }
+}
+
 /// A stack that keeps its line over a restart, with the services and settings of the caller's environment.
-pub fn options(api_port: u16, watch: bool) -> Result<StackOptions> {
+pub async fn options(
+    api_port: u16,
+    watch: bool,
+    admin: Option<&LocalAdmin>,
+) -> Result<StackOptions> {
     let ports = Ports {
         api: Some(api_port),
         redis: Some(REDIS_PORT),
@@ -44,13 +57,16 @@ pub fn options(api_port: u16, watch: bool) -> Result<StackOptions> {
         ollama: OllamaChoice::StandIn,
         ..StackOptions::default()
     };
-    let options = StackOptions {
+    let mut options = StackOptions {
         redis: redis_choice(true),
         ports,
         watch,
         folder: Some(private().join("up")),
         ..with_caller(standing_in)?
     };
+    if let Some(admin) = admin {
+        options.env.extend(admin.env().await?);
+    }
     taken_ports(&options)?;
     Ok(options)
 }
@@ -116,9 +132,13 @@ fn taken_ports(options: &StackOptions) -> Result<()> {
 }
 
 /// Addresses, a token, the log, and a line to paste.
-pub fn card(stack: &Stack) -> Result<String> {
+pub fn card(stack: &Stack, admin: Option<&LocalAdmin>) -> Result<String> {
     let token = mint(stack.secret(), "user", "alice", TOKEN_LIFE)?;
     let api = stack.api();
+    let login = admin.map_or_else(
+        || "as ADMIN_EMAIL says".to_owned(),
+        |admin| format!("{} with password {}", admin.email, admin.password),
+    );
     Ok(format!(
         "
   Tutti is up. Ctrl-C stops everything.
@@ -131,6 +151,8 @@ pub fn card(stack: &Stack) -> Result<String> {
   log      {log}
   token    {token}
            (role user, sub alice, 12 h; others: ./local/token --role admin --sub you)
+  admin    {login}
+           (POST /auth/login; the password as it was at first)
 
   Try it:
 

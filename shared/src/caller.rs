@@ -79,7 +79,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let verifier = Verifier::from_ref(state);
-        let caller = Self::from(verifier.verify(bearer(parts)?).await?);
+        let caller = Self::from(verifier.admit(bearer(parts)?).await?);
         note_caller(&caller.sub);
         Ok(caller)
     }

@@ -9,6 +9,7 @@ use lru::LruCache;
 use crate::config::{Config, GeneratorApi};
 use crate::doorbell::Doorbell;
 use crate::envelope::Envelope;
+use crate::identity::Revocations;
 use crate::job::JobId;
 use crate::models::{Cog, Fetcher, Generator, Jen1, Muscgen, Ollama, OrchestratorApi};
 use crate::queue::{Policy, Queue, Redis};
@@ -82,10 +83,16 @@ impl Clients {
                 api.token.expose().to_owned(),
             )
         });
-        let verifier = Verifier::new(config.keys.clone(), config.issuer.as_ref(), http.clone());
+        let store = Store::open(config.artifacts_url.url())?;
+        let verifier = Verifier::new(
+            config.keys.clone(),
+            config.issuer.as_ref(),
+            http.clone(),
+            Revocations::new(queue.clone(), store.clone()),
+        );
         Ok(Self {
             verifier,
-            store: Store::open(config.artifacts_url.url())?,
+            store,
             jen1: config
                 .jen1_url
                 .as_ref()

@@ -29,9 +29,11 @@ pub mod telemetry;
 pub mod verifier;
 
 // What several functions do with them.
+pub mod audit;
 pub mod change;
 pub mod clients;
 pub mod control;
+pub mod identity;
 pub mod list;
 pub mod lookup;
 pub mod settle;

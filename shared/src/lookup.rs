@@ -9,7 +9,8 @@ use crate::http::Quota;
 use crate::job::{JobId, JobRecord, JobStatus, TenantId};
 use crate::problem::Problem;
 use crate::queue::{
-    Debt, Enqueued, Found, Glance, Left, NewJob, QueueError, Restored, Snapshot, Spent,
+    Attempted, Debt, Enqueued, Found, Glance, Left, Limit, NewJob, QueueError, Restored, Snapshot,
+    Spent,
 };
 use crate::settle;
 use crate::stage::Stage;
@@ -79,14 +80,37 @@ pub async fn find_for(
     Ok(match found {
         Found::Job(snapshot) => known(clients, *snapshot).await?,
         Found::Unknown => forgotten(clients, id).await?,
-        Found::Limited { retry_ms } => {
-            return Err(Problem::too_many(
-                "rate_limited",
-                "you ask too often",
-                Duration::from_millis(retry_ms),
-            ));
-        }
+        Found::Limited { retry_ms } => return Err(too_often(retry_ms)),
     })
+}
+
+/// Counts a read that no script counts by the way; 429 beyond the limit.
+pub async fn count_read(clients: &Clients, tenant: &TenantId) -> Result<(), Problem> {
+    let per_minute = clients.queue.policy().read_per_minute;
+    if per_minute == 0 {
+        return Ok(());
+    }
+    let limit = Limit {
+        kind: "read",
+        who: tenant.as_str().to_owned(),
+        per_minute,
+    };
+    let attempted = clients.queue.attempt(&[limit]).await;
+    let (remaining, reset_ms, refused) = match attempted.map_err(Unreachable::from)? {
+        Attempted::Ok { left, full_ms } => (left.into(), full_ms, None),
+        Attempted::Limited { retry_ms, .. } => (0, retry_ms, Some(too_often(retry_ms))),
+    };
+    let left = Left {
+        remaining,
+        reset_ms,
+    };
+    note_quota("read", per_minute, Some(left));
+    refused.map_or(Ok(()), Err)
+}
+
+fn too_often(retry_ms: u64) -> Problem {
+    let after = Duration::from_millis(retry_ms);
+    Problem::too_many("rate_limited", "you ask too often", after)
 }
 
 /// Tells the caller what a limit of so many in a minute has left.

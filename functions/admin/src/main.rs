@@ -1,6 +1,5 @@
 //! For operators: is everything there, how busy is it, and the wheel.
 
-mod audit;
 mod metrics;
 mod ready;
 mod routes;

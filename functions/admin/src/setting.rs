@@ -6,7 +6,7 @@ use shared::problem::Problem;
 use shared::queue::Revised;
 use std::time::Duration;
 
-use crate::audit::Operator;
+use shared::audit::Operator;
 
 /// Of two operators one is first; the other looks again.
 const TRIES: usize = 8;

@@ -1,4 +1,4 @@
-//! Once a minute: rescue, promote, expire, settle, ring, and hold the store against Redis.
+//! Once a minute: rescue, promote, expire, settle, ring, hold the store against Redis, and forget what nobody can sign in with.
 
 mod reconcile;
 mod round;
@@ -6,14 +6,16 @@ mod round;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use shared::clients::Clients;
+use shared::identity::Pruner;
 use shared::telemetry;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     telemetry::init("sweep");
     let clients = Clients::from_env()?;
+    let pruner = Pruner::default();
     lambda_runtime::run(service_fn(async |_: LambdaEvent<Value>| {
-        round::go(&clients).await
+        round::go(&clients, &pruner).await
     }))
     .await
 }

@@ -6,6 +6,7 @@ use lambda_runtime::Error;
 use serde::Serialize;
 use shared::clients::Clients;
 use shared::control;
+use shared::identity::{Pruned, Pruner};
 use shared::lookup::Unreachable;
 use shared::queue::millis;
 use shared::settle;
@@ -29,10 +30,12 @@ pub(crate) struct Report {
     pub(crate) settled: usize,
     pub(crate) rung: u32,
     pub(crate) reconciled: usize,
+    /// Sessions and service tokens that ended by themselves.
+    pub(crate) pruned: Pruned,
 }
 
 /// Caretaking first, bells last: whoever may run then is rung for once.
-pub(crate) async fn go(clients: &Clients) -> Result<Report, Error> {
+pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Error> {
     let from = Instant::now();
     let mut report = Report::default();
     match control::sync(clients).await {
@@ -46,6 +49,10 @@ pub(crate) async fn go(clients: &Clients) -> Result<Report, Error> {
     let (epoch, bells) = step(clients, &mut report, from).await?;
     report.reconciled = reconcile::go(clients, epoch, from + ROUND).await?;
     report.rung = ring(clients, bells).await?;
+    match pruner.go(&clients.store).await {
+        Ok(pruned) => report.pruned = pruned,
+        Err(error) => tracing::warn!(error = %error, "ended sessions could not be forgotten"),
+    }
     tracing::info!(
         duration_ms = millis(from.elapsed()),
         settings = report.settings,
@@ -54,6 +61,9 @@ pub(crate) async fn go(clients: &Clients) -> Result<Report, Error> {
         settled = report.settled,
         rung = report.rung,
         reconciled = report.reconciled,
+        families = report.pruned.families,
+        service_tokens = report.pruned.service_tokens,
+        revoked = report.pruned.revoked,
         "round over"
     );
     Ok(report)

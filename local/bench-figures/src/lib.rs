@@ -2,11 +2,12 @@
 //!
 //! `chaos`: jobs under faults, and a checker that reads the record afterwards. `scale`: what many waiting jobs cost in memory
 //! and time. `eta`: whether the promised waits come true. `overview`: how long an operator waits for the state of a full queue.
-//! `billed`: what a job costs in function time while its model renders.
+//! `billed`: what a job costs in function time while its model renders. `logins`: whether the time of a refused login tells who exists.
 
 pub mod billed;
 pub mod chaos;
 pub mod eta;
+pub mod logins;
 pub mod overview;
 pub mod scale;
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use figures::chaos::{self, Options};
-use figures::{Verdict, billed, eta, overview, scale};
+use figures::{Verdict, billed, eta, logins, overview, scale};
 use local::HarnessError;
 
 /// Measures this system on this machine, and checks what it measures.
@@ -44,6 +44,8 @@ enum Figure {
     Overview(overview::Options),
     /// What a job costs in function time while its model renders and calls back.
     Billed(billed::Options),
+    /// Whether the time of a refused login tells a user from nobody.
+    Logins(logins::Options),
 }
 
 #[tokio::main]
@@ -73,6 +75,7 @@ async fn main() -> ExitCode {
         Some(Figure::Eta(options)) => eta::run(&options).await,
         Some(Figure::Overview(options)) => overview::run(&options).await,
         Some(Figure::Billed(options)) => billed::run(&options).await,
+        Some(Figure::Logins(options)) => logins::run(&options).await,
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,13 +1,15 @@
-//! The program behind `local/up`, `local/demo` and `local/token`.
+//! The program behind `local/up`, `local/demo`, `local/token` and `local/hash-password`.
 
-use std::io::{Write, stdout};
+use std::io::{Read, Write, stdin, stdout};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use local::api::Api;
-use local::{HarnessError, Result, Scratch, Stack, StackOptions, demo, mint, own_secret, up};
+use local::{HarnessError, Result, Scratch, Stack, StackOptions};
+use local::{demo, hash_password, mint, own_secret, up};
+use shared::identity::PASSWORD_MAX;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Tutti on one machine.
@@ -50,6 +52,8 @@ enum Command {
         #[arg(long, default_value = "1h", value_parser = span)]
         expires: Duration,
     },
+    /// Read a password from standard input and print its hash.
+    HashPassword,
 }
 
 #[tokio::main]
@@ -63,6 +67,7 @@ async fn main() -> ExitCode {
         Command::Token { role, sub, expires } => {
             own_secret().and_then(|secret| say(&mint(&secret, &role, &sub, expires)?))
         }
+        Command::HashPassword => run_hash_password().await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -75,16 +80,32 @@ async fn main() -> ExitCode {
 
 async fn run_up(port: u16, watch: bool) -> Result<()> {
     let mut stop = Stop::new()?;
-    let options = up::options(port, watch)?;
+    let admin = up::admin()?;
+    let options = up::options(port, watch, admin.as_ref()).await?;
     let stack = tokio::select! {
         stack = Stack::start(options) => stack?,
         () = stop.told() => return Ok(()),
     };
-    say(&up::card(&stack)?)?;
+    say(&up::card(&stack, admin.as_ref())?)?;
     stop.told().await;
     eprintln!("\n  Stopping.");
     stack.stop().await;
     Ok(())
+}
+
+async fn run_hash_password() -> Result<()> {
+    // One byte more than a password may have.
+    let mut text = String::new();
+    let most = PASSWORD_MAX as u64 + 3;
+    stdin()
+        .take(most)
+        .read_to_string(&mut text)
+        .map_err(|source| HarnessError::Io {
+            what: "read the password".to_owned(),
+            source,
+        })?;
+    let password = text.trim_end_matches(['\r', '\n']);
+    say(&hash_password(password).await?)
 }
 
 async fn run_demo(narrative: &str, duration: u32) -> Result<()> {

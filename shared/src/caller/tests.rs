@@ -9,6 +9,7 @@ use axum::routing::get;
 use lambda_http::tower::ServiceExt;
 
 use super::*;
+use crate::identity::Revocations;
 use crate::job::{Fence, JobId, RenderKey};
 use crate::keyring::{KeyRing, now};
 use crate::stage::Stage;
@@ -18,7 +19,8 @@ fn ring() -> KeyRing {
 }
 
 fn verifier() -> Verifier {
-    Verifier::new(ring(), None, crate::models::http_client().unwrap())
+    let client = crate::models::http_client().unwrap();
+    Verifier::new(ring(), None, client, Revocations::nowhere())
 }
 
 fn app() -> Router {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::http::HeaderValue;
 use tracing::Level;
 
+use crate::identity::{Email, PasswordHash, Rates};
 use crate::keyring::KeyRing;
 use reader::Reader;
 
@@ -42,6 +43,10 @@ pub struct Config {
     pub keys: KeyRing,
     /// `JWKS_URL`, `JWT_ISSUER` and `JWT_AUDIENCE`: whose tokens are believed besides our own.
     pub issuer: Option<Issuer>,
+    /// `ADMIN_EMAIL` with `ADMIN_PASSWORD_HASH`.
+    pub first_admin: Option<(Email, PasswordHash)>,
+    /// `LOGIN_…` and `REFRESH_RATE`.
+    pub rates: Rates,
     pub slots: u32,
     pub tenant_cap: u32,
     pub max_attempts: u32,
@@ -94,6 +99,8 @@ impl Config {
         let public_url = from.optional("PUBLIC_URL", values::web_address);
         let keys = keys(from);
         let issuer = issuer(from);
+        let first_admin = first_admin(from);
+        let rates = rates(from);
         let slots = from.needed("SLOTS", |text| values::whole(text, 1..=1000));
         let tenant_cap = from.needed("TENANT_CAP", |text| values::whole(text, 1..=1000));
         let max_attempts = from.needed("MAX_ATTEMPTS", |text| values::whole(text, 1..=20));
@@ -157,6 +164,8 @@ impl Config {
             public_url,
             keys: keys?,
             issuer,
+            first_admin,
+            rates: rates?,
             slots: slots?,
             tenant_cap: tenant_cap?,
             max_attempts: max_attempts?,
@@ -246,6 +255,32 @@ fn issuer(from: &mut Reader<'_>) -> Option<Issuer> {
         jwks_url: jwks_url?,
         name: name?,
         audience: audience?,
+    })
+}
+
+/// Both or none.
+fn first_admin(from: &mut Reader<'_>) -> Option<(Email, PasswordHash)> {
+    let email = from.optional("ADMIN_EMAIL", |text| {
+        Email::parse(text).ok_or_else(|| "must be an e-mail address".to_owned())
+    });
+    let hash = from.optional("ADMIN_PASSWORD_HASH", PasswordHash::parse);
+    if from.is_set("ADMIN_EMAIL") != from.is_set("ADMIN_PASSWORD_HASH") {
+        from.fault("ADMIN_EMAIL and ADMIN_PASSWORD_HASH must both be set, or neither");
+    }
+    email.zip(hash)
+}
+
+fn rates(from: &mut Reader<'_>) -> Option<Rates> {
+    let mut rate = |name| from.needed(name, |text| values::whole(text, 0..=1_000_000));
+    let login = rate("LOGIN_RATE");
+    let login_address = rate("LOGIN_ADDRESS_RATE");
+    let login_name = rate("LOGIN_NAME_RATE");
+    let refresh = rate("REFRESH_RATE");
+    Some(Rates {
+        login: login?,
+        login_address: login_address?,
+        login_name: login_name?,
+        refresh: refresh?,
     })
 }
 

@@ -225,3 +225,35 @@ fn the_table_lists_what_is_read_and_nothing_else() {
         .collect();
     assert_eq!(asked, listed);
 }
+
+#[test]
+fn the_first_admin_has_an_address_and_a_hash_or_is_nobody() {
+    const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$5n3XW0w7sXlC1nJmD0Q2Bg$q0b8yO6yA4kZ8nB1v4sGm3xJw5rT7uH2eL9dKcFiP0M";
+    assert!(read(&least()).unwrap().first_admin.is_none());
+    let mut both = least();
+    both.extend([
+        ("ADMIN_EMAIL", "Ops@example.com"),
+        ("ADMIN_PASSWORD_HASH", HASH),
+    ]);
+    let (email, _) = read(&both).unwrap().first_admin.unwrap();
+    assert_eq!(email.as_str(), "ops@example.com");
+    for one in [
+        ("ADMIN_EMAIL", "ops@example.com"),
+        ("ADMIN_PASSWORD_HASH", HASH),
+    ] {
+        assert!(fault(&[one]).contains("must both be set"), "{}", one.0);
+    }
+    let password = fault(&[
+        ("ADMIN_EMAIL", "ops"),
+        ("ADMIN_PASSWORD_HASH", "hunter2-hunter2"),
+    ]);
+    assert!(password.contains("ADMIN_EMAIL must be an e-mail address"));
+    assert!(password.contains("local/hash-password") && !password.contains("hunter2"));
+}
+
+#[test]
+fn a_login_has_the_documented_limits() {
+    let rates = read(&least()).unwrap().rates;
+    assert_eq!((rates.login, rates.login_address), (5, 60));
+    assert_eq!((rates.login_name, rates.refresh), (120, 300));
+}

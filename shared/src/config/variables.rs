@@ -102,6 +102,36 @@ pub const VARIABLES: &[Variable] = &[
         "",
         "`aud` of those that are for us; the same",
     ),
+    optional(
+        "ADMIN_EMAIL",
+        "",
+        "The first admin, made once at the first login; with `ADMIN_PASSWORD_HASH`",
+    ),
+    optional(
+        "ADMIN_PASSWORD_HASH",
+        "",
+        "Its password as an Argon2id PHC string, as `local/hash-password` prints it",
+    ),
+    defaulted(
+        "LOGIN_RATE",
+        "5",
+        "Logins in a minute with one name from one address; `0`: no limit",
+    ),
+    defaulted(
+        "LOGIN_ADDRESS_RATE",
+        "60",
+        "The same from one address, whatever the names; `0`: no limit",
+    ),
+    defaulted(
+        "LOGIN_NAME_RATE",
+        "120",
+        "The same with one name from all addresses; `0`: no limit",
+    ),
+    defaulted(
+        "REFRESH_RATE",
+        "300",
+        "Sessions renewed or ended in a minute from one address; `0`: no limit",
+    ),
     defaulted("SLOTS", "4", "Jobs that may be in plan or audio at once"),
     defaulted("TENANT_CAP", "4", "The same for one tenant"),
     defaulted("MAX_ATTEMPTS", "3", "Attempts before a job fails"),

@@ -43,6 +43,8 @@ pub enum Refused {
     BadSignature,
     #[error("the token is of another kind")]
     WrongKind,
+    #[error("it was taken back")]
+    Revoked,
     #[error("it has expired")]
     Expired,
     #[error("it is not valid yet")]
@@ -67,6 +69,7 @@ pub struct CannotSign(#[source] jsonwebtoken::errors::Error);
 pub(crate) enum TokenKind {
     Access,
     Callback,
+    Refresh,
 }
 
 impl TokenKind {
@@ -75,6 +78,7 @@ impl TokenKind {
         match self {
             Self::Access => "at+jwt",
             Self::Callback => "tutti-callback+jwt",
+            Self::Refresh => "tutti-refresh+jwt",
         }
     }
 
@@ -107,6 +111,7 @@ struct Key {
     kid: Option<String>,
     access: JwtKey,
     callback: JwtKey,
+    refresh: JwtKey,
     cursor: hmac::Key,
     link: hmac::Key,
 }
@@ -220,6 +225,7 @@ impl Key {
             kid,
             access: JwtKey::new(secret),
             callback: JwtKey::new(&derive(secret, b"callback")?),
+            refresh: JwtKey::new(&derive(secret, b"refresh")?),
             cursor: hmac::Key::new(hmac::HMAC_SHA256, &derive(secret, b"cursor")?),
             link: hmac::Key::new(hmac::HMAC_SHA256, &derive(secret, b"link")?),
         })
@@ -233,6 +239,7 @@ impl Key {
         match kind {
             TokenKind::Access => &self.access,
             TokenKind::Callback => &self.callback,
+            TokenKind::Refresh => &self.refresh,
         }
     }
 

@@ -143,9 +143,14 @@ impl Keys {
         self.key(format_args!("cache:{tenant}:{digest}"))
     }
 
-    /// string: when a tenant's calls of one kind are within their limit again, ms.
+    /// string: when a tenant's calls of one kind, or attempts that are counted together, are within their limit again, ms.
     pub fn rate(&self, kind: &str, tenant: &TenantId) -> String {
         self.key(format_args!("rate:{kind}:{tenant}"))
+    }
+
+    /// set: ids of the tokens that were taken back, and `*` while it is whole.
+    pub fn revoked(&self) -> String {
+        self.key("revoked")
     }
 
     /// hash: slots, paused, revision (as operators set them), loaded (absent when Redis was emptied).

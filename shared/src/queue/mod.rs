@@ -2,12 +2,13 @@
 //!
 //! Reading order: `keys`, `lua/prelude.lua`, then one transition after the other in `owner` (what a job's owner does),
 //! `worker`, `model` (what a model service reports), `breaker` (what calls show of the services), `control` (what an operator sets), `care` (what the sweep does). `reads`,
-//! `lists` and `overview` change nothing.
+//! `lists` and `overview` change nothing; `identity` is about callers.
 
 mod breaker;
 mod care;
 mod connection;
 mod control;
+mod identity;
 mod keys;
 mod lists;
 mod model;
@@ -28,6 +29,7 @@ pub use self::breaker::{BUSY_MOST, Breaker, FAILURES, OPEN, Showed};
 pub use self::care::{Adopted, Cursor, Settled, SweepStep};
 pub use self::connection::Redis;
 pub use self::control::{MAX_TENANTS, QueueSettings, Revised, Settings, TenantSettings};
+pub use self::identity::{Attempted, Limit, MAX_REVOKED};
 pub use self::keys::{Keys, Owner};
 pub use self::lists::Position;
 pub use self::model::{Heartbeat, Reported};

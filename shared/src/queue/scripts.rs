@@ -51,6 +51,7 @@ scripts! {
     ACQUIRE = "acquire";
     ADOPT = "adopt";
     ADVANCE = "advance";
+    ATTEMPT = "attempt";
     BREAKER = "breaker";
     CANCEL = "cancel";
     COMPLETE = "complete";
@@ -68,6 +69,7 @@ scripts! {
     REPORT = "report";
     REPRIORITISE = "reprioritise";
     RETRY = "retry";
+    REVOKE = "revoke";
     SETTLE = "settle";
     SWEEP = "sweep";
     WAIT = "wait";

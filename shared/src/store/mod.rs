@@ -12,10 +12,18 @@
 //! open/<id>                           the job is not settled yet  put_open
 //! config/<name>/<revision>.json       what operators set          put_setting
 //! audit/<when>-<id>.json              what operators did          put_audit
+//! auth/users/<id>/<revision>.json     who may sign in             put_user
+//! auth/names/<hash>.json              whom a name means           put_user_name
+//! auth/first-admin.json               the first admin was made    put_first_admin
+//! auth/families/<family>/<n>.json     refresh tokens given out    put_family_token
+//! auth/families/<family>/revoked.json none of them is good        revoke_family
+//! auth/service-tokens/<jti>.json      what a token says           put_service_token
+//! auth/revoked/<jti>.json             it was taken back           put_revoked
 //! ```
 //!
 //! Every write is atomic: S3 puts are, and the directory store writes a temporary file, syncs it and renames it.
 
+mod auth;
 mod config;
 mod job;
 mod open;
@@ -32,6 +40,8 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use place::Place;
+
+pub use auth::FamilyState;
 
 /// Largest object that is read whole: 64 MiB.
 pub const MAX_OBJECT: u64 = 64 << 20;

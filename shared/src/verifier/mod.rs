@@ -12,7 +12,9 @@ use jsonwebtoken::Algorithm;
 use reqwest::Client;
 
 use crate::config::Issuer as Settings;
+use crate::identity::Revocations;
 use crate::keyring::{AccessClaims, KeyRing, Refused, now, read_header};
+use crate::problem::Problem;
 use issuer::Issuer;
 
 /// Why a token was not believed.
@@ -30,13 +32,23 @@ pub enum Unverified {
 pub struct Verifier {
     ring: KeyRing,
     issuer: Option<Arc<Issuer>>,
+    revocations: Revocations,
 }
 
 impl Verifier {
     /// Asks nobody before the first token of the other issuer comes.
-    pub fn new(ring: KeyRing, issuer: Option<&Settings>, client: Client) -> Self {
+    pub fn new(
+        ring: KeyRing,
+        issuer: Option<&Settings>,
+        client: Client,
+        revocations: Revocations,
+    ) -> Self {
         let issuer = issuer.map(|settings| Arc::new(Issuer::new(settings, client)));
-        Self { ring, issuer }
+        Self {
+            ring,
+            issuer,
+            revocations,
+        }
     }
 
     /// Judges what only we sign: callback tokens, links, cursors.
@@ -44,9 +56,23 @@ impl Verifier {
         &self.ring
     }
 
+    /// Whom an access token speaks for: 401 if it is not believed or was taken back, 503 while that cannot be known.
+    pub async fn admit(&self, token: &str) -> Result<AccessClaims, Problem> {
+        let claims = self.verify(token).await?;
+        if let Some(jti) = claims
+            .jti
+            .as_deref()
+            .filter(|_| Revocations::must_be_asked(&claims))
+            && self.revocations.contains(jti).await?
+        {
+            return Err(Refused::Revoked.into());
+        }
+        Ok(claims)
+    }
+
     /// Believes an access token. Its `alg` says who is to judge it and nothing more: HS256 our ring alone, RS256, ES256 and EdDSA the
     /// other issuer's keys alone, anything else nobody.
-    pub async fn verify(&self, token: &str) -> Result<AccessClaims, Unverified> {
+    async fn verify(&self, token: &str) -> Result<AccessClaims, Unverified> {
         let header = read_header(token)?;
         match (header.alg, &self.issuer) {
             (Algorithm::HS256, _) => Ok(self.ring.verify_access(token)?),

@@ -2,6 +2,8 @@
 
 mod keeping;
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -11,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::config::Config;
+use crate::identity::Revocations;
 use crate::keyring::Role;
 use crate::models::testing::serve;
 
@@ -64,7 +67,8 @@ fn verifier(jwks_url: &str) -> Verifier {
     let look = |name: &str| variables.iter().find(|(known, _)| *known == name);
     let config = Config::read(|name| look(name).map(|(_, value)| (*value).to_owned())).unwrap();
     let client = crate::models::http_client().unwrap();
-    Verifier::new(config.keys.clone(), config.issuer.as_ref(), client)
+    let ring = config.keys.clone();
+    Verifier::new(ring, config.issuer.as_ref(), client, Revocations::nowhere())
 }
 
 /// A verifier whose issuer lists these keys.
@@ -91,16 +95,32 @@ async fn tokens_of_every_allowed_algorithm_are_believed() {
         let claims = verdict(&verifier, &pair.good()).await.unwrap();
         assert_eq!((claims.sub.as_str(), claims.role), ("zoe", Role::Admin));
     }
-    let ours = AccessClaims::new("alice", Role::User, std::time::Duration::from_secs(60));
+    let ours = AccessClaims::new("alice", Role::User, Duration::from_secs(60));
     let ours = verifier.ring().sign_access(&ours).unwrap();
     assert!(verdict(&verifier, &ours).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_long_lived_token_passes_only_where_it_can_be_known_that_it_was_not_taken_back() {
+    let pair = Pair::new(Algorithm::ES256, "a");
+    let verifier = of(&[pair.jwk()]).await;
+    let status = async |life: u64, jti: Option<&str>| {
+        let mut claims = AccessClaims::new("gpu", Role::Worker, Duration::from_secs(life));
+        claims.jti = jti.map(str::to_owned);
+        let token = verifier.ring().sign_access(&claims).unwrap();
+        let answer = verifier.admit(&token).await;
+        answer.map_or_else(|problem| problem.status().as_u16(), |_| 200)
+    };
+    assert_eq!(status(86_400, None).await, 200);
+    assert_eq!(status(86_400, Some("an-id")).await, 503);
 }
 
 #[tokio::test]
 async fn without_an_issuer_only_our_own_tokens_are_believed() {
     let pair = Pair::new(Algorithm::ES256, "a");
     let ring = KeyRing::single(SECRET).unwrap();
-    let alone = Verifier::new(ring, None, crate::models::http_client().unwrap());
+    let client = crate::models::http_client().unwrap();
+    let alone = Verifier::new(ring, None, client, Revocations::nowhere());
     assert_eq!(
         verdict(&alone, &pair.good()).await,
         refused(Refused::Malformed)

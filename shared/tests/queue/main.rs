@@ -18,6 +18,7 @@ mod entry;
 mod fairness;
 mod fairness_long;
 mod finish;
+mod identity;
 mod lease;
 mod model;
 mod owner;

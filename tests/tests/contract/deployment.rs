@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::template::{Template, references};
 
@@ -105,6 +105,26 @@ fn no_function_may_do_everything_or_to_everything() {
                 assert!(named, "{}: {}", function.name, statement["Resource"]);
             }
         }
+    }
+}
+
+#[test]
+fn nobody_but_auth_may_write_who_may_sign_in() {
+    let template = Template::read();
+    let all = json!({"Fn::Sub": "${Artifacts.Arn}/auth/*"});
+    for function in template.functions() {
+        let policies = function.property("Policies").as_array();
+        let statements = policies.into_iter().flatten();
+        let statements: Vec<_> = statements
+            .flat_map(|policy| policy["Statement"].as_array().unwrap())
+            .collect();
+        let denies = |statement: &&Value| {
+            let writes = strings(&statement["Action"]).contains(&"s3:PutObject");
+            statement["Effect"] == "Deny" && writes && statement["Resource"] == all
+        };
+        let denied = statements.iter().any(|statement| denies(statement));
+        let free = function.binary == "auth" || statements.is_empty();
+        assert_eq!(denied, !free, "{}", function.name);
     }
 }
 

@@ -6,7 +6,7 @@ use shared::config::{Config, GeneratorApi};
 use crate::template::{Function, Template};
 
 /// What somebody who deploys may give.
-const GIVEN: [(&str, &str); 15] = [
+const GIVEN: [(&str, &str); 17] = [
     ("MuscgenUrl", "https://muscgen.example.com/api"),
     ("Jen1Url", "https://jen1.example.com"),
     ("OllamaUrl", "http://ollama.example.com:11434"),
@@ -31,6 +31,11 @@ const GIVEN: [(&str, &str); 15] = [
     ("JwksUrl", "https://id.example.com/keys"),
     ("JwtIssuer", "https://id.example.com/"),
     ("JwtAudience", "tutti"),
+    ("AdminEmail", "ops@example.com"),
+    (
+        "AdminPasswordHash",
+        "$argon2id$v=19$m=19456,t=2,p=1$5n3XW0w7sXlC1nJmD0Q2Bg$q0b8yO6yA4kZ8nB1v4sGm3xJw5rT7uH2eL9dKcFiP0M",
+    ),
 ];
 
 /// What CloudFormation would put in the place of a value.
@@ -150,6 +155,8 @@ fn every_function_accepts_a_deployment_with_everything_given() {
             .as_ref()
             .map(|issuer| issuer.audience.as_str());
         assert_eq!(issuer, Some("tutti"), "{name}");
+        let admin = given("ADMIN_EMAIL");
+        assert_eq!(config.first_admin.is_some(), admin, "{name}");
         assert_ne!(
             config.model_hosts.is_empty(),
             given("MODEL_HOSTS"),

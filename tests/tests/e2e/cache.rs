@@ -143,5 +143,8 @@ async fn who_asks_too_fast_is_told_when_to_come_again_and_nothing_is_stored() {
     let told = |status, remaining: &str| (status, remaining.to_owned());
     assert_eq!(answers[0], told(200, "4"));
     assert_eq!(answers[5], told(429, "0"));
+    let list = app.get("/jobs", ALICE).await;
+    assert_eq!(list.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(list.headers()["ratelimit-policy"], r#""read";q=5;w=60"#);
     app.stop().await;
 }

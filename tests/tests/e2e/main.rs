@@ -11,6 +11,7 @@
 
 mod app;
 mod attacks;
+mod auth;
 mod authorization;
 mod breaker;
 mod cache;

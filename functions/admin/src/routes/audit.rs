@@ -10,7 +10,7 @@ use shared::list;
 use shared::lookup::Unreachable;
 use shared::problem::Problem;
 
-use crate::audit::Entry;
+use shared::audit::Entry;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -14,7 +14,7 @@ use shared::problem::{FieldError, Problem};
 use shared::view::{self, JobView};
 
 use super::jobs;
-use crate::audit::Operator;
+use shared::audit::Operator;
 
 /// Jobs of one redrive.
 const MOST: usize = 100;

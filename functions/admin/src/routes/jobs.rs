@@ -16,7 +16,7 @@ use shared::priority::Priority;
 use shared::problem::Problem;
 use shared::view::{self, JobView, Known};
 
-use crate::audit::Operator;
+use shared::audit::Operator;
 
 #[derive(Serialize)]
 pub(crate) struct Item {

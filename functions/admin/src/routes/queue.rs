@@ -9,8 +9,8 @@ use shared::http::{Body, RequestId};
 use shared::problem::{FieldError, Problem};
 use shared::queue::QueueSettings;
 
-use crate::audit::Operator;
 use crate::setting;
+use shared::audit::Operator;
 
 const SLOTS: std::ops::RangeInclusive<u32> = 1..=1000;
 

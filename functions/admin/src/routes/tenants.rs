@@ -12,8 +12,8 @@ use shared::lookup::Unreachable;
 use shared::problem::{FieldError, Problem};
 use shared::queue::{TenantLine, TenantSettings};
 
-use crate::audit::Operator;
 use crate::setting;
+use shared::audit::Operator;
 
 const RANGE: std::ops::RangeInclusive<u32> = 1..=1000;
 

@@ -83,7 +83,7 @@ pub(crate) async fn refused(response: Response, status: u16, code: &str) -> Valu
 }
 
 /// Pointer and code of every field that a problem names.
-fn fields(problem: &Value) -> Vec<(&str, &str)> {
+pub(crate) fn fields(problem: &Value) -> Vec<(&str, &str)> {
     let errors = problem["errors"].as_array().map(Vec::as_slice);
     let mut fields = Vec::new();
     for error in errors.unwrap_or_default() {

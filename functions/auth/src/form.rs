@@ -1,0 +1,306 @@
+//! Reads the fields of a body one by one and collects all that is wrong with them.
+
+use serde_json::{Map, Value};
+use shared::identity::{Email, PASSWORD_MAX, PASSWORD_MIN, Person, Username};
+use shared::identity::{LIFE_DEFAULT, LIFE_RANGE, NewServiceToken};
+use shared::keyring::{MAX_TOKEN, Role};
+use shared::problem::{FieldError, Problem};
+
+/// The longest `sub` or `tenant`, in bytes, as tokens have it.
+const NAME_MAX: usize = 256;
+
+/// What somebody signs in with.
+pub(crate) struct Credentials {
+    pub(crate) name: String,
+    pub(crate) password: String,
+}
+
+/// What an admin changes of a user; what is left out stays.
+pub(crate) struct Change {
+    pub(crate) disabled: Option<bool>,
+    pub(crate) password: Option<String>,
+    pub(crate) role: Option<Role>,
+}
+
+pub(crate) struct Form {
+    body: Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+impl Form {
+    fn new(body: Value) -> Result<Self, Problem> {
+        let Value::Object(body) = body else {
+            let detail = "The body must be a JSON object.";
+            return Err(Problem::validation(vec![FieldError::new(
+                "",
+                "wrong_type",
+                detail,
+            )]));
+        };
+        let errors = Vec::new();
+        Ok(Self { body, errors })
+    }
+
+    /// `{emailOrUsername, password}`
+    pub(crate) fn credentials(body: Value) -> Result<Credentials, Problem> {
+        let mut form = Self::new(body)?;
+        let name = form.required("emailOrUsername", NAME_MAX);
+        let password = form.required("password", PASSWORD_MAX);
+        form.finish(name.zip(password))
+            .map(|(name, password)| Credentials { name, password })
+    }
+
+    /// `{refreshToken}`
+    pub(crate) fn refresh_token(body: Value) -> Result<String, Problem> {
+        let mut form = Self::new(body)?;
+        let token = form.required("refreshToken", MAX_TOKEN);
+        form.finish(token)
+    }
+
+    /// `{email, username?, password, role?, tenant?}`: the user and the password.
+    pub(crate) fn person(body: Value) -> Result<(Person, String), Problem> {
+        let mut form = Self::new(body)?;
+        let email = form.email();
+        let username = form.username();
+        let password = form.required("password", PASSWORD_MAX);
+        form.long_enough(password.as_deref());
+        let role = form.role().unwrap_or_default();
+        let tenant = form.text("tenant", NAME_MAX);
+        let (email, password) = form.finish(email.zip(password))?;
+        let person = Person {
+            email,
+            username,
+            role,
+            tenant,
+        };
+        Ok((person, password))
+    }
+
+    /// `{disabled?, password?, role?}`
+    pub(crate) fn change(body: Value) -> Result<Change, Problem> {
+        let mut form = Self::new(body)?;
+        let disabled = form.switch("disabled");
+        let password = form.text("password", PASSWORD_MAX);
+        form.long_enough(password.as_deref());
+        let role = form.role();
+        form.finish(Some(Change {
+            disabled,
+            password,
+            role,
+        }))
+    }
+
+    /// `{sub, role?, expiresIn?}`
+    pub(crate) fn service_token(body: Value) -> Result<NewServiceToken, Problem> {
+        let mut form = Self::new(body)?;
+        let sub = form.required("sub", NAME_MAX);
+        let role = form.role().unwrap_or(Role::Orchestrator);
+        if !role.is_service() {
+            let detail = "A service is an orchestrator, system or worker.";
+            form.refuse("role", "not_allowed", detail);
+        }
+        let expires_in = form.life();
+        form.finish(sub.map(|sub| NewServiceToken {
+            sub,
+            role,
+            expires_in,
+        }))
+    }
+
+    fn refuse(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
+        let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+        self.errors.push(FieldError::new(pointer, code, detail));
+    }
+
+    /// `null` counts as absent.
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.body.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// 1 to `most` bytes, if it is there.
+    fn text(&mut self, name: &str, most: usize) -> Option<String> {
+        match self.take(name)? {
+            Value::String(text) if text.is_empty() => {
+                self.refuse(name, "too_short", "This is empty.");
+            }
+            Value::String(text) if text.len() > most => {
+                let detail = format!("This has over {most} bytes.");
+                self.refuse(name, "too_long", detail);
+            }
+            Value::String(text) => return Some(text),
+            _ => self.refuse(name, "wrong_type", "This must be a string."),
+        }
+        None
+    }
+
+    fn required(&mut self, name: &str, most: usize) -> Option<String> {
+        if self.body.get(name).is_none_or(Value::is_null) {
+            self.refuse(name, "required", "This field is missing.");
+        }
+        self.text(name, most)
+    }
+
+    fn email(&mut self) -> Option<Email> {
+        let text = self.required("email", NAME_MAX)?;
+        let email = Email::parse(&text);
+        if email.is_none() {
+            self.refuse("email", "malformed", "This is no e-mail address.");
+        }
+        email
+    }
+
+    fn username(&mut self) -> Option<Username> {
+        let text = self.text("username", NAME_MAX)?;
+        let username = Username::parse(&text);
+        if username.is_none() {
+            let detail = "A username is 1 to 64 letters, digits, '.', '_' or '-'.";
+            self.refuse("username", "malformed", detail);
+        }
+        username
+    }
+
+    fn long_enough(&mut self, password: Option<&str>) {
+        if password.is_some_and(|password| password.len() < PASSWORD_MIN) {
+            let detail = format!("A password has at least {PASSWORD_MIN} bytes.");
+            self.refuse("password", "too_short", detail);
+        }
+    }
+
+    fn role(&mut self) -> Option<Role> {
+        let text = self.text("role", NAME_MAX)?;
+        let role = text.parse();
+        if role.is_err() {
+            let detail = "A role is user, admin, orchestrator, system or worker.";
+            self.refuse("role", "unknown_value", detail);
+        }
+        role.ok()
+    }
+
+    fn switch(&mut self, name: &str) -> Option<bool> {
+        let value = self.take(name)?;
+        if !value.is_boolean() {
+            self.refuse(name, "wrong_type", "This must be true or false.");
+        }
+        value.as_bool()
+    }
+
+    fn life(&mut self) -> u64 {
+        let default = LIFE_DEFAULT.as_secs();
+        let Some(value) = self.take("expiresIn") else {
+            return default;
+        };
+        match value.as_u64() {
+            Some(seconds) if LIFE_RANGE.contains(&seconds) => return seconds,
+            None if !value.is_number() => {
+                let detail = "This must be a number of seconds.";
+                self.refuse("expiresIn", "wrong_type", detail);
+            }
+            _ => {
+                let (least, most) = LIFE_RANGE.into_inner();
+                let detail = format!("This must be a whole number from {least} to {most} seconds.");
+                self.refuse("expiresIn", "out_of_range", detail);
+            }
+        }
+        default
+    }
+
+    /// What was read, unless something was wrong or is left.
+    fn finish<T>(mut self, read: Option<T>) -> Result<T, Problem> {
+        for name in std::mem::take(&mut self.body).into_iter().map(|(n, _)| n) {
+            self.refuse(&name, "unknown_field", "This field is not known here.");
+        }
+        match read {
+            Some(read) if self.errors.is_empty() => Ok(read),
+            _ => Err(Problem::validation(self.errors)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn faults<T>(result: Result<T, Problem>) -> Vec<(String, String)> {
+        let problem = result.err().expect("a refusal");
+        let errors = problem.errors().iter();
+        errors
+            .map(|e| (e.pointer.clone(), e.code.to_string()))
+            .collect()
+    }
+
+    fn are(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        let owned = pairs
+            .iter()
+            .map(|(p, c)| ((*p).to_owned(), (*c).to_owned()));
+        owned.collect()
+    }
+
+    #[test]
+    fn all_that_is_wrong_with_a_user_is_said_at_once() {
+        let body = json!({"email": "nobody", "username": "a b", "password": "short", "role": "king", "tenant": 7, "a/b": 1});
+        assert_eq!(
+            faults(Form::person(body)),
+            are(&[
+                ("/email", "malformed"),
+                ("/username", "malformed"),
+                ("/password", "too_short"),
+                ("/role", "unknown_value"),
+                ("/tenant", "wrong_type"),
+                ("/a~1b", "unknown_field"),
+            ])
+        );
+        assert_eq!(
+            faults(Form::person(json!({"email": null}))),
+            are(&[("/email", "required"), ("/password", "required")])
+        );
+    }
+
+    #[test]
+    fn a_password_has_12_to_1024_bytes() {
+        let with = |password: String| Form::change(json!({"password": password}));
+        for fits in [12, 1024] {
+            assert!(with("x".repeat(fits)).is_ok());
+        }
+        let pointer = "/password";
+        assert_eq!(faults(with("x".repeat(11))), are(&[(pointer, "too_short")]));
+        assert_eq!(
+            faults(with("x".repeat(1025))),
+            are(&[(pointer, "too_long")])
+        );
+        let long = json!({"emailOrUsername": "a", "password": "x".repeat(1025)});
+        assert_eq!(
+            faults(Form::credentials(long)),
+            are(&[(pointer, "too_long")])
+        );
+        let one = json!({"emailOrUsername": "a", "password": "x"});
+        assert!(Form::credentials(one).is_ok());
+    }
+
+    #[test]
+    fn a_service_token_is_for_a_service_and_for_a_while() {
+        let asked = Form::service_token(json!({"sub": "gpu-1"})).unwrap();
+        assert_eq!(asked.role, Role::Orchestrator);
+        assert_eq!(asked.expires_in, 365 * 24 * 3600);
+        for (field, value, code) in [
+            ("role", json!("admin"), "not_allowed"),
+            ("role", json!("user"), "not_allowed"),
+            ("role", json!("king"), "unknown_value"),
+            ("expiresIn", json!(59), "out_of_range"),
+            ("expiresIn", json!(315_360_001), "out_of_range"),
+            ("expiresIn", json!(60.5), "out_of_range"),
+            ("expiresIn", json!(-60), "out_of_range"),
+            ("expiresIn", json!("60"), "wrong_type"),
+        ] {
+            let body = json!({"sub": "gpu-1", field: value});
+            let pointer = format!("/{field}");
+            let expected = are(&[(pointer.as_str(), code)]);
+            assert_eq!(
+                faults(Form::service_token(body.clone())),
+                expected,
+                "{body}"
+            );
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! `/auth/service-tokens`: for admins. A token is shown once; it is taken back by its `jti`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde::Serialize;
+use serde_json::{Value, json};
+use shared::audit::Operator;
+use shared::caller::Admin;
+use shared::clients::Clients;
+use shared::http::{Body, Query, RequestId};
+use shared::identity::{Revocations, ServiceToken};
+use shared::list::READS;
+use shared::lookup::Unreachable;
+use shared::problem::Problem;
+
+use super::{IdPath, Page, Paging, next};
+use crate::form::Form;
+
+#[derive(Serialize)]
+pub(crate) struct Issued {
+    token: String,
+    #[serde(flatten)]
+    about: ServiceToken,
+}
+
+/// Kept before it is shown: what nobody can take back is not given out.
+pub(crate) async fn create(
+    State(clients): State<Clients>,
+    Admin(caller): Admin,
+    request: RequestId,
+    Body(body): Body<Value>,
+) -> Result<(StatusCode, Json<Issued>), Problem> {
+    let asked = Form::service_token(body)?;
+    let issued = ServiceToken::issue(&clients.config.keys, asked);
+    let (about, token) = issued.map_err(|error| Problem::internal().with_source(error))?;
+    let target = about.jti.to_string();
+    let operator = Operator::new(&caller, request);
+    operator
+        .record(
+            &clients,
+            "service_token.create",
+            &target,
+            Value::Null,
+            &about,
+        )
+        .await?;
+    let put = clients.store.put_service_token(about.jti, &about).await;
+    put.map_err(Unreachable::from)?;
+    Ok((StatusCode::CREATED, Json(Issued { token, about })))
+}
+
+/// By id, so the oldest first; without the tokens.
+pub(crate) async fn list(
+    State(clients): State<Clients>,
+    _: Admin,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<ServiceToken>>, Problem> {
+    let (after, limit) = paging.read()?;
+    let ids = clients.store.service_token_page(after, limit).await;
+    let ids = ids.map_err(Unreachable::from)?;
+    let next_cursor = next(&ids, limit);
+    let found: Vec<Option<ServiceToken>> = stream::iter(ids)
+        .map(async |jti| ServiceToken::read(&clients.store, jti).await)
+        .buffered(READS)
+        .try_collect()
+        .await
+        .map_err(Unreachable::Store)?;
+    let items = found.into_iter().flatten().collect();
+    Ok(Json(Page { items, next_cursor }))
+}
+
+/// In force at once, everywhere; again changes nothing.
+pub(crate) async fn revoke(
+    State(clients): State<Clients>,
+    Admin(caller): Admin,
+    request: RequestId,
+    IdPath(jti): IdPath,
+) -> Result<StatusCode, Problem> {
+    let found = ServiceToken::read(&clients.store, jti).await;
+    let unknown = || Problem::not_found("unknown_token", "no such token was issued here");
+    let token = found.map_err(Unreachable::from)?.ok_or_else(unknown)?;
+    if token.revoked_at.is_none() {
+        let operator = Operator::new(&caller, request);
+        let target = jti.to_string();
+        let after = json!({"revoked": true});
+        operator
+            .record(&clients, "service_token.revoke", &target, &token, after)
+            .await?;
+    }
+    // Also of one that was taken back: Redis may not have heard of it.
+    Revocations::from(&clients).revoke(jti, token.exp()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,82 @@
+//! `/auth/login`, `/auth/refresh`, `/auth/logout`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use serde_json::Value;
+use shared::http::Body;
+use shared::identity::{self, ACCESS_LIFE, Account, Attempt, Tokens, User};
+use shared::problem::Problem;
+
+use super::Desk;
+use crate::form::Form;
+use crate::origin::Origin;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Session {
+    user: User,
+    access_token: String,
+    refresh_token: String,
+    /// Seconds that the access token lives.
+    expires_in: u64,
+}
+
+/// Counted before a password is looked at.
+pub(crate) async fn login(
+    State(desk): State<Desk>,
+    Origin(address): Origin,
+    Body(body): Body<Value>,
+) -> Result<Json<Session>, Problem> {
+    let credentials = Form::credentials(body)?;
+    let attempt = Attempt::Login {
+        name: &credentials.name,
+    };
+    count(&desk, attempt, address).await?;
+    desk.first_admin.ensure(&desk.clients).await?;
+    let (name, password) = (&credentials.name, credentials.password);
+    let session = identity::login(&desk.clients, &desk.hasher, name, password).await?;
+    Ok(Json(Session::from(session)))
+}
+
+/// A new pair for a refresh token, which is worth nothing afterwards.
+pub(crate) async fn refresh(
+    State(desk): State<Desk>,
+    Origin(address): Origin,
+    Body(body): Body<Value>,
+) -> Result<Json<Session>, Problem> {
+    let token = Form::refresh_token(body)?;
+    count(&desk, Attempt::Refresh, address).await?;
+    let session = identity::rotate(&desk.clients, &token).await?;
+    Ok(Json(Session::from(session)))
+}
+
+/// Ends the session: no refresh token of it is good any more.
+pub(crate) async fn logout(
+    State(desk): State<Desk>,
+    Origin(address): Origin,
+    Body(body): Body<Value>,
+) -> Result<StatusCode, Problem> {
+    let token = Form::refresh_token(body)?;
+    count(&desk, Attempt::Refresh, address).await?;
+    identity::end(&desk.clients, &token).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn count(desk: &Desk, attempt: Attempt<'_>, address: Option<String>) -> Result<(), Problem> {
+    let rates = desk.clients.config.rates;
+    let queue = &desk.clients.queue;
+    rates.count(queue, attempt, address.as_deref()).await
+}
+
+impl From<(Account, Tokens)> for Session {
+    fn from((account, tokens): (Account, Tokens)) -> Self {
+        Self {
+            user: User::from(&account),
+            access_token: tokens.access,
+            refresh_token: tokens.refresh,
+            expires_in: ACCESS_LIFE.as_secs(),
+        }
+    }
+}

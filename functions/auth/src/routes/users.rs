@@ -1,0 +1,164 @@
+//! `/auth/users`: who may sign in. For admins; every change is put on record before it is made.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
+use chrono::Utc;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde_json::Value;
+use shared::audit::Operator;
+use shared::caller::{Admin, Caller, Role};
+use shared::clients::Clients;
+use shared::http::{Body, Query, RequestId};
+use shared::identity::{Account, Hasher, PasswordHash, Reserved, User};
+use shared::list::READS;
+use shared::lookup::Unreachable;
+use shared::problem::Problem;
+use shared::store::Put;
+use uuid::Uuid;
+
+use super::{IdPath, Page, Paging, next};
+use crate::form::{Change, Form};
+
+/// Of two admins one is first; the other looks again.
+const TRIES: usize = 8;
+
+pub(crate) async fn create(
+    State(clients): State<Clients>,
+    State(hasher): State<Hasher>,
+    Admin(caller): Admin,
+    request: RequestId,
+    Body(body): Body<Value>,
+) -> Result<Response, Problem> {
+    let (person, password) = Form::person(body)?;
+    let hash = hasher.hash(password).await?;
+    let reserved = Account::reserve(&clients.store, &person).await;
+    let id = match reserved.map_err(Unreachable::from)? {
+        Reserved::For(id) => id,
+        Reserved::Taken(name) => return Err(taken(name)),
+    };
+    let account = Account::new(id, person, hash);
+    let operator = Operator::new(&caller, request);
+    operator
+        .record_user(&clients, "user.create", None, &account)
+        .await?;
+    let begun = account.begin(&clients.store).await;
+    if begun.map_err(Unreachable::from)? == Put::Existed {
+        return Err(taken("email"));
+    }
+    let location = [(LOCATION, format!("/auth/users/{id}"))];
+    let user = Json(User::from(&account));
+    Ok((StatusCode::CREATED, location, user).into_response())
+}
+
+/// By id, so the oldest first.
+pub(crate) async fn list(
+    State(clients): State<Clients>,
+    _: Admin,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<User>>, Problem> {
+    let (after, limit) = paging.read()?;
+    let ids = clients.store.user_page(after, limit).await;
+    let ids = ids.map_err(Unreachable::from)?;
+    let next_cursor = next(&ids, limit);
+    let found: Vec<Option<User>> = stream::iter(ids)
+        .map(async |id| {
+            let found = Account::read(&clients.store, id).await?;
+            Ok(found.map(|(account, _)| User::from(&account)))
+        })
+        .buffered(READS)
+        .try_collect()
+        .await
+        .map_err(Unreachable::Store)?;
+    let items = found.into_iter().flatten().collect();
+    Ok(Json(Page { items, next_cursor }))
+}
+
+pub(crate) async fn read(
+    State(clients): State<Clients>,
+    _: Admin,
+    IdPath(id): IdPath,
+) -> Result<Json<User>, Problem> {
+    let (account, _) = known(&clients, id).await?;
+    Ok(Json(User::from(&account)))
+}
+
+/// A new password and a disabling end all sessions; a role holds from the next access token.
+pub(crate) async fn change(
+    State(clients): State<Clients>,
+    State(hasher): State<Hasher>,
+    Admin(caller): Admin,
+    request: RequestId,
+    IdPath(id): IdPath,
+    Body(body): Body<Value>,
+) -> Result<Json<User>, Problem> {
+    let change = Form::change(body)?;
+    not_oneself(&caller, id, &change)?;
+    known(&clients, id).await?;
+    let hash = match change.password.clone() {
+        Some(password) => Some(hasher.hash(password).await?),
+        None => None,
+    };
+    let operator = Operator::new(&caller, request);
+    for _ in 0..TRIES {
+        let (now, revision) = known(&clients, id).await?;
+        let Some(next) = changed(&now, &change, hash.as_ref()) else {
+            return Ok(Json(User::from(&now)));
+        };
+        operator
+            .record_user(&clients, "user.change", Some(&now), &next)
+            .await?;
+        let put = clients.store.put_user(id, revision + 1, &next).await;
+        if put.map_err(Unreachable::from)? == Put::Stored {
+            return Ok(Json(User::from(&next)));
+        }
+    }
+    let detail = "others are changing the same user; try again";
+    Err(Problem::unavailable(
+        "setting_contended",
+        detail,
+        Duration::from_secs(1),
+    ))
+}
+
+/// None if that changes nothing.
+fn changed(now: &Account, change: &Change, hash: Option<&PasswordHash>) -> Option<Account> {
+    let mut next = now.clone();
+    next.disabled = change.disabled.unwrap_or(now.disabled);
+    next.role = change.role.unwrap_or(now.role);
+    if let Some(hash) = hash {
+        next.password_hash = hash.clone();
+    }
+    if next == *now {
+        return None;
+    }
+    if hash.is_some() || (next.disabled && !now.disabled) {
+        next.sessions += 1;
+    }
+    next.updated_at = Utc::now();
+    Some(next)
+}
+
+/// The last admin who does that has nobody to undo it.
+fn not_oneself(caller: &Caller, id: Uuid, change: &Change) -> Result<(), Problem> {
+    let resigns = change.role.is_some_and(|role| role != Role::Admin);
+    if caller.sub == id.to_string() && (change.disabled == Some(true) || resigns) {
+        let detail = "another admin must disable you or take your role";
+        return Err(Problem::conflict("own_account", detail));
+    }
+    Ok(())
+}
+
+async fn known(clients: &Clients, id: Uuid) -> Result<(Account, u64), Problem> {
+    let found = Account::read(&clients.store, id).await;
+    let unknown = || Problem::not_found("unknown_user", "there is no such user");
+    found.map_err(Unreachable::from)?.ok_or_else(unknown)
+}
+
+fn taken(name: &str) -> Problem {
+    Problem::conflict("name_taken", format!("somebody has this {name} already"))
+}
