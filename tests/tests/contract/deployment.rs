@@ -122,7 +122,7 @@ fn nobody_but_auth_may_write_who_may_sign_in() {
             let writes = strings(&statement["Action"]).contains(&"s3:PutObject");
             statement["Effect"] == "Deny" && writes && statement["Resource"] == all
         };
-        let denied = statements.iter().any(|statement| denies(statement));
+        let denied = statements.iter().any(denies);
         let free = function.binary == "auth" || statements.is_empty();
         assert_eq!(denied, !free, "{}", function.name);
     }
