@@ -1,31 +1,36 @@
 //! Every cell of the table of routes in docs/api.md, tried.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::callback::{CallbackClaims, sign_link};
 use shared::job::{Fence, JobId, RenderKey};
 use shared::keyring::{KeyRing, now};
 use shared::stage::Stage;
 
 use crate::app::{ALICE, App, ten_seconds};
-use crate::doors::{held_by_the_model, quiet};
+use crate::doors::{held_by_the_model, quiet, with_token};
 use crate::routes::{COLUMNS, Needs, Route, routes};
 
 /// The roles of the column `service`.
 const SERVICES: [&str; 3] = ["orchestrator", "system", "worker"];
 
-/// Jobs of ALICE in every state that a route may need, with what speaks for them.
+/// Jobs of ALICE in every state that a route may need, with what speaks for them, and who may sign in.
 struct Jobs {
     ring: KeyRing,
     completed: String,
     ended: String,
     held: (String, String),
     other: (String, String),
+    /// A user, and the name of a service token.
+    user: String,
+    issued: String,
 }
 
 #[tokio::test]
 async fn every_route_answers_everybody_as_the_table_says() {
-    let app = App::with(quiet()).await;
+    let mut options = quiet();
+    options.env = vec![("LOGIN_RATE".to_owned(), "0".to_owned())];
+    let app = App::with(options).await;
     let jobs = Jobs::prepare(&app).await;
     let mut wrong = Vec::new();
     let mut tried = 0;
@@ -54,7 +59,14 @@ async fn every_route_answers_everybody_as_the_table_says() {
 impl Jobs {
     async fn prepare(app: &App) -> Self {
         let (completed, _) = app.compose(json!({"renderSeconds": 0})).await;
+        let person = json!({"email": "ann@example.com", "username": "ann", "password": "correct horse battery"});
+        let (user, issued) = (
+            made(app, "/auth/users", person).await,
+            made(app, "/auth/service-tokens", json!({"sub": "gpu-1"})).await,
+        );
         Self {
+            user: user["id"].as_str().unwrap().to_owned(),
+            issued: issued["jti"].as_str().unwrap().to_owned(),
             ring: KeyRing::single(app.stack.secret()).unwrap(),
             completed,
             ended: ended(app).await,
@@ -80,6 +92,21 @@ impl Jobs {
     }
 }
 
+/// What an admin made.
+async fn made(app: &App, path: &str, body: Value) -> Value {
+    let token = app.stack.token("admin", "ops").unwrap();
+    let request = with_token(app, Method::POST, path, Some(&token)).json(&body);
+    request.send().await.unwrap().json().await.unwrap()
+}
+
+/// The refresh token of a new session.
+async fn session(app: &App) -> String {
+    let body = json!({"emailOrUsername": "ann", "password": "correct horse battery"});
+    let request = with_token(app, Method::POST, "/auth/login", None).json(&body);
+    let session: Value = request.send().await.unwrap().json().await.unwrap();
+    session["refreshToken"].as_str().unwrap().to_owned()
+}
+
 /// A job that was cancelled.
 async fn ended(app: &App) -> String {
     let id = app.submit(ten_seconds()).await;
@@ -96,6 +123,8 @@ async fn answer(app: &App, jobs: &Jobs, route: &Route, who: &str, role: &str) ->
         Needs::Held if route.name.ends_with("/cancel") && changes => held_by_the_model(app).await.0,
         Needs::Ended => jobs.ended.clone(),
         Needs::Held => jobs.held.0.clone(),
+        Needs::User | Needs::Session => jobs.user.clone(),
+        Needs::Issued => jobs.issued.clone(),
         Needs::Completed | Needs::Nothing => jobs.completed.clone(),
     };
     let token = match who {
@@ -113,8 +142,11 @@ async fn answer(app: &App, jobs: &Jobs, route: &Route, who: &str, role: &str) ->
         "link" => &link[link.find('?').unwrap()..],
         _ => "",
     };
-    let in_path = token.as_deref().unwrap_or("none");
-    let mut request = route.request(app, &job, in_path, query);
+    let placed = match route.needs {
+        Needs::Session => session(app).await,
+        _ => token.clone().unwrap_or_else(|| "none".to_owned()),
+    };
+    let mut request = route.request(app, &job, &placed, query);
     if let Some(token) = token.as_deref().filter(|_| !route.holds_token()) {
         request = request.bearer_auth(token);
     }

@@ -19,7 +19,7 @@ pub(crate) const COLUMNS: [&str; 8] = [
     "link",
 ];
 
-/// What a job must be like for a route to do its work.
+/// What there must be, above all of a job, for a route to do its work.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Needs {
     Nothing,
@@ -29,6 +29,12 @@ pub(crate) enum Needs {
     Held,
     /// It ended without a track, and nobody has changed that.
     Ended,
+    /// No job but a user.
+    User,
+    /// The refresh token of a new session.
+    Session,
+    /// A service token that was issued.
+    Issued,
 }
 
 /// What is sent beside the address.
@@ -41,8 +47,12 @@ enum Sends {
 
 const SUBMISSION: Sends = Sends::Json(r#"{"narrative": "rain", "duration": 5}"#);
 
+const SESSION: Sends = Sends::Json(r#"{"refreshToken": "{token}"}"#);
+const PERSON: Sends =
+    Sends::Json(r#"{"email": "{new}@example.com", "password": "correct horse battery"}"#);
+
 /// Every route that there is.
-const RECIPES: [(&str, Needs, Sends); 30] = [
+const RECIPES: [(&str, Needs, Sends); 40] = [
     ("GET /compose", Needs::Nothing, Sends::Nothing),
     ("POST /compose", Needs::Nothing, SUBMISSION),
     ("POST /jobs", Needs::Nothing, SUBMISSION),
@@ -101,6 +111,32 @@ const RECIPES: [(&str, Needs, Sends); 30] = [
         Sends::Json(r#"{"limit": 1}"#),
     ),
     ("GET /admin/audit", Needs::Nothing, Sends::Nothing),
+    (
+        "POST /auth/login",
+        Needs::User,
+        Sends::Json(r#"{"emailOrUsername": "ann", "password": "correct horse battery"}"#),
+    ),
+    ("POST /auth/refresh", Needs::Session, SESSION),
+    ("POST /auth/logout", Needs::Session, SESSION),
+    ("GET /auth/users", Needs::Nothing, Sends::Nothing),
+    ("POST /auth/users", Needs::Nothing, PERSON),
+    ("GET /auth/users/{id}", Needs::User, Sends::Nothing),
+    (
+        "PATCH /auth/users/{id}",
+        Needs::User,
+        Sends::Json(r#"{"disabled": false}"#),
+    ),
+    ("GET /auth/service-tokens", Needs::Nothing, Sends::Nothing),
+    (
+        "POST /auth/service-tokens",
+        Needs::Nothing,
+        Sends::Json(r#"{"sub": "gpu-1"}"#),
+    ),
+    (
+        "DELETE /auth/service-tokens/{jti}",
+        Needs::Issued,
+        Sends::Nothing,
+    ),
 ];
 
 /// One row of the table.
@@ -125,11 +161,13 @@ impl Route {
         self.path.contains("{token}")
     }
 
-    /// A request about `job`; `token` is for the path, if it has a place for one, and `query` comes after it.
+    /// A request about `job` (or user, or service token); `token` is for the path or the body, if it has a place for one, and
+    /// `query` comes after the path.
     pub(crate) fn request(&self, app: &App, job: &str, token: &str, query: &str) -> RequestBuilder {
         let path = self
             .path
             .replace("{id}", job)
+            .replace("{jti}", job)
             .replace("{tenant}", "alice")
             .replace("{token}", token);
         let url = format!("{}{path}{query}", app.stack.api());
@@ -140,9 +178,11 @@ impl Route {
         match self.sends {
             Sends::Nothing => request,
             Sends::Audio => request.header("content-type", "audio/wav").body("RIFF"),
-            Sends::Json(text) => request
-                .header("content-type", "application/json")
-                .body(text.replace("{id}", job)),
+            Sends::Json(text) => request.header("content-type", "application/json").body(
+                text.replace("{id}", job)
+                    .replace("{token}", token)
+                    .replace("{new}", &uuid::Uuid::now_v7().to_string()),
+            ),
         }
     }
 }

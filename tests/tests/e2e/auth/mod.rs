@@ -19,7 +19,7 @@ const PASSWORD: &str = "correct horse battery";
 const SECRETS: [&str; 3] = [PASSWORD, "another password", "$argon2id$"];
 
 /// A stack that counts no attempts.
-fn unlimited() -> StackOptions {
+pub(crate) fn unlimited() -> StackOptions {
     let names = ["LOGIN_RATE", "LOGIN_ADDRESS_RATE", "LOGIN_NAME_RATE"];
     let off = |name: &str| (name.to_owned(), "0".to_owned());
     StackOptions {
@@ -53,27 +53,27 @@ async fn done(app: &App, method: Method, path: &str, body: Value) -> Value {
 }
 
 /// A user of this address, as the API answers it.
-async fn user(app: &App, email: &str) -> Value {
+pub(crate) async fn user(app: &App, email: &str) -> Value {
     let body = json!({"email": email, "password": PASSWORD});
     done(app, Method::POST, "/auth/users", body).await
 }
 
-async fn post(app: &App, path: &str, body: Value) -> Response {
+pub(crate) async fn post(app: &App, path: &str, body: Value) -> Response {
     let request = with_token(app, Method::POST, path, None).json(&body);
     request.send().await.unwrap()
 }
 
-async fn login(app: &App, name: &str, password: &str) -> Response {
+pub(crate) async fn login(app: &App, name: &str, password: &str) -> Response {
     let body = json!({"emailOrUsername": name, "password": password});
     post(app, "/auth/login", body).await
 }
 
-async fn refresh(app: &App, token: &str) -> Response {
+pub(crate) async fn refresh(app: &App, token: &str) -> Response {
     post(app, "/auth/refresh", json!({"refreshToken": token})).await
 }
 
 /// The body of an answer that is a session.
-async fn session(answer: Response) -> Value {
+pub(crate) async fn session(answer: Response) -> Value {
     let status = answer.status();
     let session: Value = answer.json().await.unwrap();
     assert_eq!(status, StatusCode::OK, "{session}");

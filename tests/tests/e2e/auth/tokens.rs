@@ -1,9 +1,10 @@
 //! Tokens of services: issued, listed without themselves, taken back.
 
+use local::Signal;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{ask, done, unlimited};
+use super::{ask, done, empty_redis, unlimited};
 use crate::app::App;
 use crate::doors::{fields, refused, with_token};
 
@@ -96,4 +97,38 @@ async fn a_token_that_was_taken_back_is_kept_as_such(app: &App, issued: &Value) 
     let (create, revoke) = (Some("service_token.create"), Some("service_token.revoke"));
     assert_eq!(actions, [revoke, create, create]);
     assert!(!page.to_string().contains("eyJ"), "a token is on record");
+}
+
+#[tokio::test]
+async fn a_token_that_was_taken_back_opens_no_door_from_then_on() {
+    let app = App::start().await;
+    let issue = async |sub: &str| {
+        let body = json!({"sub": sub, "role": "worker"});
+        done(&app, Method::POST, "/auth/service-tokens", body).await
+    };
+    let (lost, kept) = (issue("gpu-1").await, issue("gpu-2").await);
+    let says = async |issued: &Value, status, code: &str| {
+        let token = issued["token"].as_str();
+        let report = json!({"jobId": "0199a1b2-0000-7000-8000-000000000000", "type": "status"});
+        let request = with_token(&app, Method::POST, "/jobs/report", token).json(&report);
+        refused(request.send().await.unwrap(), status, code).await;
+    };
+    says(&lost, 404, "unknown_job").await;
+    let path = format!("/auth/service-tokens/{}", lost["jti"].as_str().unwrap());
+    let answer = ask(&app, Method::DELETE, &path, Value::Null).await;
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+    for _ in 0..2 {
+        says(&lost, 401, "unauthenticated").await;
+        says(&kept, 404, "unknown_job").await;
+        let metrics = with_token(&app, Method::GET, "/metrics", lost["token"].as_str());
+        refused(metrics.send().await.unwrap(), 401, "unauthenticated").await;
+        empty_redis(&app).await;
+    }
+    let redis = app.stack.redis().unwrap();
+    redis.signal(Signal::SIGSTOP).await.unwrap();
+    says(&lost, 503, "queue_unavailable").await;
+    says(&kept, 503, "queue_unavailable").await;
+    redis.signal(Signal::SIGCONT).await.unwrap();
+    says(&lost, 401, "unauthenticated").await;
+    app.stop().await;
 }
