@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::job::JobId;
 
 /// One field that was not accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct FieldError {
     /// JSON pointer (RFC 6901) into the body; `/name` for a parameter of path or query.
     pub pointer: String,

@@ -10,9 +10,11 @@ use shared::lookup::Unreachable;
 use uuid::Uuid;
 
 /// `audit/<when>-<id>.json`: one action.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AuditEntry)]
 pub(crate) struct Entry {
+    #[schema(value_type = String, format = "uuid")]
     pub(crate) id: Uuid,
     pub(crate) at: DateTime<Utc>,
     /// The token's `sub`.

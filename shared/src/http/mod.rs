@@ -9,6 +9,7 @@ mod params;
 mod prefer;
 mod request_id;
 mod serve;
+mod tag;
 mod trace;
 
 pub use body::{Body, parse_json};
@@ -17,6 +18,7 @@ pub use params::{JobPath, Query};
 pub use prefer::Wait;
 pub use request_id::RequestId;
 pub use serve::{serve, serve_long};
+pub use tag::matches;
 pub use trace::traceparent;
 
 #[cfg(test)]

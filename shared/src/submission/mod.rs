@@ -7,6 +7,10 @@ use serde_json::{Map, Value, json};
 use crate::job::sha256_hex;
 use crate::priority::Priority;
 
+mod body;
+
+pub use body::{Body, Tag};
+
 /// Characters of the longest narrative.
 pub const NARRATIVE_MAX: usize = 4000;
 /// Seconds of the longest track that any model may make.

@@ -1,0 +1,9 @@
+//! For operators: is everything there, how busy is it, and the wheel.
+
+mod audit;
+mod metrics;
+mod ready;
+mod routes;
+mod setting;
+
+pub use routes::{Document, router};
