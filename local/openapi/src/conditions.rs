@@ -21,6 +21,10 @@ fn conditions() -> Vec<(&'static str, Value)> {
                 {"required": ["limit"], "properties": {"limit": {"type": "integer"}, "jobIds": nothing}},
             ]}),
         ),
+        (
+            "FieldError",
+            json!({"properties": {"code": {"enum": crate::FIELD_CODES}}}),
+        ),
         ("Plan", plan()),
         (
             "PlanMade",

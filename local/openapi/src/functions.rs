@@ -10,12 +10,18 @@ pub(crate) struct Part {
     pub(crate) asks: bool,
 }
 
+/// What no function has for itself.
+#[derive(OpenApi)]
+#[openapi(components(schemas(shared::problem::FieldError)))]
+struct Common;
+
 pub(crate) fn parts() -> Vec<Part> {
     let part = |document: utoipa::openapi::OpenApi, asks| Part {
         document: serde_json::to_value(document).unwrap_or_default(),
         asks,
     };
     vec![
+        part(Common::openapi(), false),
         part(compose::Document::openapi(), true),
         part(jobs::Document::openapi(), true),
         part(report::document::Document::openapi(), true),
