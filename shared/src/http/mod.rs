@@ -12,7 +12,7 @@ mod serve;
 mod tag;
 mod trace;
 
-pub use body::{Body, parse_json};
+pub use body::{Body, Object, parse_json};
 pub use edge::{MAX_BODY, finish_router};
 pub use params::{JobPath, Query};
 pub use prefer::Wait;

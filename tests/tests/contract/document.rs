@@ -57,7 +57,8 @@ fn every_route_of_the_table_is_an_operation_and_answers_with_its_statuses() {
     for cells in rows(API, "## Routes").iter().skip(2) {
         let route = words(&cells[0])[0].clone();
         let numbers = cells[3].split(|c: char| !c.is_ascii_digit());
-        let documented: BTreeSet<u16> = numbers.filter_map(|n| n.parse().ok()).collect();
+        let numbers = numbers.filter_map(|n| n.parse().ok());
+        let documented: BTreeSet<u16> = numbers.filter(|n| *n >= 100).collect();
         let known = &document.0[&route];
         let good = |status: &&u16| **status < 400 || known[*status].is_empty();
         let told: BTreeSet<u16> = known.keys().filter(good).copied().collect();

@@ -7,10 +7,11 @@ use serde_json::Value;
 use crate::project::{self, Text};
 
 /// The words of a job: they know each other and nothing else of the project.
-const PURE: [&str; 10] = [
+const PURE: [&str; 11] = [
     "envelope",
     "event",
     "job",
+    "number",
     "plan",
     "priority",
     "provenance",

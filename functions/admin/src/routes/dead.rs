@@ -10,6 +10,7 @@ use shared::http::{Body, Query, RequestId};
 use shared::job::JobId;
 use shared::list;
 use shared::lookup::{self, Unreachable};
+use shared::number;
 use shared::problem::{FieldError, Problem};
 use shared::view::{self, JobView};
 
@@ -78,6 +79,7 @@ pub(crate) async fn list(
 pub(crate) struct Which {
     #[schema(min_items = 1, max_items = 100)]
     job_ids: Option<Vec<JobId>>,
+    #[serde(default, deserialize_with = "number::whole")]
     #[schema(minimum = 1, maximum = 100)]
     limit: Option<usize>,
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use shared::caller::Admin;
 use shared::clients::Clients;
 use shared::http::{Body, RequestId};
+use shared::number;
 use shared::problem::{FieldError, Problem};
 use shared::queue::QueueSettings;
 
@@ -74,6 +75,7 @@ pub(crate) async fn resume(
 #[schema(as = NewSlots)]
 pub(crate) struct Slots {
     /// `null`: as configured.
+    #[serde(default, deserialize_with = "number::whole")]
     #[schema(minimum = 1, maximum = 1000)]
     slots: Option<u32>,
 }

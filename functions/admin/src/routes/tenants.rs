@@ -9,6 +9,7 @@ use shared::control;
 use shared::http::{Body, RequestId};
 use shared::job::TenantId;
 use shared::lookup::Unreachable;
+use shared::number;
 use shared::problem::{FieldError, Problem};
 use shared::queue::{TenantLine, TenantSettings};
 
@@ -97,7 +98,7 @@ pub(crate) struct Change {
 
 /// Tells `null` from a field that is not there.
 fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<u32>>, D::Error> {
-    Option::<u32>::deserialize(from).map(Some)
+    number::whole(from).map(Some)
 }
 
 /// Share, cap and pause of one tenant.
