@@ -87,6 +87,8 @@ class Tokens:
 
 
 KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
 LISTS = ("GET /jobs", "GET /admin/jobs")
 # Operation and cursor → the query that it came with.
 CURSORS = {}
@@ -96,7 +98,6 @@ CURSORS = {}
 def before_call(context, case, kwargs):
     """Every change leaves a valid request valid, and an invalid one as it is."""
     label, turn = case.operation.label, next(TURN)
-    positive = case.meta is None or case.meta.generation.mode.is_positive
     headers, query = case.headers or {}, case.query or {}
     key = headers.get("Idempotency-Key")
     if isinstance(key, str) and KEY.fullmatch(key):
@@ -107,28 +108,37 @@ def before_call(context, case, kwargs):
         headers["Prefer"] = "wait=1" if turn % 8 == 0 else "respond-async"
     if isinstance(query.get("wait"), int) and 1 < query["wait"] < 2**32:
         query["wait"] = turn % 2
-    if positive and label in LISTS and "cursor" in query:
+    if label in LISTS and isinstance(query.get("cursor"), str):
         # A cursor is what a page brought, and goes with the query of that page.
         case.query = CURSORS.get((label, query["cursor"])) or {name: query[name] for name in query if name != "cursor"}
-    if positive and isinstance(case.body, dict):
+    if isinstance(case.body, dict):
         clocks(case.body)
-    if positive and label in ("POST /jobs/report", "PUT /jobs/{id}/audio", "POST /hooks/cog/{token}") and turn % 2:
-        held = CASE["reports"][turn // 2 % len(CASE["reports"])]
-        if label == "POST /jobs/report":
-            case.body["jobId"] = held["job"]
-        elif label == "PUT /jobs/{id}/audio":
-            case.path_parameters["id"] = held["job"]
-        else:
-            case.path_parameters["token"] = held["token"]
-        if turn % 4 == 1 and label != "POST /hooks/cog/{token}" and "Authorization" in headers:
-            headers["Authorization"] = f"Bearer {held['token']}"
+    if turn % 2:
+        held(case, label, headers, CASE["reports"][turn // 2 % len(CASE["reports"])], turn % 4 == 1)
     case.headers = headers
+
+
+def held(case, label, headers, report, by_model):
+    """A job that a model holds, in place of one that nobody has; and its token in place of a service's."""
+    is_id = lambda value: isinstance(value, str) and ID.fullmatch(value)  # noqa: E731
+    if label == "POST /jobs/report" and isinstance(case.body, dict) and is_id(case.body.get("jobId")):
+        case.body["jobId"] = report["job"]
+    elif label == "PUT /jobs/{id}/audio" and is_id(case.path_parameters.get("id")):
+        case.path_parameters["id"] = report["job"]
+    elif label == "POST /hooks/cog/{token}" and isinstance(case.path_parameters.get("token"), str):
+        case.path_parameters["token"] = report["token"]
+        return
+    else:
+        return
+    if by_model and "Authorization" in headers:
+        headers["Authorization"] = f"Bearer {report['token']}"
 
 
 def clocks(body):
     """Values may come from answers of long ago."""
     now = datetime.now(timezone.utc)
-    given = [name for name in ("startBy", "finishBy") if isinstance(body.get(name), str)]
+    is_time = lambda value: isinstance(value, str) and TIME.fullmatch(value)  # noqa: E731
+    given = [name for name in ("startBy", "finishBy") if is_time(body.get(name))]
     for name in given:
         if not now + HOUR / 2 < datetime.fromisoformat(body[name]) < now + 160 * HOUR:
             body[name] = (now + HOUR).isoformat()

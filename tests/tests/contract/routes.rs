@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::project;
 use crate::template::Template;
 
-const METHODS: [&str; 8] = [
-    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE",
+const METHODS: [&str; 9] = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY",
 ];
 
 /// The HTTP API of the template. Function = binary.
