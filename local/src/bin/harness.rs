@@ -42,6 +42,9 @@ enum Command {
     },
     /// Hold the running API to its document, as a user and as an admin; more arguments go to `schemathesis run`.
     Schemathesis {
+        /// Whose token; once for each caller.
+        #[arg(long, default_values = ["user", "admin"])]
+        role: Vec<String>,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -67,7 +70,7 @@ async fn main() -> ExitCode {
             narrative,
             duration,
         } => run_demo(&narrative, duration).await,
-        Command::Schemathesis { arguments } => run_schemathesis(&arguments).await,
+        Command::Schemathesis { role, arguments } => run_schemathesis(&role, &arguments).await,
         Command::Token { role, sub, expires } => {
             own_secret().and_then(|secret| say(&mint(&secret, &role, &sub, expires)?))
         }
@@ -127,17 +130,17 @@ async fn started_demo(options: StackOptions, narrative: &str, duration: u32) -> 
     say(&demo::summary(&job?, file))
 }
 
-async fn run_schemathesis(arguments: &[String]) -> Result<()> {
+async fn run_schemathesis(roles: &[String], arguments: &[String]) -> Result<()> {
     let mut stop = Stop::new()?;
     tokio::select! {
-        held = held_to_the_document(arguments) => held,
+        held = held_to_the_document(roles, arguments) => held,
         () = stop.told() => Err(HarnessError::Job("stopped before all was tried".to_owned())),
     }
 }
 
-async fn held_to_the_document(arguments: &[String]) -> Result<()> {
+async fn held_to_the_document(roles: &[String], arguments: &[String]) -> Result<()> {
     let mut failed = Vec::new();
-    for role in ["user", "admin"] {
+    for role in roles {
         let scratch = Scratch::new()?;
         let options = StackOptions {
             folder: Some(scratch.path().to_owned()),

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE,
+    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE,
+    LOCATION, RANGE,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -112,6 +113,12 @@ pub(crate) async fn audio(
         return Ok((StatusCode::FOUND, [(LOCATION, location)]).into_response());
     }
     bytes(&clients, id, &track, headers.get(RANGE)).await
+}
+
+/// 405. The upload to this address is another function's, and is allowed all the same.
+pub(crate) async fn other() -> Problem {
+    let allowed = HeaderValue::from_static("GET,HEAD,PUT");
+    Problem::of_status(StatusCode::METHOD_NOT_ALLOWED).with_header(ALLOW, allowed)
 }
 
 async fn linked(clients: &Clients, id: JobId, exp: u64, sig: &str) -> Result<Known, Problem> {

@@ -36,7 +36,7 @@ pub fn router(clients: Clients) -> Router {
         .route("/jobs", post(submit::submit).get(list::list))
         .route("/jobs/{id}", get(read::job).delete(change::delete))
         .route("/jobs/{id}/events", get(read::events))
-        .route("/jobs/{id}/audio", get(audio::audio))
+        .route("/jobs/{id}/audio", get(audio::audio).fallback(audio::other))
         .route("/jobs/{id}/cancel", post(change::cancel))
         .route("/jobs/{id}/retry", post(change::retry))
         .with_state(clients)
