@@ -28,6 +28,7 @@ pub mod cog;
 pub mod demo;
 pub mod moto;
 pub mod redis;
+pub mod schemathesis;
 pub mod stand_ins;
 pub mod up;
 

@@ -12,9 +12,11 @@ use crate::identity::{Account, User};
 use crate::lookup::Unreachable;
 
 /// `audit/<when>-<id>.json`: one action.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AuditEntry)]
 pub struct Entry {
+    #[schema(value_type = String, format = "uuid")]
     pub id: Uuid,
     pub at: DateTime<Utc>,
     /// The token's `sub`; `configuration` for what the configuration asks for.

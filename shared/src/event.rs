@@ -10,7 +10,7 @@ use crate::stage::Stage;
 pub const KEPT: usize = 200;
 
 /// The kinds of event, as front ends know them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub enum EventKind {
     /// The status or the stage changed.
     #[serde(rename = "job:status")]
@@ -30,7 +30,7 @@ pub enum EventKind {
 }
 
 /// One entry of the log. `seq` grows by one from 1; after a loss of Redis it may jump, never fall.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Event {
     #[serde(default)]
     pub seq: u64,
@@ -49,7 +49,7 @@ pub struct Event {
 }
 
 /// What lies after a sequence number.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EventPage {
     pub events: Vec<Event>,
     /// Events between the asked number and the first one here were trimmed.

@@ -13,8 +13,21 @@ use crate::priority::Priority;
 use crate::stage::Stage;
 
 /// A job's name: a UUID, v7 when the server chose it, v5 when an idempotency key did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(try_from = "String", into = "Uuid")]
+#[schema(value_type = String, format = "uuid", pattern = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 pub struct JobId(Uuid);
 
 impl JobId {
@@ -27,6 +40,20 @@ impl JobId {
     pub fn from_key(tenant: &TenantId, key: &str) -> Self {
         let space = Uuid::new_v5(&Uuid::NAMESPACE_OID, tenant.as_str().as_bytes());
         Self(Uuid::new_v5(&space, key.as_bytes()))
+    }
+}
+
+impl From<JobId> for Uuid {
+    fn from(id: JobId) -> Self {
+        id.0
+    }
+}
+
+impl TryFrom<String> for JobId {
+    type Error = MalformedJobId;
+
+    fn try_from(text: String) -> Result<Self, MalformedJobId> {
+        text.parse()
     }
 }
 
@@ -56,8 +83,11 @@ impl FromStr for JobId {
 macro_rules! safe_name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(
+            Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+        )]
         #[serde(transparent)]
+        #[schema(value_type = String, pattern = "^[A-Za-z0-9_-]{1,64}$")]
         pub struct $name(String);
 
         impl $name {
@@ -104,7 +134,7 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 }
 
 /// Where a job stands. Terminal states change only by a person's retry, and never from `completed`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum JobStatus {
     /// Entered by enqueue, retry, release and a failed attempt; left by acquire, cancel, expire, or a late `completed` report.
@@ -211,20 +241,21 @@ impl fmt::Display for RenderKey {
 pub struct Fence(pub String);
 
 /// How far the running stage is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Progress {
     /// Steps done, of `total`.
     pub current: u32,
     /// Steps in all.
     pub total: u32,
     /// 0–100.
+    #[schema(maximum = 100)]
     pub percentage: u32,
     /// One short sentence, at most 60 bytes.
     pub message: String,
 }
 
 /// Why an attempt or a job failed, as its owner is told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct JobError {
     /// Stable, `snake_case`, at most 64 bytes.
     pub code: String,
@@ -237,7 +268,7 @@ pub struct JobError {
 }
 
 /// Measured times in milliseconds, added up over all attempts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Usage {
     /// In the line.
@@ -312,6 +343,9 @@ mod tests {
         assert!(id.to_uppercase().parse::<JobId>().is_err());
         assert!(id.replace('-', "").parse::<JobId>().is_err());
         assert!("../../etc".parse::<JobId>().is_err());
+        let read = |text: &str| serde_json::from_value::<JobId>(text.into());
+        assert_eq!(read(&id).unwrap().to_string(), id);
+        assert!(read(&id.to_uppercase()).is_err() && read(&id.replace('-', "")).is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 pub mod envelope;
 pub mod event;
 pub mod job;
+pub mod number;
 pub mod plan;
 pub mod priority;
 pub mod provenance;

@@ -22,13 +22,20 @@ const PAGES: usize = 10;
 pub const READS: usize = 16;
 
 /// What a list is asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Filter {
+    /// Only jobs with this status.
     status: Option<JobStatus>,
+    /// Only jobs with this tag.
+    #[param(pattern = "^[A-Za-z0-9_.-]{1,64}$")]
     tag: Option<String>,
+    /// A `sub`; somebody else's is for admins only.
     user: Option<String>,
+    /// `nextCursor` of the page before; good for the same caller and filter only.
     cursor: Option<String>,
+    #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<usize>,
 }
 

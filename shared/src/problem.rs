@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::job::JobId;
 
 /// One field that was not accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct FieldError {
     /// JSON pointer (RFC 6901) into the body; `/name` for a parameter of path or query.
     pub pointer: String,
@@ -107,7 +107,12 @@ impl Problem {
 
     /// 401, asking for a bearer token.
     pub fn unauthenticated(detail: impl Into<String>) -> Self {
-        let problem = Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail);
+        Self::unauthorized("unauthenticated", detail)
+    }
+
+    /// 401 for another reason; it asks for a bearer token too, as it must ask for something (RFC 9110 §15.5.2).
+    pub fn unauthorized(code: &'static str, detail: impl Into<String>) -> Self {
+        let problem = Self::new(StatusCode::UNAUTHORIZED, code, detail);
         problem.with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::number;
+
 /// `jobs/<id>/upload-<render>.json`. Written after the audio, so that its presence means: the model is done.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -14,7 +16,11 @@ pub struct Source {
     pub model: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "number::whole"
+    )]
     pub seed: Option<u32>,
     /// Of the audio, lower-case hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -36,6 +36,24 @@ impl Catalogue for config::Models {
     }
 }
 
+/// The headers of a submission, for the API's document.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct Headers {
+    /// Per tenant. A repeat answers the same job for as long as that exists; another body or another user: 422.
+    #[param(
+        rename = "Idempotency-Key",
+        pattern = "^[!-~]([ -~]{0,253}[!-~])?$",
+        example = "song-of-monday"
+    )]
+    pub idempotency_key: Option<String>,
+    /// `no-cache`: plan and track are made anew.
+    #[param(rename = "Cache-Control")]
+    pub cache_control: Option<String>,
+    /// W3C Trace Context; one that is not valid begins a new trace.
+    pub traceparent: Option<String>,
+}
+
 /// What the request says beside its body.
 pub struct Context {
     request_id: String,
@@ -51,7 +69,9 @@ impl Context {
         let key = match headers.get("idempotency-key") {
             None => None,
             Some(value) => {
-                let text = value.to_str().ok().filter(|t| (1..=255).contains(&t.len()));
+                let printable = |t: &&str| t.bytes().all(|b| matches!(b, b' '..=b'~'));
+                let text = value.to_str().ok().filter(printable);
+                let text = text.filter(|t| (1..=255).contains(&t.len()));
                 let malformed = || {
                     let detail = "Idempotency-Key must be 1 to 255 printable ASCII characters";
                     let field = FieldError::new("/Idempotency-Key", "malformed", detail);

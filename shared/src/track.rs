@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The containers that a decoder recognised; the name is also the file's extension.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     Wav,
@@ -35,7 +35,7 @@ impl Format {
 }
 
 /// Something a listener might mind, and not worth a new render.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Warning {
     /// Stable, `snake_case`: `clipping`, `too_quiet`, `too_loud`, `low_sample_rate`, `too_long`.
     pub code: String,
@@ -44,7 +44,7 @@ pub struct Warning {
 }
 
 /// What was measured in the decoded samples.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Measurement {
     pub format: Format,
@@ -63,7 +63,7 @@ pub struct Measurement {
 }
 
 /// A measured file at its place in the store.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Track {
     #[serde(flatten)]

@@ -20,8 +20,9 @@ use crate::stage::Stage;
 use crate::track::Track;
 
 /// The job in the API.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Job)]
 pub struct JobView {
     pub job_id: JobId,
     pub id: JobId,
@@ -32,6 +33,7 @@ pub struct JobView {
     /// Seconds asked for.
     pub duration: u32,
     pub model: String,
+    #[schema(value_type = Object)]
     pub options: Map<String, Value>,
     pub seed: u32,
     pub priority: Priority,
@@ -51,7 +53,9 @@ pub struct JobView {
     pub waiting: Option<WaitingView>,
     pub attempt: u32,
     pub max_attempts: u32,
+    /// As the planner made it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     pub plan: Option<Plan>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub track: Option<TrackView>,
@@ -74,7 +78,8 @@ pub struct JobView {
 }
 
 /// The track with a link that works without a token, for an hour.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = SharedTrack)]
 pub struct TrackView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
@@ -83,7 +88,7 @@ pub struct TrackView {
 }
 
 /// Where to go from here, relative to the API's address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Links {
     #[serde(rename = "self")]
     pub this: String,
@@ -93,7 +98,8 @@ pub struct Links {
 }
 
 /// Seconds until a job starts, to a tenth.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = Eta)]
 pub struct EtaView {
     /// Half of such jobs start sooner.
     pub p50: f64,
@@ -113,7 +119,8 @@ impl From<Eta> for EtaView {
 }
 
 /// Why a job waits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = Waiting)]
 pub struct WaitingView {
     /// Stable: `line`, `cap`, `slots`, `turn`, `starting`, `retry_delay`, `queue_paused`, `tenant_paused`, `busy`, `hold` or `finish`.
     pub code: String,

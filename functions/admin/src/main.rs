@@ -1,10 +1,5 @@
 //! For operators: is everything there, how busy is it, and the wheel.
 
-mod metrics;
-mod ready;
-mod routes;
-mod setting;
-
 use lambda_http::Error;
 use shared::clients::Clients;
 use shared::{http, telemetry};
@@ -13,5 +8,5 @@ use shared::{http, telemetry};
 async fn main() -> Result<(), Error> {
     telemetry::init("admin");
     let clients = Clients::from_env()?;
-    http::serve(http::finish_router(routes::router(clients))).await
+    http::serve(http::finish_router(admin::router(clients))).await
 }

@@ -18,14 +18,16 @@ const FRESH: Duration = Duration::from_secs(5);
 /// A dependency that takes longer is down.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub(crate) struct Ready {
+    #[schema(pattern = "^(ready|unavailable)$")]
     pub(crate) status: &'static str,
+    /// For admins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) dependencies: Option<BTreeMap<&'static str, Dependency>>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Dependency {
     up: bool,

@@ -4,10 +4,13 @@ use serde_json::{Map, Value};
 use shared::identity::{Email, PASSWORD_MAX, PASSWORD_MIN, Person, Username};
 use shared::identity::{LIFE_DEFAULT, LIFE_RANGE, NewServiceToken};
 use shared::keyring::{MAX_TOKEN, Role};
+use shared::number;
 use shared::problem::{FieldError, Problem};
 
-/// The longest `sub` or `tenant`, in bytes, as tokens have it.
+/// The longest name of somebody that is looked at, in characters.
 const NAME_MAX: usize = 256;
+/// The longest `sub` or `tenant`, in characters: a token has room for 256 bytes of each.
+const CLAIM_MAX: usize = 64;
 
 /// What somebody signs in with.
 pub(crate) struct Credentials {
@@ -65,7 +68,7 @@ impl Form {
         let password = form.required("password", PASSWORD_MAX);
         form.long_enough(password.as_deref());
         let role = form.role().unwrap_or_default();
-        let tenant = form.text("tenant", NAME_MAX);
+        let tenant = form.text("tenant", CLAIM_MAX);
         let (email, password) = form.finish(email.zip(password))?;
         let person = Person {
             email,
@@ -93,7 +96,7 @@ impl Form {
     /// `{sub, role?, expiresIn?}`
     pub(crate) fn service_token(body: Value) -> Result<NewServiceToken, Problem> {
         let mut form = Self::new(body)?;
-        let sub = form.required("sub", NAME_MAX);
+        let sub = form.required("sub", CLAIM_MAX);
         let role = form.role().unwrap_or(Role::Orchestrator);
         if !role.is_service() {
             let detail = "A service is an orchestrator, system or worker.";
@@ -117,14 +120,14 @@ impl Form {
         self.body.remove(name).filter(|value| !value.is_null())
     }
 
-    /// 1 to `most` bytes, if it is there.
+    /// 1 to `most` characters, if it is there.
     fn text(&mut self, name: &str, most: usize) -> Option<String> {
         match self.take(name)? {
             Value::String(text) if text.is_empty() => {
                 self.refuse(name, "too_short", "This is empty.");
             }
-            Value::String(text) if text.len() > most => {
-                let detail = format!("This has over {most} bytes.");
+            Value::String(text) if text.chars().count() > most => {
+                let detail = format!("This has over {most} characters.");
                 self.refuse(name, "too_long", detail);
             }
             Value::String(text) => return Some(text),
@@ -160,8 +163,8 @@ impl Form {
     }
 
     fn long_enough(&mut self, password: Option<&str>) {
-        if password.is_some_and(|password| password.len() < PASSWORD_MIN) {
-            let detail = format!("A password has at least {PASSWORD_MIN} bytes.");
+        if password.is_some_and(|password| password.chars().count() < PASSWORD_MIN) {
+            let detail = format!("A password has at least {PASSWORD_MIN} characters.");
             self.refuse("password", "too_short", detail);
         }
     }
@@ -189,7 +192,7 @@ impl Form {
         let Some(value) = self.take("expiresIn") else {
             return default;
         };
-        match value.as_u64() {
+        match number::of(&value) {
             Some(seconds) if LIFE_RANGE.contains(&seconds) => return seconds,
             None if !value.is_number() => {
                 let detail = "This must be a number of seconds.";
@@ -258,10 +261,10 @@ mod tests {
     }
 
     #[test]
-    fn a_password_has_12_to_1024_bytes() {
+    fn a_password_has_12_to_1024_characters() {
         let with = |password: String| Form::change(json!({"password": password}));
         for fits in [12, 1024] {
-            assert!(with("x".repeat(fits)).is_ok());
+            assert!(with("é".repeat(fits)).is_ok());
         }
         let pointer = "/password";
         assert_eq!(faults(with("x".repeat(11))), are(&[(pointer, "too_short")]));

@@ -1,9 +1,5 @@
 //! Signing in, and who may: sessions of users, users, tokens of services.
 
-mod form;
-mod origin;
-mod routes;
-
 use lambda_http::Error;
 use shared::clients::Clients;
 use shared::{http, telemetry};
@@ -12,5 +8,5 @@ use shared::{http, telemetry};
 async fn main() -> Result<(), Error> {
     telemetry::init("auth");
     let clients = Clients::from_env()?;
-    http::serve(http::finish_router(routes::router(clients))).await
+    http::serve(http::finish_router(auth::router(clients))).await
 }

@@ -23,7 +23,7 @@ type Services = BTreeMap<&'static str, Service>;
 #[derive(Clone, Default)]
 pub(crate) struct Probed(Arc<Mutex<Option<(Instant, Services)>>>);
 
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Service {
     configured: bool,
@@ -32,18 +32,26 @@ pub(crate) struct Service {
     checked_at: DateTime<Utc>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Model {
     max_seconds: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+struct Defaults {
+    model: String,
+    /// Seconds.
+    duration: u32,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Capabilities {
     models: BTreeMap<String, Model>,
     limits: BTreeMap<&'static str, usize>,
-    defaults: serde_json::Value,
+    defaults: Defaults,
+    #[schema(value_type = BTreeMap<String, Service>)]
     services: Services,
 }
 
@@ -66,7 +74,10 @@ impl Capabilities {
                 ("optionsBytes", OPTIONS_MAX),
                 ("tags", TAGS_MAX),
             ]),
-            defaults: serde_json::json!({"model": models.default_model(), "duration": DURATION_DEFAULT}),
+            defaults: Defaults {
+                model: models.default_model().to_owned(),
+                duration: DURATION_DEFAULT,
+            },
             services: probed.services(clients).await,
         }
     }

@@ -1,8 +1,5 @@
 //! Narrative in, track out: submits a job and waits for it a little.
 
-mod capabilities;
-mod routes;
-
 use lambda_http::Error;
 use shared::clients::Clients;
 use shared::{http, telemetry};
@@ -11,5 +8,5 @@ use shared::{http, telemetry};
 async fn main() -> Result<(), Error> {
     telemetry::init("compose");
     let clients = Clients::from_env()?;
-    http::serve(http::finish_router(routes::router(clients))).await
+    http::serve(http::finish_router(compose::router(clients))).await
 }

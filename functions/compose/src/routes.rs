@@ -17,10 +17,17 @@ use shared::submit::{self, Context};
 use shared::view;
 use shared::wait::{self, Until, WAIT_MAX};
 
+use utoipa::OpenApi;
+
 use crate::capabilities::{Capabilities, Probed};
 
 /// How long a caller waits who does not say.
 const WAIT_DEFAULT: Duration = Duration::from_secs(10);
+
+/// What this function answers, for the API's document.
+#[derive(OpenApi)]
+#[openapi(paths(capabilities, compose))]
+pub struct Document;
 
 #[derive(Clone)]
 struct Compose {
@@ -35,7 +42,7 @@ impl axum::extract::FromRef<Compose> for shared::verifier::Verifier {
 }
 
 /// Every route of this function.
-pub(crate) fn router(clients: Clients) -> Router {
+pub fn router(clients: Clients) -> Router {
     let state = Compose {
         clients,
         probed: Probed::default(),
@@ -45,11 +52,59 @@ pub(crate) fn router(clients: Clients) -> Router {
         .with_state(state)
 }
 
+/// What can be composed with, within which limits, and whether the services answered lately.
+#[utoipa::path(
+    get,
+    path = "/compose",
+    operation_id = "readCapabilities",
+    tag = "compose",
+    responses((status = 200, description = "Models, limits, defaults, services", body = Capabilities)),
+)]
 async fn capabilities(State(Compose { clients, probed }): State<Compose>) -> Json<Capabilities> {
     Json(Capabilities::of(&clients, &probed).await)
 }
 
+/// Submits a job and waits for its end.
+///
 /// 200 with the finished job if it ends while the caller waits, else 202 as `POST /jobs`.
+#[utoipa::path(
+    post,
+    path = "/compose",
+    operation_id = "compose",
+    tag = "compose",
+    security(("bearer" = [])),
+    params(
+        submit::Headers,
+        (
+            "Prefer" = Option<String>, Header, example = "wait=20",
+            description = "`wait=N` waits N seconds, at most 25, default 10; `wait=0` or `respond-async` does not wait"
+        )
+    ),
+    request_body(content = shared::submission::Body, examples(
+        ("least" = (summary = "A narrative is enough", value = json!({"narrative": "a calm piano evening in the rain"}))),
+        ("same" = (summary = "The same seed gives the same track", value = json!({
+            "narrative": "a calm piano evening in the rain", "duration": 10, "seed": 7, "tags": ["demo"]
+        }))),
+    )),
+    responses(
+        (
+            status = 200,
+            description = "The job, ended well or not",
+            body = view::JobView,
+            links(("audio" = (operation_id = "readAudio", parameters(("id" = "$response.body#/id")))))
+        ),
+        (
+            status = 202,
+            description = "The job as it stands",
+            body = view::JobView,
+            headers(("Location" = String, description = "`/jobs/{id}`")),
+            links(("read" = (operation_id = "readJob", parameters(("id" = "$response.body#/id")))))
+        ),
+    ),
+    extensions(("x-problems" = json!([
+        "malformed_idempotency_key", "forbidden", "idempotency_key_reused", "line_full", "rate_limited"
+    ]))),
+)]
 async fn compose(
     State(Compose { clients, .. }): State<Compose>,
     caller: Caller,

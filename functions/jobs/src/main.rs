@@ -1,7 +1,5 @@
 //! Jobs: submit, list, read, follow, fetch the audio, cancel, retry, delete.
 
-mod routes;
-
 use lambda_http::Error;
 use shared::clients::Clients;
 use shared::{http, telemetry};
@@ -10,5 +8,5 @@ use shared::{http, telemetry};
 async fn main() -> Result<(), Error> {
     telemetry::init("jobs");
     let clients = Clients::from_env()?;
-    http::serve_long(http::finish_router(routes::router(clients))).await
+    http::serve_long(http::finish_router(jobs::router(clients))).await
 }

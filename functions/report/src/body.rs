@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 use serde_json::Value;
+use shared::http::Object;
 use shared::job::{JobId, Progress};
+use shared::number;
 use shared::plan::{Plan, Planned};
 use shared::problem::{FieldError, Problem};
 use shared::provenance::Origin;
@@ -20,7 +22,7 @@ pub(crate) struct Body {
     job_id: JobId,
     #[serde(rename = "type")]
     kind: Kind,
-    progress: Option<RawProgress>,
+    progress: Option<Object<RawProgress>>,
     payload: Option<Value>,
 }
 
@@ -35,7 +37,9 @@ enum Kind {
 
 #[derive(Deserialize)]
 struct RawProgress {
+    #[serde(default, deserialize_with = "number::whole")]
     current: Option<u32>,
+    #[serde(default, deserialize_with = "number::whole")]
     total: Option<u32>,
     percentage: Option<f64>,
     message: Option<String>,
@@ -84,12 +88,12 @@ impl TryFrom<Body> for Report {
 
     fn try_from(body: Body) -> Result<Self, Problem> {
         let says = match body.kind {
-            Kind::Status => Says::Alive(body.progress.map(Progress::from)),
+            Kind::Status => Says::Alive(body.progress.map(|told| told.0.into())),
             Kind::Progress => {
                 let progress = body
                     .progress
                     .ok_or_else(|| wrong("/progress", "required", "the progress is missing"))?;
-                Says::Alive(Some(progress.into()))
+                Says::Alive(Some(progress.0.into()))
             }
             Kind::Completed => completed(body.payload)?,
             Kind::Failed => {
@@ -147,7 +151,9 @@ fn completed(payload: Option<Value>) -> Result<Says, Problem> {
 
 fn read<T: serde::de::DeserializeOwned>(payload: Option<Value>) -> Result<T, Problem> {
     let payload = payload.ok_or_else(|| wrong("/payload", "required", "the payload is missing"))?;
-    serde_json::from_value(payload).map_err(|e| wrong("/payload", "wrong_type", &e.to_string()))
+    let read = serde_json::from_value::<Object<T>>(payload);
+    read.map(|object| object.0)
+        .map_err(|e| wrong("/payload", "wrong_type", &e.to_string()))
 }
 
 fn wrong(pointer: &'static str, code: &'static str, detail: &str) -> Problem {
@@ -282,6 +288,15 @@ mod tests {
             refused_at(json!({"jobId": JobId::mint(), "type": "completed"})),
             "/payload"
         );
+    }
+
+    #[test]
+    fn a_list_is_no_progress_and_no_payload() {
+        let id = JobId::mint();
+        let list = json!({"jobId": id, "type": "status", "progress": [1, 2, 50, "x"]});
+        assert_eq!(refused_at(list), "/progress");
+        let list = json!({"jobId": id, "type": "failed", "payload": ["code", "message", true]});
+        assert_eq!(refused_at(list), "/payload");
     }
 
     #[test]

@@ -4,7 +4,6 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use serde_json::{Value, json};
 use shared::caller::{Reporter, TokenInPath};
 use shared::clients::Clients;
 use shared::http;
@@ -13,18 +12,41 @@ use shared::models::{Outcome, Prediction};
 use shared::problem::Problem;
 use shared::source::Source;
 
+use crate::document::{self, Taken};
 use crate::report::{alive, audio, failed};
 use crate::speaker::Speaker;
 
 /// Longest prediction: what Lambda takes. A longer file goes to an address of the server's own.
 pub(crate) const MAX_PREDICTION: usize = 6 << 20;
 
+/// What a Cog server says of its prediction.
+///
 /// `{ok: true}`; a repeat too. Cog tries again after 429 and 5xx, and gives up after other refusals.
+#[utoipa::path(
+    post,
+    path = "/hooks/cog/{token}",
+    operation_id = "reportPrediction",
+    tag = "report",
+    params(("token" = String, Path, description = "A callback token; `Authorization` is not looked at")),
+    request_body(content = document::Prediction, examples(
+        ("running" = (summary = "It works", value = json!({"status": "processing", "output": null}))),
+        ("file" = (summary = "It put out a file", value = json!({
+            "status": "succeeded", "output": "https://files.example/out.wav", "model": "musicgen"
+        }))),
+    )),
+    responses((status = 200, description = "It was taken", body = Taken)),
+    extensions(
+        ("x-problems" = json!([
+            "unauthenticated", "unknown_job", "job_ended", "stale_fence", "wrong_render", "not_rendering"
+        ])),
+        ("x-body-of-any-type" = json!(true)),
+    ),
+)]
 pub(crate) async fn hook(
     State(clients): State<Clients>,
     TokenInPath(claims): TokenInPath,
     body: Bytes,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Taken>, Problem> {
     let (source, outcome) = {
         let prediction: Prediction = http::parse_json(&body)?;
         let source = Source {
@@ -76,6 +98,6 @@ pub(crate) async fn hook(
     Ok(taken())
 }
 
-fn taken() -> Json<Value> {
-    Json(json!({"ok": true}))
+fn taken() -> Json<Taken> {
+    Json(Taken { ok: true })
 }

@@ -1,12 +1,5 @@
 //! Where model services report and upload. Apart from `jobs`, so that waiting callers never starve them.
 
-mod body;
-mod hook;
-mod report;
-mod routes;
-mod speaker;
-mod upload;
-
 use lambda_http::Error;
 use shared::clients::Clients;
 use shared::{http, telemetry};
@@ -15,5 +8,5 @@ use shared::{http, telemetry};
 async fn main() -> Result<(), Error> {
     telemetry::init("report");
     let clients = Clients::from_env()?;
-    http::serve(http::finish_router(routes::router(clients))).await
+    http::serve(http::finish_router(report::router(clients))).await
 }

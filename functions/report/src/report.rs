@@ -5,7 +5,6 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use serde_json::{Value, json};
 use shared::caller::Reporter;
 use shared::clients::Clients;
 use shared::http;
@@ -20,14 +19,44 @@ use shared::source::Source;
 use shared::stage::Stage;
 
 use crate::body::{Body, Report, Says};
+use crate::document::{self, Taken};
 use crate::speaker::Speaker;
 
+/// What a model service says of its work.
+///
 /// `{ok: true}`; a repeat too. 409 tells a model that nobody waits for it any more.
+#[utoipa::path(
+    post,
+    path = "/jobs/report",
+    operation_id = "reportJob",
+    tag = "report",
+    security(("callbackToken" = []), ("bearer" = [])),
+    request_body(content = document::Report, examples(
+        ("progress" = (summary = "So far", value = json!({
+            "jobId": "01a20428-f7d9-735f-b27d-e74c71c63de9", "type": "progress", "progress": {"current": 3, "total": 8}
+        }))),
+        ("uploaded" = (summary = "The audio was put to `/jobs/{id}/audio`", value = json!({
+            "jobId": "01a20428-f7d9-735f-b27d-e74c71c63de9", "type": "completed", "payload": {"uploaded": true, "seed": 7}
+        }))),
+        ("plan" = (summary = "The plan is made", value = json!({
+            "jobId": "01a20428-f7d9-735f-b27d-e74c71c63de9", "type": "completed", "payload": {"plan": {"title": "Rain"}}
+        }))),
+        ("failed" = (summary = "It gives up", value = json!({
+            "jobId": "01a20428-f7d9-735f-b27d-e74c71c63de9", "type": "failed",
+            "payload": {"code": "out_of_memory", "message": "The card is full.", "retryable": true}
+        }))),
+    )),
+    responses((status = 200, description = "It was taken", body = document::Taken)),
+    extensions(("x-problems" = json!([
+        "forbidden", "unknown_job", "job_ended", "stale_fence", "wrong_render", "not_parked", "not_planning",
+        "not_rendering", "not_uploaded"
+    ]))),
+)]
 pub(crate) async fn report(
     State(clients): State<Clients>,
     reporter: Reporter,
     http::Body(body): http::Body<Body>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Taken>, Problem> {
     let Report { job, says } = body.try_into()?;
     let speaker = Speaker::new(&clients, reporter, job).await?;
     let request_id = &speaker.job.request_id;
@@ -50,7 +79,7 @@ pub(crate) async fn report(
             failed(&clients, &speaker, &error).await?;
         }
     }
-    Ok(Json(json!({"ok": true})))
+    Ok(Json(Taken { ok: true }))
 }
 
 pub(crate) async fn alive(

@@ -9,7 +9,7 @@ use shared::models::MAX_AUDIO;
 use crate::{hook, report, upload};
 
 /// Every route of this function.
-pub(crate) fn router(clients: Clients) -> Router {
+pub fn router(clients: Clients) -> Router {
     let upload = put(upload::upload).layer(DefaultBodyLimit::max(MAX_AUDIO));
     let cog = post(hook::hook).layer(DefaultBodyLimit::max(hook::MAX_PREDICTION));
     Router::new()

@@ -3,23 +3,45 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use serde_json::{Value, json};
 use shared::caller::Reporter;
 use shared::clients::Clients;
 use shared::http::JobPath;
+use shared::job::JobId;
 use shared::lookup::Unreachable;
 use shared::problem::Problem;
 use shared::stage::Stage;
 
+use crate::document::Uploaded;
 use crate::speaker::Speaker;
 
+/// A model puts its audio here before it reports completion.
+///
 /// At most 64 MiB, kept under the render key of the token; a repeat replaces it.
+#[utoipa::path(
+    put,
+    path = "/jobs/{id}/audio",
+    operation_id = "uploadAudio",
+    tag = "report",
+    security(("callbackToken" = []), ("bearer" = [])),
+    params(("id" = JobId, Path)),
+    request_body(
+        description = "Audio of any type; its decoder tells what it is",
+        content(
+            (String = "audio/wav"), (String = "audio/flac"), (String = "audio/mpeg"), (String = "audio/ogg"),
+            (String = "application/octet-stream")
+        )
+    ),
+    responses((status = 200, description = "It is stored", body = Uploaded)),
+    extensions(("x-problems" = json!([
+        "empty_body", "body_too_large", "forbidden", "unknown_job", "job_ended", "not_rendering"
+    ]))),
+)]
 pub(crate) async fn upload(
     State(clients): State<Clients>,
     reporter: Reporter,
     JobPath(id): JobPath,
     body: Bytes,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Uploaded>, Problem> {
     let speaker = Speaker::new(&clients, reporter, id).await?;
     let job = &speaker.job;
     if body.is_empty() {
@@ -50,5 +72,5 @@ pub(crate) async fn upload(
         .progress(id, fence, None, deadline, speaker.spent());
     alive.await.map_err(Unreachable::from)?;
     tracing::info!(job_id = %id, job_request_id = job.request_id, bytes, "audio uploaded");
-    Ok(Json(json!({"ok": true, "bytes": bytes})))
+    Ok(Json(Uploaded { ok: true, bytes }))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use local::api::Api;
 use local::{HarnessError, Result, Scratch, Stack, StackOptions};
-use local::{demo, hash_password, mint, own_secret, up};
+use local::{demo, hash_password, mint, own_secret, schemathesis, up};
 use shared::identity::PASSWORD_MAX;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -40,6 +40,14 @@ enum Command {
         #[arg(long, default_value_t = 30)]
         duration: u32,
     },
+    /// Hold the running API to its document, as a user and as an admin; more arguments go to `schemathesis run`.
+    Schemathesis {
+        /// Whose token; once for each caller.
+        #[arg(long, default_values = ["user", "admin"])]
+        role: Vec<String>,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Print a token of this clone.
     Token {
         /// user, admin, orchestrator, system or worker.
@@ -64,6 +72,7 @@ async fn main() -> ExitCode {
             narrative,
             duration,
         } => run_demo(&narrative, duration).await,
+        Command::Schemathesis { role, arguments } => run_schemathesis(&role, &arguments).await,
         Command::Token { role, sub, expires } => {
             own_secret().and_then(|secret| say(&mint(&secret, &role, &sub, expires)?))
         }
@@ -138,6 +147,46 @@ async fn started_demo(options: StackOptions, narrative: &str, duration: u32) -> 
     let job = demo::compose(&api, narrative, duration, file).await;
     stack.stop().await;
     say(&demo::summary(&job?, file))
+}
+
+async fn run_schemathesis(roles: &[String], arguments: &[String]) -> Result<()> {
+    let mut stop = Stop::new()?;
+    tokio::select! {
+        held = held_to_the_document(roles, arguments) => held,
+        () = stop.told() => Err(HarnessError::Job("stopped before all was tried".to_owned())),
+    }
+}
+
+async fn held_to_the_document(roles: &[String], arguments: &[String]) -> Result<()> {
+    let mut failed = Vec::new();
+    for role in roles {
+        let scratch = Scratch::new()?;
+        let options = StackOptions {
+            folder: Some(scratch.path().to_owned()),
+            ..schemathesis::options()
+        };
+        let stack = Stack::start(options).await?;
+        eprintln!("  As {role}:");
+        let mut command = schemathesis::command(&stack, role, arguments).await?;
+        let ended = command.status().await.map_err(|source| HarnessError::Io {
+            what: "run schemathesis".to_owned(),
+            source,
+        })?;
+        if !ended.success() {
+            // The log tells why; it is kept.
+            let kept = local::root().join(format!(".local/schemathesis-{role}.log"));
+            let _ = std::fs::copy(stack.logs(), &kept);
+            failed.push(format!("as {role}, see {}", kept.display()));
+        }
+        stack.stop().await;
+    }
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(HarnessError::Job(format!(
+            "the API and its document differ: {}",
+            failed.join("; ")
+        ))),
+    }
 }
 
 /// Ctrl-C, `kill`, or a closed terminal. Made before anything starts, so that none is missed.

@@ -1,17 +1,45 @@
 //! A JSON body, or a problem that says where it is wrong.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
 
 use super::fields::field_error;
 use crate::problem::Problem;
 
-/// The request's JSON as a `T`. 415 for another type, 413 when too long, 400 if it is not JSON, 422 if it is not a `T`.
+/// A `T` out of an object. By itself a derived type may also be read from a list of its fields, which nobody means.
+#[derive(Debug, Clone, Copy)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(Members(PhantomData))
+    }
+}
+
+struct Members<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Object<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(members)).map(Object)
+    }
+}
+
+/// The request's JSON object as a `T`. 415 for another type, 413 when too long, 400 if it is not JSON, 422 if it is not a `T`.
 #[derive(Debug, Clone, Copy)]
 pub struct Body<T>(pub T);
 
@@ -35,10 +63,10 @@ where
     }
 }
 
-/// The text as a `T`; 400 if it is not JSON, 422 with the field's pointer if it is not a `T`.
+/// The text, an object, as a `T`; 400 if it is not JSON, 422 with the field's pointer if it is not a `T`.
 pub fn parse_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let Object(value) = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         // serde_json calls a number where a word of a list should be, or one that is too large, bad syntax.
         let is_json = || serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
         if error.inner().classify() == Category::Data || is_json() {
@@ -159,7 +187,10 @@ mod tests {
             large.errors()[0],
             FieldError::new("/duration", "out_of_range", "the number is too large")
         );
-        assert_eq!(wrong("[]").1, "wrong_length");
+        // A derived type could be read from a list; a body is an object.
+        for list in ["[]", r#"["x", null]"#] {
+            assert_eq!(wrong(list), is("", "wrong_type", "expected an object"));
+        }
         assert_eq!(wrong("null"), is("", "wrong_type", "expected an object"));
     }
 
@@ -184,13 +215,21 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_are_no_text_are_not_json() {
+        for bytes in [&b"\xff"[..], b"{\"narrative\": \"\xff\"}", b"{\"\xc3\": 1}"] {
+            let problem = parse_json::<serde_json::Value>(bytes).unwrap_err();
+            assert_eq!(problem.code(), "malformed_json", "{bytes:?}");
+        }
+    }
+
+    #[test]
     fn what_is_not_json_is_told_from_what_is_the_wrong_json() {
         for text in [
             "",
             "{",
             "narrative=x",
             r#"{"narrative": "x"} tail"#,
-            &"[".repeat(1000),
+            &r#"{"a":"#.repeat(1000),
         ] {
             let problem = parse_json::<serde_json::Value>(text.as_bytes()).unwrap_err();
             assert_eq!(

@@ -11,15 +11,17 @@ mod prefer;
 mod quota;
 mod request_id;
 mod serve;
+mod tag;
 mod trace;
 
-pub use body::{Body, parse_json};
+pub use body::{Body, Object, parse_json};
 pub use edge::{MAX_BODY, finish_router};
 pub use params::{JobPath, Query};
 pub use prefer::Wait;
 pub use quota::Quota;
 pub use request_id::RequestId;
 pub use serve::{serve, serve_long};
+pub use tag::matches;
 pub use trace::traceparent;
 
 #[cfg(test)]

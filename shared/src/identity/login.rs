@@ -1,7 +1,6 @@
 //! Signing in. Nothing that a caller can see or measure tells whether a name is somebody's: every attempt is counted alike, costs the
 //! same requests to the store and one check of a password, and is refused in the same words.
 
-use axum::http::StatusCode;
 use chrono::Utc;
 
 use super::{Account, Hasher, Tokens};
@@ -26,8 +25,7 @@ pub async fn login(
     let right = hasher.check(password.clone(), hash).await?;
     let Some((account, revision)) = found.filter(|(account, _)| right && !account.disabled) else {
         let detail = "the name or the password is wrong";
-        let status = StatusCode::UNAUTHORIZED;
-        return Err(Problem::new(status, "wrong_credentials", detail));
+        return Err(Problem::unauthorized("wrong_credentials", detail));
     };
     let account = renewed(clients, hasher, account, revision, password).await?;
     let tokens = Tokens::begin(clients, &account).await?;

@@ -12,9 +12,9 @@ use tokio::sync::Semaphore;
 
 use crate::problem::Problem;
 
-/// The shortest password that is taken, in bytes.
+/// The shortest password that is taken, in characters.
 pub const PASSWORD_MIN: usize = 12;
-/// The longest password that is looked at, in bytes.
+/// The longest password that is looked at, in characters.
 pub const PASSWORD_MAX: usize = 1024;
 
 /// KiB, passes and lanes.

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -172,11 +171,7 @@ async fn reused<T>(clients: &Clients, family: Uuid) -> Result<T, Problem> {
     revoke(clients, family, "reused").await?;
     tracing::warn!(%family, "a refresh token was used twice; its session has ended");
     let detail = "this refresh token was used before; sign in again";
-    Err(Problem::new(
-        StatusCode::UNAUTHORIZED,
-        "refresh_reused",
-        detail,
-    ))
+    Err(Problem::unauthorized("refresh_reused", detail))
 }
 
 async fn revoke(clients: &Clients, family: Uuid, why: &str) -> Result<(), Unreachable> {
@@ -190,5 +185,5 @@ async fn revoke(clients: &Clients, family: Uuid, why: &str) -> Result<(), Unreac
 
 fn ended() -> Problem {
     let detail = "this session has ended; sign in again";
-    Problem::new(StatusCode::UNAUTHORIZED, "session_ended", detail)
+    Problem::unauthorized("session_ended", detail)
 }

@@ -19,7 +19,7 @@ pub const LIFE_RANGE: RangeInclusive<u64> = 60..=3650 * 24 * 3600;
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewServiceToken {
-    /// 1–256 bytes.
+    /// 1–64 characters.
     pub sub: String,
     /// A service role.
     pub role: Role,
@@ -27,10 +27,11 @@ pub struct NewServiceToken {
     pub expires_in: u64,
 }
 
-/// `auth/service-tokens/<jti>.json`, and how the API shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A long-lived token of a service, without itself: `auth/service-tokens/<jti>.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceToken {
+    #[schema(value_type = String, format = "uuid")]
     pub jti: Uuid,
     pub sub: String,
     pub role: Role,

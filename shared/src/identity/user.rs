@@ -22,11 +22,11 @@ const USERNAME_MAX: usize = 64;
 pub struct Email(String);
 
 impl Email {
-    /// One `@` with something on both sides, no white space, at most 254 bytes.
+    /// One `@` with something on both sides, no white space, at most 254 characters.
     pub fn parse(text: &str) -> Option<Self> {
         let plain = |c: char| !c.is_whitespace() && !c.is_control();
         let (local, domain) = text.split_once('@')?;
-        let fits = text.len() <= EMAIL_MAX && text.chars().all(plain);
+        let fits = text.chars().count() <= EMAIL_MAX && text.chars().all(plain);
         let whole = !local.is_empty() && !domain.is_empty() && !domain.contains('@');
         (fits && whole).then(|| Self(lower(text)))
     }
@@ -94,12 +94,15 @@ pub struct Account {
 }
 
 /// A user as the API shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
+    #[schema(value_type = String, format = "uuid")]
     pub id: Uuid,
+    #[schema(value_type = String)]
     pub email: Email,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub username: Option<Username>,
     pub role: Role,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -75,7 +75,7 @@ impl Queue {
     pub async fn dead_page(&self, skip: usize, limit: usize) -> Result<Vec<JobId>, QueueError> {
         let (from, to) = (
             isize::try_from(skip).unwrap_or(isize::MAX),
-            isize::try_from(skip + limit).unwrap_or(isize::MAX) - 1,
+            isize::try_from(skip.saturating_add(limit)).unwrap_or(isize::MAX) - 1,
         );
         let range = Cmd::zrevrange(self.keys.dead(), from, to);
         let page: Vec<String> = self.redis.run(&range).await?;

@@ -75,7 +75,7 @@ pub struct Oldest {
 }
 
 /// One tenant's line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TenantLine {
     pub tenant: String,
     pub queued: u64,

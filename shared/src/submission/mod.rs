@@ -5,7 +5,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::job::sha256_hex;
+use crate::number;
 use crate::priority::Priority;
+
+mod body;
+
+pub use body::{Body, Tag};
 
 /// Characters of the longest narrative.
 pub const NARRATIVE_MAX: usize = 4000;
@@ -270,7 +275,7 @@ impl Fields {
 
     fn seed(&mut self) -> Option<u32> {
         let value = self.take("seed")?;
-        let seed = value.as_u64().and_then(|n| u32::try_from(n).ok());
+        let seed = number::of(&value).and_then(|n| u32::try_from(n).ok());
         if seed.is_none() {
             let code = if value.is_number() {
                 "out_of_range"

@@ -115,6 +115,8 @@ fn options_over_sixteen_kilobytes_are_refused() {
 fn a_given_seed_is_kept_and_a_bad_one_refused() {
     let ok = parse(json!({"narrative": "x", "seed": 7})).unwrap();
     assert_eq!((ok.seed, ok.seed_fixed), (7, true));
+    let same = parse(json!({"narrative": "x", "seed": 7.0})).unwrap();
+    assert_eq!(same.seed, 7);
     assert_eq!(
         refused(json!({"narrative": "x", "seed": -7})),
         one("/seed", "out_of_range")

@@ -10,13 +10,13 @@ use std::collections::BTreeSet;
 use crate::project;
 use crate::template::Template;
 
-const API: &str = "docs/api.md";
+pub(crate) const API: &str = "docs/api.md";
 const MODELS: &str = "docs/models.md";
 
-type Names = BTreeSet<String>;
+pub(crate) type Names = BTreeSet<String>;
 
 /// The lines from a heading to the next one.
-fn section(page: &str, heading: &str) -> Vec<String> {
+pub(crate) fn section(page: &str, heading: &str) -> Vec<String> {
     let text = project::read(page);
     let mut lines = text.lines().skip_while(|line| *line != heading);
     assert!(lines.next().is_some(), "{page} has no {heading:?}");
@@ -25,7 +25,7 @@ fn section(page: &str, heading: &str) -> Vec<String> {
 }
 
 /// The cells of every table row in a section.
-fn rows(page: &str, heading: &str) -> Vec<Vec<String>> {
+pub(crate) fn rows(page: &str, heading: &str) -> Vec<Vec<String>> {
     let lines = section(page, heading);
     let cells = |line: &String| -> Vec<String> {
         let line = line.trim_matches('|');
@@ -39,7 +39,7 @@ fn rows(page: &str, heading: &str) -> Vec<Vec<String>> {
 }
 
 /// What stands between backticks.
-fn words(text: &str) -> Vec<String> {
+pub(crate) fn words(text: &str) -> Vec<String> {
     text.split('`')
         .skip(1)
         .step_by(2)

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use crate::project::{self, Text};
 
 /// The words of a job: they know each other and nothing else of the project.
-const PURE: [&str; 10] = [
+const PURE: [&str; 11] = [
     "envelope",
     "event",
     "job",
+    "number",
     "plan",
     "priority",
     "provenance",
@@ -19,7 +22,7 @@ const PURE: [&str; 10] = [
 ];
 
 /// Crates that only shape data; every other dependency of `shared` is a technology with an owner.
-const DATA: [&str; 12] = [
+const DATA: [&str; 13] = [
     "aws_lc_rs",
     "base64",
     "bytes",
@@ -31,6 +34,7 @@ const DATA: [&str; 12] = [
     "serde_path_to_error",
     "thiserror",
     "url",
+    "utoipa",
     "uuid",
 ];
 
@@ -85,7 +89,9 @@ fn shipped() -> Vec<Text> {
 fn nobody_imports_a_function() {
     let functions = project::function_folders();
     let cargo = project::cargo();
-    for package in cargo["packages"].as_array().unwrap() {
+    // The document is collected from all of them, and no function knows the collector.
+    let others = |package: &&Value| package["name"] != "openapi";
+    for package in cargo["packages"].as_array().unwrap().iter().filter(others) {
         for dependency in package["dependencies"].as_array().unwrap() {
             let path = dependency["path"].as_str().unwrap_or_default();
             let function = functions

@@ -11,6 +11,7 @@
 
 mod deployment;
 mod docs;
+mod document;
 mod files;
 mod functions;
 mod layers;

@@ -8,7 +8,9 @@ use serde_json::Value;
 use crate::project;
 use crate::template::Template;
 
-const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+const METHODS: [&str; 9] = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY",
+];
 
 /// The HTTP API of the template. Function = binary.
 struct Gateway {

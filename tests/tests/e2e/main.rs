@@ -23,6 +23,7 @@ mod contract_muscgen;
 mod contract_ollama;
 mod correlation;
 mod crash;
+mod document;
 mod doors;
 mod faults;
 mod loss;

@@ -52,7 +52,7 @@ const PERSON: Sends =
     Sends::Json(r#"{"email": "{new}@example.com", "password": "correct horse battery"}"#);
 
 /// Every route that there is.
-const RECIPES: [(&str, Needs, Sends); 40] = [
+const RECIPES: [(&str, Needs, Sends); 41] = [
     ("GET /compose", Needs::Nothing, Sends::Nothing),
     ("POST /compose", Needs::Nothing, SUBMISSION),
     ("POST /jobs", Needs::Nothing, SUBMISSION),
@@ -75,6 +75,7 @@ const RECIPES: [(&str, Needs, Sends); 40] = [
         Sends::Json(r#"{"id": "p", "status": "processing"}"#),
     ),
     ("GET /health", Needs::Nothing, Sends::Nothing),
+    ("GET /openapi.json", Needs::Nothing, Sends::Nothing),
     ("GET /health/ready", Needs::Nothing, Sends::Nothing),
     ("GET /metrics", Needs::Nothing, Sends::Nothing),
     ("GET /admin/overview", Needs::Nothing, Sends::Nothing),

@@ -104,7 +104,7 @@ async fn a_job_of_high_priority_overtakes(app: &App) {
     let refused = app.post("/jobs", ALICE, &body);
     assert_eq!(refused.await.status(), StatusCode::FORBIDDEN);
     act(app, "/admin/queue/pause", Value::Null).await;
-    set(app, "/admin/queue/slots", json!({"slots": 1})).await;
+    set(app, "/admin/queue/slots", json!({"slots": 1.0})).await;
     let first = app.submit(ten_seconds()).await;
     let low = app
         .submit(json!({"narrative": "later", "duration": 10, "priority": "low"}))
@@ -203,6 +203,8 @@ async fn the_dead_get_another_chance(app: &App) {
         (&dead["total"], &dead["items"][0]["jobId"]),
         (&json!(1), &json!(id))
     );
+    let beyond = look(app, &format!("/admin/dead?offset={}", u64::MAX)).await;
+    assert_eq!(beyond, json!({"items": [], "total": 1}));
     let unknown = "01a20428-f7d9-735f-b27d-e74c71c63de9";
     let asked = json!({"jobIds": [id, unknown]});
     let answer = act(app, "/admin/dead/redrive", asked.clone()).await;
@@ -224,6 +226,7 @@ async fn wrong_input_is_refused_and_changes_nothing(app: &App) {
         (Method::PUT, "/admin/queue/slots", json!({"slots": 0})),
         (Method::PUT, "/admin/queue/slots", json!({"slots": "many"})),
         (Method::PUT, "/admin/queue/slots", json!({"slot": 3})),
+        (Method::PUT, "/admin/tenants/x", json!([2, null])),
         (Method::PUT, "/admin/tenants/x", json!({"weight": 1001})),
         (Method::PUT, "/admin/tenants/x", json!({"cap": -1})),
         (Method::POST, "/admin/dead/redrive", json!({})),

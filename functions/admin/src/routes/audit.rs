@@ -12,20 +12,43 @@ use shared::problem::Problem;
 
 use shared::audit::Entry;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Paging {
+    /// `nextCursor` of the page before.
+    #[param(max_length = 64, pattern = "^[A-Za-z0-9-]*$")]
     cursor: Option<String>,
+    #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<usize>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AuditPage)]
 pub(crate) struct Page {
     items: Vec<Entry>,
+    /// `null` is the end.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
+/// Who did what, the newest first.
+#[utoipa::path(
+    get,
+    path = "/admin/audit",
+    operation_id = "listAudit",
+    tag = "operate",
+    security(("bearer" = [])),
+    params(Paging),
+    responses((
+        status = 200,
+        description = "A page of entries",
+        body = Page,
+        links(("next" = (operation_id = "listAudit", parameters(("query.cursor" = "$response.body#/nextCursor")))))
+    )),
+    extensions(("x-problems" = json!(["forbidden"]))),
+)]
 pub(crate) async fn list(
     State(clients): State<Clients>,
     _: Admin,

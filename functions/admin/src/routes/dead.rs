@@ -10,6 +10,7 @@ use shared::http::{Body, Query, RequestId};
 use shared::job::JobId;
 use shared::list;
 use shared::lookup::{self, Unreachable};
+use shared::number;
 use shared::problem::{FieldError, Problem};
 use shared::view::{self, JobView};
 
@@ -19,23 +20,38 @@ use shared::audit::Operator;
 /// Jobs of one redrive.
 const MOST: usize = 100;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Paging {
     /// How many to pass over.
     offset: Option<usize>,
+    #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<usize>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = DeadPage)]
 pub(crate) struct Page {
     items: Vec<JobView>,
     /// All that are kept.
     total: u64,
 }
 
+/// Jobs that used up their attempts.
+///
 /// The latest first.
+#[utoipa::path(
+    get,
+    path = "/admin/dead",
+    operation_id = "listDeadJobs",
+    tag = "operate",
+    security(("bearer" = [])),
+    params(Paging),
+    responses((status = 200, description = "The latest first", body = Page)),
+    extensions(("x-problems" = json!(["forbidden"]))),
+)]
 pub(crate) async fn list(
     State(clients): State<Clients>,
     _: Admin,
@@ -57,28 +73,44 @@ pub(crate) async fn list(
 }
 
 /// These jobs, or the latest `limit`.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = Redrive)]
 pub(crate) struct Which {
+    #[schema(min_items = 1, max_items = 100)]
     job_ids: Option<Vec<JobId>>,
+    #[serde(default, deserialize_with = "number::whole")]
+    #[schema(minimum = 1, maximum = 100)]
     limit: Option<usize>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Redriven {
     redriven: Vec<JobId>,
     refused: Vec<Refused>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Refused {
     job_id: JobId,
     code: String,
 }
 
+/// Starts dead jobs afresh.
+///
 /// Each is started afresh, as by a retry; one that cannot be is named with the reason, and the others go on.
+#[utoipa::path(
+    post,
+    path = "/admin/dead/redrive",
+    operation_id = "redriveJobs",
+    tag = "operate",
+    security(("bearer" = [])),
+    request_body(content = Which, examples(("latest" = (value = json!({"limit": 20}))), ("these" = (value = json!({"jobIds": ["01a20428-f7d9-735f-b27d-e74c71c63de9"]}))))),
+    responses((status = 200, description = "Which were started, and why others were not", body = Redriven)),
+    extensions(("x-problems" = json!(["forbidden"]))),
+)]
 pub(crate) async fn redrive(
     State(clients): State<Clients>,
     Admin(caller): Admin,

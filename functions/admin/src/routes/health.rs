@@ -13,7 +13,25 @@ use shared::problem::Problem;
 use crate::metrics;
 use crate::ready::{Checked, Ready};
 
+/// Whether everything that is needed answers.
+///
 /// 503 when a needed dependency is down. The details are for admins.
+#[utoipa::path(
+    get,
+    path = "/health/ready",
+    operation_id = "readReadiness",
+    tag = "operate",
+    security((), ("bearer" = [])),
+    responses(
+        (status = 200, description = "All that is needed is up", body = Ready),
+        (
+            status = 503,
+            description = "Redis or the store is down",
+            body = Ready,
+            headers(("Retry-After" = u32, description = "Seconds"))
+        ),
+    ),
+)]
 pub(crate) async fn ready(
     State(clients): State<Clients>,
     State(checked): State<Checked>,
@@ -41,6 +59,15 @@ pub(crate) async fn ready(
 }
 
 /// Prometheus text, for admins and services.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "readMetrics",
+    tag = "operate",
+    security(("bearer" = [])),
+    responses((status = 200, description = "Exposition format 0.0.4", body = String, content_type = "text/plain")),
+    extensions(("x-problems" = json!(["forbidden"]))),
+)]
 pub(crate) async fn figures(
     State(clients): State<Clients>,
     _: Keeper,

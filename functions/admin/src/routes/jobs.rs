@@ -18,21 +18,40 @@ use shared::view::{self, JobView, Known};
 
 use shared::audit::Operator;
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = FoundJob)]
 pub(crate) struct Item {
     tenant: TenantId,
     #[serde(flatten)]
     job: JobView,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = SearchPage)]
 pub(crate) struct Page {
     items: Vec<Item>,
+    /// `null` is the end.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
 /// As `GET /jobs` for an admin, with each job's tenant.
+#[utoipa::path(
+    get,
+    path = "/admin/jobs",
+    operation_id = "searchJobs",
+    tag = "operate",
+    security(("bearer" = [])),
+    params(Filter),
+    responses((
+        status = 200,
+        description = "Anybody's jobs, newest first",
+        body = Page,
+        links(("cancel" = (operation_id = "cancelAnyJob", parameters(("id" = "$response.body#/items/0/id")))))
+    )),
+    extensions(("x-problems" = json!(["forbidden"]))),
+)]
 pub(crate) async fn search(
     State(clients): State<Clients>,
     Admin(caller): Admin,
@@ -54,7 +73,19 @@ pub(super) async fn find(clients: &Clients, id: JobId) -> Result<Known, Problem>
     lookup::find(clients, id).await?.ok_or_else(unknown)
 }
 
+/// As its owner's cancel.
+///
 /// 200; of a job that was cancelled before, too. Ended otherwise: 409.
+#[utoipa::path(
+    post,
+    path = "/admin/jobs/{id}/cancel",
+    operation_id = "cancelAnyJob",
+    tag = "operate",
+    security(("bearer" = [])),
+    params(("id" = JobId, Path)),
+    responses((status = 200, description = "The job as it is now", body = JobView)),
+    extensions(("x-problems" = json!(["forbidden", "unknown_job", "already_ended"]))),
+)]
 pub(crate) async fn cancel(
     State(clients): State<Clients>,
     Admin(caller): Admin,
@@ -75,7 +106,24 @@ pub(crate) async fn cancel(
     Ok(Json(view::shown(&clients, now)))
 }
 
+/// As its owner's retry.
+///
 /// 202. Completed or live: 409.
+#[utoipa::path(
+    post,
+    path = "/admin/jobs/{id}/retry",
+    operation_id = "retryAnyJob",
+    tag = "operate",
+    security(("bearer" = [])),
+    params(("id" = JobId, Path)),
+    responses((
+        status = 202,
+        description = "The job as it stands",
+        body = JobView,
+        headers(("Location" = String, description = "`/jobs/{id}`"))
+    )),
+    extensions(("x-problems" = json!(["forbidden", "unknown_job", "already_completed", "not_ended"]))),
+)]
 pub(crate) async fn retry(
     State(clients): State<Clients>,
     Admin(caller): Admin,
@@ -105,13 +153,27 @@ pub(super) async fn retry_known(
     change::retry(clients, known, &operator.who).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewPriority)]
 pub(crate) struct Level {
     priority: Priority,
 }
 
+/// Moves a live job to another level.
+///
 /// 200; the next acquire goes by it. Ended: 409.
+#[utoipa::path(
+    post,
+    path = "/admin/jobs/{id}/priority",
+    operation_id = "moveJob",
+    tag = "operate",
+    security(("bearer" = [])),
+    params(("id" = JobId, Path)),
+    request_body(content = Level, examples(("high" = (value = json!({"priority": "high"}))))),
+    responses((status = 200, description = "The job as it is now", body = JobView)),
+    extensions(("x-problems" = json!(["forbidden", "unknown_job", "already_ended"]))),
+)]
 pub(crate) async fn priority(
     State(clients): State<Clients>,
     Admin(caller): Admin,

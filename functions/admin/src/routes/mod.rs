@@ -14,7 +14,31 @@ use axum::routing::{get, post, put};
 use shared::clients::Clients;
 use shared::verifier::Verifier;
 
+use utoipa::OpenApi;
+
 use crate::ready::Checked;
+
+/// What this function answers, for the API's document.
+#[derive(OpenApi)]
+#[openapi(paths(
+    health::ready,
+    health::figures,
+    overview::overview,
+    jobs::search,
+    jobs::cancel,
+    jobs::retry,
+    jobs::priority,
+    tenants::list,
+    tenants::read,
+    tenants::change,
+    queue::pause,
+    queue::resume,
+    queue::slots,
+    dead::list,
+    dead::redrive,
+    audit::list,
+))]
+pub struct Document;
 
 #[derive(Clone)]
 pub(crate) struct Desk {
@@ -41,7 +65,7 @@ impl FromRef<Desk> for Checked {
 }
 
 /// Every route of this function.
-pub(crate) fn router(clients: Clients) -> Router {
+pub fn router(clients: Clients) -> Router {
     let state = Desk {
         clients,
         checked: Checked::default(),

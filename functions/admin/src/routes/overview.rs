@@ -25,7 +25,7 @@ const HAPPENINGS: [&str; 6] = [
 ];
 const STAGES: [&str; 4] = ["queue", "plan", "audio", "finish"];
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Overview {
     slots: u32,
@@ -57,7 +57,7 @@ pub(crate) struct Overview {
     stages: BTreeMap<&'static str, Stage>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Breaker {
     /// In a row.
     failures: i64,
@@ -66,21 +66,22 @@ struct Breaker {
     until: Option<DateTime<Utc>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Queued {
     jobs: u64,
     audio_seconds: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Oldest {
     job_id: JobId,
     wait_seconds: i64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = WaitingTenants)]
 struct Tenants {
     waiting: u64,
     /// Waiting, with room under their caps.
@@ -89,32 +90,49 @@ struct Tenants {
     longest: Vec<TenantLine>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = RunningJob)]
 struct Running {
     job_id: JobId,
+    #[schema(required)]
     tenant: Option<String>,
+    #[schema(required)]
     stage: Option<String>,
+    #[schema(required)]
     attempt: Option<u32>,
     /// `worker` or `model`.
     holder: String,
+    #[schema(required)]
     since: Option<DateTime<Utc>>,
+    #[schema(required)]
     lease_until: Option<DateTime<Utc>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Rate {
     last5: u64,
     last60: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = StageTimes)]
 struct Stage {
     p50: f64,
     p95: f64,
 }
 
+/// The queue at a glance.
+#[utoipa::path(
+    get,
+    path = "/admin/overview",
+    operation_id = "readOverview",
+    tag = "operate",
+    security(("bearer" = [])),
+    responses((status = 200, description = "It costs the same whatever waits", body = Overview)),
+    extensions(("x-problems" = json!(["forbidden"]))),
+)]
 pub(crate) async fn overview(
     State(clients): State<Clients>,
     _: Admin,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use shared::caller::Admin;
 use shared::clients::Clients;
 use shared::http::{Body, RequestId};
+use shared::number;
 use shared::problem::{FieldError, Problem};
 use shared::queue::QueueSettings;
 
@@ -15,13 +16,24 @@ use shared::audit::Operator;
 const SLOTS: std::ops::RangeInclusive<u32> = 1..=1000;
 
 /// What is in force now.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct InForce {
     paused: bool,
     slots: u32,
 }
 
+/// Gives out no job until the queue is resumed.
+///
 /// Nothing is given out any more; what runs goes on, and what is rendered is finished.
+#[utoipa::path(
+    post,
+    path = "/admin/queue/pause",
+    operation_id = "pauseQueue",
+    tag = "operate",
+    security(("bearer" = [])),
+    responses((status = 200, description = "What is in force", body = InForce)),
+    extensions(("x-problems" = json!(["forbidden", "setting_contended"]))),
+)]
 pub(crate) async fn pause(
     State(clients): State<Clients>,
     Admin(caller): Admin,
@@ -34,7 +46,18 @@ pub(crate) async fn pause(
     .await
 }
 
+/// Gives out jobs again.
+///
 /// Waiting jobs are rung for at once.
+#[utoipa::path(
+    post,
+    path = "/admin/queue/resume",
+    operation_id = "resumeQueue",
+    tag = "operate",
+    security(("bearer" = [])),
+    responses((status = 200, description = "What is in force", body = InForce)),
+    extensions(("x-problems" = json!(["forbidden", "setting_contended"]))),
+)]
 pub(crate) async fn resume(
     State(clients): State<Clients>,
     Admin(caller): Admin,
@@ -47,14 +70,27 @@ pub(crate) async fn resume(
     .await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewSlots)]
 pub(crate) struct Slots {
     /// `null`: as configured.
+    #[serde(default, deserialize_with = "number::whole")]
+    #[schema(minimum = 1, maximum = 1000)]
     slots: Option<u32>,
 }
 
 /// How many jobs may be in plan or audio at once; running ones above it go on.
+#[utoipa::path(
+    put,
+    path = "/admin/queue/slots",
+    operation_id = "setSlots",
+    tag = "operate",
+    security(("bearer" = [])),
+    request_body(content = Slots, examples(("eight" = (value = json!({"slots": 8}))), ("configured" = (value = json!({"slots": null}))))),
+    responses((status = 200, description = "What is in force", body = InForce)),
+    extensions(("x-problems" = json!(["forbidden", "setting_contended"]))),
+)]
 pub(crate) async fn slots(
     State(clients): State<Clients>,
     Admin(caller): Admin,

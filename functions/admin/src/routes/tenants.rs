@@ -9,6 +9,7 @@ use shared::control;
 use shared::http::{Body, RequestId};
 use shared::job::TenantId;
 use shared::lookup::Unreachable;
+use shared::number;
 use shared::problem::{FieldError, Problem};
 use shared::queue::{TenantLine, TenantSettings};
 
@@ -17,7 +18,7 @@ use shared::audit::Operator;
 
 const RANGE: std::ops::RangeInclusive<u32> = 1..=1000;
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct Tenants {
     /// Those of which something was set, by name.
     configured: Vec<TenantId>,
@@ -25,6 +26,16 @@ pub(crate) struct Tenants {
     waiting: Vec<TenantLine>,
 }
 
+/// Tenants of which something was set, and those with the longest lines.
+#[utoipa::path(
+    get,
+    path = "/admin/tenants",
+    operation_id = "listTenants",
+    tag = "operate",
+    security(("bearer" = [])),
+    responses((status = 200, description = "Both lists", body = Tenants)),
+    extensions(("x-problems" = json!(["forbidden"]))),
+)]
 pub(crate) async fn list(
     State(clients): State<Clients>,
     _: Admin,
@@ -37,7 +48,7 @@ pub(crate) async fn list(
 }
 
 /// What is in force for one tenant.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct Tenant {
     tenant: TenantId,
     weight: u32,
@@ -47,7 +58,19 @@ pub(crate) struct Tenant {
     running: u64,
 }
 
+/// What is in force for one tenant.
+///
 /// Also of one that nobody has heard of: the defaults.
+#[utoipa::path(
+    get,
+    path = "/admin/tenants/{tenant}",
+    operation_id = "readTenant",
+    tag = "operate",
+    security(("bearer" = [])),
+    params(("tenant" = String, Path, description = "As the token has it (`tenant`, else `sub`), or as the overview shows it")),
+    responses((status = 200, description = "What is in force", body = Tenant)),
+    extensions(("x-problems" = json!(["forbidden"]))),
+)]
 pub(crate) async fn read(
     State(clients): State<Clients>,
     _: Admin,
@@ -59,12 +82,15 @@ pub(crate) async fn read(
 }
 
 /// What is left out stays; `null` is the default again.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TenantChange)]
 pub(crate) struct Change {
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     weight: Option<Option<u32>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     cap: Option<Option<u32>>,
     #[serde(default)]
     paused: Option<bool>,
@@ -72,10 +98,23 @@ pub(crate) struct Change {
 
 /// Tells `null` from a field that is not there.
 fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<u32>>, D::Error> {
-    Option::<u32>::deserialize(from).map(Some)
+    number::whole(from).map(Some)
 }
 
+/// Share, cap and pause of one tenant.
+///
 /// In force from the next acquire.
+#[utoipa::path(
+    put,
+    path = "/admin/tenants/{tenant}",
+    operation_id = "changeTenant",
+    tag = "operate",
+    security(("bearer" = [])),
+    params(("tenant" = String, Path, description = "As the token has it (`tenant`, else `sub`), or as the overview shows it")),
+    request_body(content = Change, examples(("share" = (value = json!({"weight": 3, "cap": 2}))), ("back" = (value = json!({"weight": null, "cap": null, "paused": false}))))),
+    responses((status = 200, description = "What is in force", body = Tenant)),
+    extensions(("x-problems" = json!(["forbidden", "setting_contended"]))),
+)]
 pub(crate) async fn change(
     State(clients): State<Clients>,
     Admin(caller): Admin,

@@ -1,8 +1,8 @@
 //! One file for each thing: sessions, users, tokens of services.
 
-mod service_tokens;
-mod sessions;
-mod users;
+pub(crate) mod service_tokens;
+pub(crate) mod sessions;
+pub(crate) mod users;
 
 use axum::Router;
 use axum::extract::{FromRef, FromRequestParts, RawPathParams};
@@ -14,7 +14,10 @@ use shared::identity::{FirstAdmin, Hasher};
 use shared::list;
 use shared::problem::{FieldError, Problem};
 use shared::verifier::Verifier;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
+
+use crate::document::Id;
 
 #[derive(Clone)]
 pub(crate) struct Desk {
@@ -42,7 +45,7 @@ impl FromRef<Desk> for Hasher {
 }
 
 /// Every route of this function.
-pub(crate) fn router(clients: Clients) -> Router {
+pub fn router(clients: Clients) -> Router {
     let state = Desk {
         clients,
         hasher: Hasher::default(),
@@ -86,10 +89,14 @@ fn usual(text: &str) -> Option<Uuid> {
 }
 
 /// Which part of a list.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Paging {
+    /// `nextCursor` of the page before.
+    #[param(value_type = Option<Id>)]
     cursor: Option<String>,
+    #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<usize>,
 }
 
@@ -106,10 +113,12 @@ impl Paging {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Page<T> {
     items: Vec<T>,
+    /// `null` is the end.
+    #[schema(required, value_type = Option<Id>)]
     next_cursor: Option<Uuid>,
 }
 

@@ -18,14 +18,33 @@ use shared::problem::Problem;
 use super::{IdPath, Page, Paging, next};
 use crate::form::Form;
 
-#[derive(Serialize)]
+/// A token, which is shown this once.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = IssuedToken)]
 pub(crate) struct Issued {
     token: String,
     #[serde(flatten)]
     about: ServiceToken,
 }
 
+/// Makes a long-lived token for a service.
+///
 /// Kept before it is shown: what nobody can take back is not given out.
+#[utoipa::path(
+    post,
+    path = "/auth/service-tokens",
+    operation_id = "createServiceToken",
+    tag = "auth",
+    security(("bearer" = [])),
+    request_body(content = crate::document::NewToken, example = json!({"sub": "gpu-1", "role": "worker", "expiresIn": 2_592_000})),
+    responses((
+        status = 201,
+        description = "The token",
+        body = Issued,
+        links(("revoke" = (operation_id = "revokeServiceToken", parameters(("jti" = "$response.body#/jti"))))),
+    )),
+    extensions(("x-problems" = json!(["forbidden"]))),
+)]
 pub(crate) async fn create(
     State(clients): State<Clients>,
     Admin(caller): Admin,
@@ -51,7 +70,22 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(Issued { token, about })))
 }
 
-/// By id, so the oldest first; without the tokens.
+/// Every service token without itself, the oldest first.
+#[utoipa::path(
+    get,
+    path = "/auth/service-tokens",
+    operation_id = "listServiceTokens",
+    tag = "auth",
+    security(("bearer" = [])),
+    params(Paging),
+    responses((
+        status = 200,
+        description = "A page of tokens",
+        body = Page<ServiceToken>,
+        links(("next" = (operation_id = "listServiceTokens", parameters(("query.cursor" = "$response.body#/nextCursor"))))),
+    )),
+    extensions(("x-problems" = json!(["forbidden"]))),
+)]
 pub(crate) async fn list(
     State(clients): State<Clients>,
     _: Admin,
@@ -71,7 +105,19 @@ pub(crate) async fn list(
     Ok(Json(Page { items, next_cursor }))
 }
 
+/// Takes a service token back.
+///
 /// In force at once, everywhere; again changes nothing.
+#[utoipa::path(
+    delete,
+    path = "/auth/service-tokens/{jti}",
+    operation_id = "revokeServiceToken",
+    tag = "auth",
+    security(("bearer" = [])),
+    params(("jti" = crate::document::Id, Path)),
+    responses((status = 204, description = "It opens nothing any more")),
+    extensions(("x-problems" = json!(["forbidden", "malformed_id", "unknown_token"]))),
+)]
 pub(crate) async fn revoke(
     State(clients): State<Clients>,
     Admin(caller): Admin,

@@ -13,7 +13,8 @@ use super::Desk;
 use crate::form::Form;
 use crate::origin::Origin;
 
-#[derive(Serialize)]
+/// A short access token, and what the next one is got with.
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Session {
     user: User,
@@ -23,7 +24,20 @@ pub(crate) struct Session {
     expires_in: u64,
 }
 
-/// Counted before a password is looked at.
+/// A session for a name and its password.
+///
+/// Counted before the password is looked at; a name that is nobody's is answered like a wrong password.
+#[utoipa::path(
+    post,
+    path = "/auth/login",
+    operation_id = "login",
+    tag = "auth",
+    request_body(content = crate::document::Credentials, example = json!({
+        "emailOrUsername": "ann@example.com", "password": "correct horse battery"
+    })),
+    responses((status = 200, description = "A session", body = Session)),
+    extensions(("x-problems" = json!(["wrong_credentials", "rate_limited", "sign_in_busy"]))),
+)]
 pub(crate) async fn login(
     State(desk): State<Desk>,
     Origin(address): Origin,
@@ -41,6 +55,17 @@ pub(crate) async fn login(
 }
 
 /// A new pair for a refresh token, which is worth nothing afterwards.
+///
+/// A second use of one is taken for a theft and ends the session.
+#[utoipa::path(
+    post,
+    path = "/auth/refresh",
+    operation_id = "refreshSession",
+    tag = "auth",
+    request_body(content = crate::document::Renewal, example = json!({"refreshToken": "eyJ0eXAiOi…"})),
+    responses((status = 200, description = "The session goes on", body = Session)),
+    extensions(("x-problems" = json!(["unauthenticated", "refresh_reused", "session_ended", "rate_limited"]))),
+)]
 pub(crate) async fn refresh(
     State(desk): State<Desk>,
     Origin(address): Origin,
@@ -53,6 +78,15 @@ pub(crate) async fn refresh(
 }
 
 /// Ends the session: no refresh token of it is good any more.
+#[utoipa::path(
+    post,
+    path = "/auth/logout",
+    operation_id = "logout",
+    tag = "auth",
+    request_body(content = crate::document::Renewal, example = json!({"refreshToken": "eyJ0eXAiOi…"})),
+    responses((status = 204, description = "It has ended, now or before")),
+    extensions(("x-problems" = json!(["unauthenticated", "rate_limited"]))),
+)]
 pub(crate) async fn logout(
     State(desk): State<Desk>,
     Origin(address): Origin,

@@ -27,6 +27,28 @@ use crate::form::{Change, Form};
 /// Of two admins one is first; the other looks again.
 const TRIES: usize = 8;
 
+/// Makes a user.
+#[utoipa::path(
+    post,
+    path = "/auth/users",
+    operation_id = "createUser",
+    tag = "auth",
+    security(("bearer" = [])),
+    request_body(content = crate::document::NewUser, example = json!({
+        "email": "ann@example.com", "username": "ann", "password": "correct horse battery"
+    })),
+    responses((
+        status = 201,
+        description = "The user",
+        body = User,
+        headers(("Location" = String, description = "`/auth/users/{id}`")),
+        links(
+            ("read" = (operation_id = "readUser", parameters(("id" = "$response.body#/id")))),
+            ("change" = (operation_id = "changeUser", parameters(("id" = "$response.body#/id")))),
+        )
+    )),
+    extensions(("x-problems" = json!(["forbidden", "name_taken", "sign_in_busy"]))),
+)]
 pub(crate) async fn create(
     State(clients): State<Clients>,
     State(hasher): State<Hasher>,
@@ -55,7 +77,25 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, location, user).into_response())
 }
 
-/// By id, so the oldest first.
+/// Every user, the oldest first.
+#[utoipa::path(
+    get,
+    path = "/auth/users",
+    operation_id = "listUsers",
+    tag = "auth",
+    security(("bearer" = [])),
+    params(Paging),
+    responses((
+        status = 200,
+        description = "A page of users",
+        body = Page<User>,
+        links(
+            ("next" = (operation_id = "listUsers", parameters(("query.cursor" = "$response.body#/nextCursor")))),
+            ("read" = (operation_id = "readUser", parameters(("id" = "$response.body#/items/0/id")))),
+        )
+    )),
+    extensions(("x-problems" = json!(["forbidden"]))),
+)]
 pub(crate) async fn list(
     State(clients): State<Clients>,
     _: Admin,
@@ -78,6 +118,17 @@ pub(crate) async fn list(
     Ok(Json(Page { items, next_cursor }))
 }
 
+/// One user.
+#[utoipa::path(
+    get,
+    path = "/auth/users/{id}",
+    operation_id = "readUser",
+    tag = "auth",
+    security(("bearer" = [])),
+    params(("id" = crate::document::Id, Path)),
+    responses((status = 200, description = "The user", body = User)),
+    extensions(("x-problems" = json!(["forbidden", "unknown_user"]))),
+)]
 pub(crate) async fn read(
     State(clients): State<Clients>,
     _: Admin,
@@ -87,7 +138,22 @@ pub(crate) async fn read(
     Ok(Json(User::from(&account)))
 }
 
+/// Changes a user.
+///
 /// A new password and a disabling end all sessions; a role holds from the next access token.
+#[utoipa::path(
+    patch,
+    path = "/auth/users/{id}",
+    operation_id = "changeUser",
+    tag = "auth",
+    security(("bearer" = [])),
+    params(("id" = crate::document::Id, Path)),
+    request_body(content = crate::document::UserChange, example = json!({"disabled": true})),
+    responses((status = 200, description = "The user as it is now", body = User)),
+    extensions(("x-problems" = json!([
+        "forbidden", "unknown_user", "own_account", "setting_contended", "sign_in_busy"
+    ]))),
+)]
 pub(crate) async fn change(
     State(clients): State<Clients>,
     State(hasher): State<Hasher>,

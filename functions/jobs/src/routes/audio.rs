@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE,
+    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE,
+    LOCATION, RANGE,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -25,14 +26,62 @@ use super::{owned, unknown_job};
 /// How long a link into the object store works.
 const LINK_LIFE: Duration = Duration::from_secs(3600);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Link {
+    /// Of a signed link: when it ends, in seconds since 1970.
     exp: Option<u64>,
+    /// Of a signed link.
     sig: Option<String>,
 }
 
 /// 302 to the object store where it can sign, else the bytes, also in part (RFC 9110 §14).
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/audio",
+    operation_id = "readAudio",
+    tag = "jobs",
+    security(("bearer" = []), ("signedLink" = [])),
+    params(
+        ("id" = JobId, Path),
+        Link,
+        ("Range" = Option<String>, Header, description = "One range of bytes; several are answered with the whole")
+    ),
+    responses(
+        (
+            status = 200,
+            description = "The track, where the store cannot sign",
+            content(
+                (String = "audio/wav"), (String = "audio/flac"), (String = "audio/mpeg"), (String = "audio/ogg")
+            ),
+            headers(
+                ("Accept-Ranges" = String, description = "`bytes`"),
+                ("Content-Disposition" = String, description = "`inline`, with a file name"),
+            )
+        ),
+        (
+            status = 206,
+            description = "A part of it",
+            content(
+                (String = "audio/wav"), (String = "audio/flac"), (String = "audio/mpeg"), (String = "audio/ogg")
+            ),
+            headers(
+                ("Accept-Ranges" = String, description = "`bytes`"),
+                ("Content-Disposition" = String, description = "`inline`, with a file name"),
+                ("Content-Range" = String, description = "First and last byte, and the length of the whole"),
+            )
+        ),
+        (
+            status = 302,
+            description = "An address of the object store that works for one hour",
+            headers(("Location" = String, description = "The address"))
+        ),
+    ),
+    extensions(("x-problems" = json!([
+        "unknown_job", "no_track", "not_finished", "range_not_satisfiable", "rate_limited"
+    ]))),
+)]
 pub(crate) async fn audio(
     State(clients): State<Clients>,
     caller: Result<Caller, Problem>,
@@ -64,6 +113,12 @@ pub(crate) async fn audio(
         return Ok((StatusCode::FOUND, [(LOCATION, location)]).into_response());
     }
     bytes(&clients, id, &track, headers.get(RANGE)).await
+}
+
+/// 405. The upload to this address is another function's, and is allowed all the same.
+pub(crate) async fn other() -> Problem {
+    let allowed = HeaderValue::from_static("GET,HEAD,PUT");
+    Problem::of_status(StatusCode::METHOD_NOT_ALLOWED).with_header(ALLOW, allowed)
 }
 
 async fn linked(clients: &Clients, id: JobId, exp: u64, sig: &str) -> Result<Known, Problem> {

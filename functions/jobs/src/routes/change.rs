@@ -8,6 +8,7 @@ use shared::caller::Caller;
 use shared::change;
 use shared::clients::Clients;
 use shared::http::JobPath;
+use shared::job::JobId;
 use shared::lookup::Unreachable;
 use shared::problem::Problem;
 use shared::queue::Deleted;
@@ -17,6 +18,16 @@ use shared::view::{self, JobView};
 use super::{owned, unknown_job};
 
 /// Ends a live job and frees its slot at once; the model is told. Again: 200. Ended otherwise: 409.
+#[utoipa::path(
+    post,
+    path = "/jobs/{id}/cancel",
+    operation_id = "cancelJob",
+    tag = "jobs",
+    security(("bearer" = [])),
+    params(("id" = JobId, Path)),
+    responses((status = 200, description = "The job as it is now", body = JobView)),
+    extensions(("x-problems" = json!(["unknown_job", "already_ended", "rate_limited"]))),
+)]
 pub(crate) async fn cancel(
     State(clients): State<Clients>,
     caller: Caller,
@@ -29,6 +40,21 @@ pub(crate) async fn cancel(
 }
 
 /// Starts a failed, cancelled or expired job afresh at the stage that it had reached. 202.
+#[utoipa::path(
+    post,
+    path = "/jobs/{id}/retry",
+    operation_id = "retryJob",
+    tag = "jobs",
+    security(("bearer" = [])),
+    params(("id" = JobId, Path)),
+    responses((
+        status = 202,
+        description = "The job as it stands",
+        body = JobView,
+        headers(("Location" = String, description = "`/jobs/{id}`"))
+    )),
+    extensions(("x-problems" = json!(["unknown_job", "already_completed", "not_ended", "rate_limited"]))),
+)]
 pub(crate) async fn retry(
     State(clients): State<Clients>,
     caller: Caller,
@@ -41,6 +67,16 @@ pub(crate) async fn retry(
 }
 
 /// Removes an ended job and its files. 204; a live one: 409.
+#[utoipa::path(
+    delete,
+    path = "/jobs/{id}",
+    operation_id = "deleteJob",
+    tag = "jobs",
+    security(("bearer" = [])),
+    params(("id" = JobId, Path)),
+    responses((status = 204, description = "It is gone")),
+    extensions(("x-problems" = json!(["unknown_job", "not_ended", "rate_limited"]))),
+)]
 pub(crate) async fn delete(
     State(clients): State<Clients>,
     caller: Caller,

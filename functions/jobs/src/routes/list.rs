@@ -11,13 +11,36 @@ use shared::lookup;
 use shared::problem::Problem;
 use shared::view::{self, JobView};
 
-#[derive(Serialize)]
+/// Jobs without their plans.
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = JobPage)]
 pub(crate) struct Page {
     items: Vec<JobView>,
+    /// `null` is the end.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
+/// The caller's own jobs, newest first; for an admin everybody's.
+#[utoipa::path(
+    get,
+    path = "/jobs",
+    operation_id = "listJobs",
+    tag = "jobs",
+    security(("bearer" = [])),
+    params(Filter),
+    responses((
+        status = 200,
+        description = "A page of the jobs that Redis keeps",
+        body = Page,
+        links(
+            ("next" = (operation_id = "listJobs", parameters(("query.cursor" = "$response.body#/nextCursor")))),
+            ("read" = (operation_id = "readJob", parameters(("id" = "$response.body#/items/0/id")))),
+        )
+    )),
+    extensions(("x-problems" = json!(["forbidden"]))),
+)]
 pub(crate) async fn list(
     State(clients): State<Clients>,
     caller: Caller,

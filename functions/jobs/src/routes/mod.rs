@@ -14,14 +14,29 @@ use shared::job::JobId;
 use shared::lookup;
 use shared::problem::Problem;
 use shared::view::Known;
+use utoipa::OpenApi;
+
+/// What this function answers, for the API's document.
+#[derive(OpenApi)]
+#[openapi(paths(
+    submit::submit,
+    list::list,
+    read::job,
+    read::events,
+    audio::audio,
+    change::cancel,
+    change::retry,
+    change::delete,
+))]
+pub struct Document;
 
 /// Every route of this function.
-pub(crate) fn router(clients: Clients) -> Router {
+pub fn router(clients: Clients) -> Router {
     Router::new()
         .route("/jobs", post(submit::submit).get(list::list))
         .route("/jobs/{id}", get(read::job).delete(change::delete))
         .route("/jobs/{id}/events", get(read::events))
-        .route("/jobs/{id}/audio", get(audio::audio))
+        .route("/jobs/{id}/audio", get(audio::audio).fallback(audio::other))
         .route("/jobs/{id}/cancel", post(change::cancel))
         .route("/jobs/{id}/retry", post(change::retry))
         .with_state(clients)
