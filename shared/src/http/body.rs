@@ -68,7 +68,9 @@ pub fn parse_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem>
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let Object(value) = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         // serde_json calls a number where a word of a list should be, or one that is too large, bad syntax.
-        let is_json = || serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
+        // What it passes over it does not read as text.
+        let is_text = || std::str::from_utf8(bytes).is_ok();
+        let is_json = || is_text() && serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
         if error.inner().classify() == Category::Data || is_json() {
             Problem::validation(vec![field_error(error.path(), &error.inner().to_string())])
         } else {

@@ -234,7 +234,7 @@ async fn other_methods_and_addresses_are_refused_as_problems(app: &App, id: &str
         ("GET", "/jobs/report".to_owned(), &["POST"]),
         ("PUT", format!("/jobs/{id}"), &["GET", "DELETE"]),
         ("GET", format!("/jobs/{id}/cancel"), &["POST"]),
-        ("POST", format!("/jobs/{id}/audio"), &["GET"]),
+        ("POST", format!("/jobs/{id}/audio"), &["GET", "PUT"]),
         ("POST", "/health".to_owned(), &["GET"]),
         ("DELETE", "/metrics".to_owned(), &["GET"]),
     ] {
