@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::process::Command;
+use uuid::Uuid;
 
 use crate::api::Api;
 use crate::error::{HarnessError, Result};
@@ -47,7 +48,10 @@ pub fn options() -> StackOptions {
 pub async fn command(stack: &Stack, role: &str, arguments: &[String]) -> Result<Command> {
     let sub = format!("schemathesis-{role}");
     let caller = stack.token(role, &sub)?;
+    let person = json!({"email": format!("{sub}@example.com"), "password": Uuid::new_v4()});
+    user(stack, &person).await?;
     let case = json!({
+        "person": {"emailOrUsername": person["email"], "password": person["password"]},
         "api": stack.api(),
         "caller": caller,
         "service": stack.token("worker", "schemathesis-service")?,
@@ -66,6 +70,16 @@ pub async fn command(stack: &Stack, role: &str, arguments: &[String]) -> Result<
         .stdin(Stdio::null())
         .kill_on_drop(true);
     Ok(command)
+}
+
+/// Makes somebody who can sign in.
+async fn user(stack: &Stack, person: &Value) -> Result<()> {
+    let http = Client::builder().no_proxy().timeout(PATIENCE).build()?;
+    let request = http
+        .post(format!("{}/auth/users", stack.api()))
+        .bearer_auth(stack.token("admin", "schemathesis-setup")?);
+    request.json(person).send().await?.error_for_status()?;
+    Ok(())
 }
 
 /// One completed job, some that a model holds, and chances for those to come. Answers who holds which.

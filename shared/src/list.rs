@@ -56,6 +56,7 @@ pub async fn list(clients: &Clients, caller: &Caller, filter: &Filter) -> Result
         caller.sub, filter.status, filter.tag
     );
     let mut from = filter.position(clients, &bind)?;
+    lookup::count_read(clients, &caller.tenant).await?;
     let mut items = Vec::new();
     let mut more = true;
     for _ in 0..PAGES {

@@ -89,9 +89,12 @@ class Tokens:
 KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
+RENEWALS = ("POST /auth/refresh", "POST /auth/logout")
 LISTS = ("GET /jobs", "GET /admin/jobs")
 # Operation and cursor → the query that it came with.
 CURSORS = {}
+# Refresh tokens that were given out and not used yet.
+SESSIONS = []
 
 
 @schemathesis.hook
@@ -113,6 +116,8 @@ def before_call(context, case, kwargs):
         case.query = CURSORS.get((label, query["cursor"])) or {name: query[name] for name in query if name != "cursor"}
     if isinstance(case.body, dict):
         clocks(case.body)
+        if turn % 2:
+            sign_in(label, case.body)
     if turn % 2:
         held(case, label, headers, CASE["reports"][turn // 2 % len(CASE["reports"])], turn % 4 == 1)
     case.headers = headers
@@ -134,10 +139,25 @@ def held(case, label, headers, report, by_model):
         headers["Authorization"] = f"Bearer {report['token']}"
 
 
+def sign_in(label, body):
+    """Somebody who exists, in place of one whom nobody knows; and a token that was given out."""
+    is_word = lambda name, most: isinstance(body.get(name), str) and 1 <= len(body[name]) <= most  # noqa: E731
+    if label == "POST /auth/login" and len(body) == 2 and is_word("emailOrUsername", 256) and is_word("password", 1024):
+        body.update(CASE["person"])
+    elif label in RENEWALS and len(body) == 1 and is_word("refreshToken", 8192) and SESSIONS:
+        body["refreshToken"] = SESSIONS.pop()
+
+
+def is_time(value):
+    try:
+        return isinstance(value, str) and bool(TIME.fullmatch(value)) and bool(datetime.fromisoformat(value))
+    except ValueError:
+        return False
+
+
 def clocks(body):
     """Values may come from answers of long ago."""
     now = datetime.now(timezone.utc)
-    is_time = lambda value: isinstance(value, str) and TIME.fullmatch(value)  # noqa: E731
     given = [name for name in ("startBy", "finishBy") if is_time(body.get(name))]
     for name in given:
         if not now + HOUR / 2 < datetime.fromisoformat(body[name]) < now + 160 * HOUR:
@@ -148,6 +168,8 @@ def clocks(body):
 
 @schemathesis.hook
 def after_call(context, case, response):
+    if case.operation.label in ("POST /auth/login", "POST /auth/refresh") and response.status_code == 200:
+        SESSIONS.append(response.json()["refreshToken"])
     if case.operation.label in LISTS and response.status_code == 200:
         cursor = response.json()["nextCursor"]
         if cursor:

@@ -1,12 +1,17 @@
 //! Which web pages may call, by their origin (Fetch standard, "CORS protocol").
 
+use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::extract::{Request, State};
 use axum::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
-    RANGE, RETRY_AFTER,
+    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, LOCATION, ORIGIN, RANGE, RETRY_AFTER,
 };
-use axum::http::{HeaderName, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::Response;
+use lambda_http::tower::{Layer, ServiceExt, service_fn};
 use tower_http::cors::CorsLayer;
 
 use super::RequestId;
@@ -50,11 +55,32 @@ pub(super) fn layer(origins: Vec<HeaderValue>) -> CorsLayer {
         .max_age(REMEMBERED)
 }
 
+/// Answers preflights itself; an `OPTIONS` that is none goes where it is sent, as any other method.
+pub(super) async fn answer(
+    State(cors): State<CorsLayer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if request.method() == Method::OPTIONS && !is_preflight(request.headers()) {
+        return next.run(request).await;
+    }
+    let inner = service_fn(move |request: Request| {
+        let next = next.clone();
+        async move { Ok::<_, Infallible>(next.run(request).await) }
+    });
+    let Ok(response) = cors.layer(inner).oneshot(request).await;
+    response
+}
+
+fn is_preflight(headers: &HeaderMap) -> bool {
+    headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
 #[cfg(test)]
 mod tests {
     use axum::Router;
     use axum::body::Body;
-    use axum::http::{HeaderMap, Request, StatusCode};
+    use axum::http::StatusCode;
     use axum::routing::post;
     use lambda_http::tower::ServiceExt;
 
@@ -90,6 +116,17 @@ mod tests {
         assert_eq!(headers["access-control-allow-origin"], OURS);
         let exposed = headers["access-control-expose-headers"].to_str().unwrap();
         assert!(exposed.contains("x-request-id") && exposed.contains("ratelimit"));
+    }
+
+    #[tokio::test]
+    async fn a_question_that_no_browser_asks_is_answered_as_of_any_method() {
+        let routes = Router::new().route("/jobs", post(async || "x"));
+        let router = finish_router_for(routes, vec![HeaderValue::from_static(OURS)]);
+        let request = Request::builder().method(Method::OPTIONS).uri("/jobs");
+        let request = request.header("origin", OURS).body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.headers()["allow"], "POST");
     }
 
     #[tokio::test]

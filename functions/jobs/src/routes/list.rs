@@ -7,7 +7,6 @@ use shared::caller::Caller;
 use shared::clients::Clients;
 use shared::http::Query;
 use shared::list::{self, Filter};
-use shared::lookup;
 use shared::problem::Problem;
 use shared::view::{self, JobView};
 
@@ -46,7 +45,6 @@ pub(crate) async fn list(
     caller: Caller,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Page>, Problem> {
-    lookup::count_read(&clients, &caller.tenant).await?;
     let page = list::list(&clients, &caller, &filter).await?;
     let shown = |known| view::shown(&clients, known);
     Ok(Json(Page {

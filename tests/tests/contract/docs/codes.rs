@@ -7,7 +7,8 @@ use crate::project::{self, Text};
 
 #[test]
 fn every_problem_code_stands_in_the_table() {
-    const FIRST: [&str; 7] = [
+    const FIRST: [&str; 8] = [
+        "unauthorized",
         "bad_request",
         "not_found",
         "conflict",

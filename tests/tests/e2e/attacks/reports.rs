@@ -65,7 +65,12 @@ fn escaped(byte: u8) -> String {
 async fn all_refuse(app: &App, job: &str, name: &str, token: &str) {
     for request in ways(app, job, token) {
         let (status, code) = refusal(request).await;
-        assert_eq!((status, code.as_str()), UNAUTHENTICATED, "{name}");
+        // In a path a token may be too long to be looked at.
+        let too_long = token.len() > 8192 && (status, code.as_str()) == (414, "uri_too_long");
+        assert!(
+            too_long || (status, code.as_str()) == UNAUTHENTICATED,
+            "{name}: {status} {code}"
+        );
     }
 }
 

@@ -42,7 +42,7 @@ async fn no_forged_refresh_token_gives_a_session() {
         let answer = refresh(&app, &turned).await;
         assert_eq!(answer.status(), 401, "{turned}");
     }
-    assert!(tried >= 2 * 16, "{tried}");
+    assert!(tried >= 2 * 20, "{tried}");
     let long = json!({"refreshToken": format!("{good}{}", "x".repeat(16 * 1024))});
     assert_eq!(post(&app, "/auth/refresh", long).await.status(), 422);
     let next = session(refresh(&app, good).await).await;
@@ -86,7 +86,6 @@ fn forged(app: &App, ann: &Value) -> Vec<(&'static str, String)> {
         ("an admin's access token", access(Role::Admin, 900)),
         ("a service's token", access(Role::Worker, 86_400)),
         ("a callback token", callback.sign(&ring).unwrap()),
-        ("a family that nobody began", made(&header, &claims, &key)),
         (
             "signed with the secret itself",
             made(&header, &claims, secret.as_bytes()),
