@@ -6,6 +6,9 @@ use std::path::Path;
 
 use local::Stack;
 
+/// Passwords that the tests of signing in use, and how a hash begins.
+pub(crate) const PASSWORDS: [&str; 3] = ["correct horse battery", "another password", "$argon2id$"];
+
 /// Looks through a stack's log when it is dropped, even after the file was removed.
 pub(crate) struct LogGuard {
     log: File,
@@ -50,6 +53,9 @@ fn told(line: &str, secrets: &[String]) -> Option<&'static str> {
     if secrets.iter().any(|secret| line.contains(secret.as_str())) {
         return Some("a configured secret");
     }
+    if PASSWORDS.iter().any(|password| line.contains(password)) {
+        return Some("a password");
+    }
     if line.contains("sig=") {
         return Some("a signed link");
     }
@@ -81,6 +87,10 @@ fn a_line_that_tells_a_secret_is_found() {
     assert_eq!(
         told("/jobs/1/audio?exp=1&sig=abc", &secrets),
         Some("a signed link")
+    );
+    assert_eq!(
+        told("login with correct horse battery", &secrets),
+        Some("a password")
     );
     assert_eq!(told("functions 1.2.3 at 127.0.0.1", &secrets), None);
 }

@@ -4,10 +4,11 @@ use futures_util::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{PASSWORD, SECRETS, done, empty_redis, login, post, refresh, refresh_token};
+use super::{PASSWORD, done, empty_redis, login, post, refresh, refresh_token};
 use super::{session, unlimited, user};
 use crate::app::{App, ten_seconds};
 use crate::doors::{fields, refused, with_token};
+use crate::secrets::PASSWORDS;
 
 #[tokio::test]
 async fn a_user_signs_in_goes_on_by_refreshing_and_is_out_when_the_session_has_ended() {
@@ -198,7 +199,7 @@ async fn a_new_password_ends_every_session(app: &App, ann: &Value) {
 fn no_log_has_a_secret(app: &App) {
     let log = std::fs::read_to_string(app.stack.logs()).unwrap();
     assert!(log.contains("/auth/login"));
-    for secret in SECRETS.iter().chain(&["ann@example.com", "eyJ"]) {
+    for secret in PASSWORDS.iter().chain(&["ann@example.com", "eyJ"]) {
         assert!(!log.contains(secret), "the log has {secret}");
     }
 }

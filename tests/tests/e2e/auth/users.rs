@@ -3,9 +3,10 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{PASSWORD, SECRETS, ask, done, login, session, unlimited, user};
+use super::{PASSWORD, ask, done, login, session, unlimited, user};
 use crate::app::{ALICE, App};
 use crate::doors::{fields, refused, with_token};
+use crate::secrets::PASSWORDS;
 
 #[tokio::test]
 async fn admins_make_and_change_users_and_all_of_it_is_on_record() {
@@ -149,5 +150,5 @@ async fn all_of_it_is_on_record(app: &App, ann: &Value) {
     assert_eq!((&made["target"], &made["after"]), (&ann["id"], ann));
     assert_eq!(made["who"], "ops");
     let text = page.to_string();
-    assert!(!SECRETS.iter().any(|secret| text.contains(secret)));
+    assert!(!PASSWORDS.iter().any(|secret| text.contains(secret)));
 }
