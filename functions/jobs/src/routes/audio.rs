@@ -176,6 +176,10 @@ fn wanted(header: Option<&HeaderValue>, length: u64) -> Result<Option<(u64, u64)
     let Some(text) = header.and_then(|value| value.to_str().ok()) else {
         return Ok(None);
     };
+    // Also where these overlap or lie beyond the end, which the parser refuses.
+    if text.contains(',') {
+        return Ok(None);
+    }
     let Ok(ranges) = http_range_header::parse_range_header(text) else {
         return Ok(None);
     };
@@ -214,6 +218,8 @@ mod tests {
     #[test]
     fn what_is_no_single_range_gets_the_whole() {
         assert_eq!(of("bytes=0-1,5-6"), None);
+        assert_eq!(of("bytes=0-50,20-,-10"), None);
+        assert_eq!(of("bytes=0-1,100-"), None);
         assert_eq!(of("lines=1-2"), None);
         assert_eq!(wanted(None, 100).unwrap(), None);
     }
