@@ -35,6 +35,14 @@ impl Caller {
     pub fn may_see(&self, owner: &UserId) -> bool {
         self.role == Role::Admin || self.user == *owner
     }
+
+    /// 403 with this detail, unless it may.
+    fn who(self, may: bool, detail: &str) -> Result<Self, Problem> {
+        match may {
+            true => Ok(self),
+            false => Err(Problem::forbidden(detail)),
+        }
+    }
 }
 
 impl From<AccessClaims> for Caller {
@@ -94,11 +102,8 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, state).await?;
-        if caller.role == Role::Admin {
-            Ok(Self(caller))
-        } else {
-            Err(Problem::forbidden("this address is for admins"))
-        }
+        let may = caller.role == Role::Admin;
+        caller.who(may, "this address is for admins").map(Self)
     }
 }
 
@@ -111,13 +116,9 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, state).await?;
-        if caller.role == Role::Admin || caller.role.is_service() {
-            Ok(Self(caller))
-        } else {
-            Err(Problem::forbidden(
-                "this address is for admins and services",
-            ))
-        }
+        let may = caller.role == Role::Admin || caller.role.is_service();
+        let detail = "this address is for admins and services";
+        caller.who(may, detail).map(Self)
     }
 }
 
@@ -136,13 +137,9 @@ where
             Err(refused) => return Err(refused.into()),
         }
         let caller = Caller::from_request_parts(parts, state).await?;
-        if caller.role.is_service() {
-            Ok(Self::Role(caller))
-        } else {
-            Err(Problem::forbidden(
-                "only the services that render a job may report on it",
-            ))
-        }
+        let may = caller.role.is_service();
+        let detail = "only the services that render a job may report on it";
+        caller.who(may, detail).map(Self::Role)
     }
 }
 

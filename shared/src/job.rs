@@ -71,13 +71,15 @@ pub struct MalformedJobId;
 impl FromStr for JobId {
     type Err = MalformedJobId;
 
-    /// One spelling only, so that a job has one key and one path.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let id = Uuid::try_parse(text).map_err(|_| MalformedJobId)?;
-        (id.as_hyphenated().to_string() == text)
-            .then_some(Self(id))
-            .ok_or(MalformedJobId)
+        uuid_of(text).map(Self).ok_or(MalformedJobId)
     }
+}
+
+/// One spelling only, lower case with hyphens, so that what it names has one key and one path.
+pub fn uuid_of(text: &str) -> Option<Uuid> {
+    let id = Uuid::try_parse(text).ok()?;
+    (id.as_hyphenated().to_string() == text).then_some(id)
 }
 
 macro_rules! safe_name {

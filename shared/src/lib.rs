@@ -7,6 +7,7 @@ pub mod event;
 pub mod job;
 pub mod number;
 pub mod plan;
+pub mod pointer;
 pub mod priority;
 pub mod provenance;
 pub mod source;

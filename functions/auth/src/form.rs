@@ -5,6 +5,7 @@ use shared::identity::{Email, PASSWORD_MAX, PASSWORD_MIN, Person, Username};
 use shared::identity::{LIFE_DEFAULT, LIFE_RANGE, NewServiceToken};
 use shared::keyring::{MAX_TOKEN, Role};
 use shared::number;
+use shared::pointer;
 use shared::problem::{FieldError, Problem};
 
 /// The longest name of somebody that is looked at, in characters.
@@ -31,22 +32,14 @@ pub(crate) struct Form {
 }
 
 impl Form {
-    fn new(body: Value) -> Result<Self, Problem> {
-        let Value::Object(body) = body else {
-            let detail = "The body must be a JSON object.";
-            return Err(Problem::validation(vec![FieldError::new(
-                "",
-                "wrong_type",
-                detail,
-            )]));
-        };
+    fn new(body: Map<String, Value>) -> Self {
         let errors = Vec::new();
-        Ok(Self { body, errors })
+        Self { body, errors }
     }
 
     /// `{emailOrUsername, password}`
-    pub(crate) fn credentials(body: Value) -> Result<Credentials, Problem> {
-        let mut form = Self::new(body)?;
+    pub(crate) fn credentials(body: Map<String, Value>) -> Result<Credentials, Problem> {
+        let mut form = Self::new(body);
         let name = form.required("emailOrUsername", NAME_MAX);
         let password = form.required("password", PASSWORD_MAX);
         form.finish(name.zip(password))
@@ -54,15 +47,15 @@ impl Form {
     }
 
     /// `{refreshToken}`
-    pub(crate) fn refresh_token(body: Value) -> Result<String, Problem> {
-        let mut form = Self::new(body)?;
+    pub(crate) fn refresh_token(body: Map<String, Value>) -> Result<String, Problem> {
+        let mut form = Self::new(body);
         let token = form.required("refreshToken", MAX_TOKEN);
         form.finish(token)
     }
 
     /// `{email, username?, password, role?, tenant?}`: the user and the password.
-    pub(crate) fn person(body: Value) -> Result<(Person, String), Problem> {
-        let mut form = Self::new(body)?;
+    pub(crate) fn person(body: Map<String, Value>) -> Result<(Person, String), Problem> {
+        let mut form = Self::new(body);
         let email = form.email();
         let username = form.username();
         let password = form.required("password", PASSWORD_MAX);
@@ -80,8 +73,8 @@ impl Form {
     }
 
     /// `{disabled?, password?, role?}`
-    pub(crate) fn change(body: Value) -> Result<Change, Problem> {
-        let mut form = Self::new(body)?;
+    pub(crate) fn change(body: Map<String, Value>) -> Result<Change, Problem> {
+        let mut form = Self::new(body);
         let disabled = form.switch("disabled");
         let password = form.text("password", PASSWORD_MAX);
         form.long_enough(password.as_deref());
@@ -94,8 +87,8 @@ impl Form {
     }
 
     /// `{sub, role?, expiresIn?}`
-    pub(crate) fn service_token(body: Value) -> Result<NewServiceToken, Problem> {
-        let mut form = Self::new(body)?;
+    pub(crate) fn service_token(body: Map<String, Value>) -> Result<NewServiceToken, Problem> {
+        let mut form = Self::new(body);
         let sub = form.required("sub", CLAIM_MAX);
         let role = form.role().unwrap_or(Role::Orchestrator);
         if !role.is_service() {
@@ -111,8 +104,8 @@ impl Form {
     }
 
     fn refuse(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
-        let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-        self.errors.push(FieldError::new(pointer, code, detail));
+        self.errors
+            .push(FieldError::new(pointer::of(name), code, detail));
     }
 
     /// `null` counts as absent.
@@ -233,6 +226,10 @@ mod tests {
             .collect()
     }
 
+    fn map(body: Value) -> Map<String, Value> {
+        serde_json::from_value(body).unwrap()
+    }
+
     fn are(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         let owned = pairs
             .iter()
@@ -244,7 +241,7 @@ mod tests {
     fn all_that_is_wrong_with_a_user_is_said_at_once() {
         let body = json!({"email": "nobody", "username": "a b", "password": "short", "role": "king", "tenant": 7, "a/b": 1});
         assert_eq!(
-            faults(Form::person(body)),
+            faults(Form::person(map(body))),
             are(&[
                 ("/email", "malformed"),
                 ("/username", "malformed"),
@@ -255,14 +252,14 @@ mod tests {
             ])
         );
         assert_eq!(
-            faults(Form::person(json!({"email": null}))),
+            faults(Form::person(map(json!({"email": null})))),
             are(&[("/email", "required"), ("/password", "required")])
         );
     }
 
     #[test]
     fn a_password_has_12_to_1024_characters() {
-        let with = |password: String| Form::change(json!({"password": password}));
+        let with = |password: String| Form::change(map(json!({"password": password})));
         for fits in [12, 1024] {
             assert!(with("é".repeat(fits)).is_ok());
         }
@@ -274,16 +271,16 @@ mod tests {
         );
         let long = json!({"emailOrUsername": "a", "password": "x".repeat(1025)});
         assert_eq!(
-            faults(Form::credentials(long)),
+            faults(Form::credentials(map(long))),
             are(&[(pointer, "too_long")])
         );
         let one = json!({"emailOrUsername": "a", "password": "x"});
-        assert!(Form::credentials(one).is_ok());
+        assert!(Form::credentials(map(one)).is_ok());
     }
 
     #[test]
     fn a_service_token_is_for_a_service_and_for_a_while() {
-        let asked = Form::service_token(json!({"sub": "gpu-1"})).unwrap();
+        let asked = Form::service_token(map(json!({"sub": "gpu-1"}))).unwrap();
         assert_eq!(asked.role, Role::Orchestrator);
         assert_eq!(asked.expires_in, 365 * 24 * 3600);
         for (field, value, code) in [
@@ -300,7 +297,7 @@ mod tests {
             let pointer = format!("/{field}");
             let expected = are(&[(pointer.as_str(), code)]);
             assert_eq!(
-                faults(Form::service_token(body.clone())),
+                faults(Form::service_token(map(body.clone()))),
                 expected,
                 "{body}"
             );

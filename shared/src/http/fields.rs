@@ -2,6 +2,7 @@
 
 use serde_path_to_error::{Path, Segment};
 
+use crate::pointer::escaped;
 use crate::problem::FieldError;
 
 /// From the place where reading stopped and serde's message.
@@ -29,10 +30,6 @@ fn pointer(path: &Path) -> String {
         }
     }
     pointer
-}
-
-fn escaped(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
 }
 
 /// The code, the missing field's name if one is missing, and the sentence.

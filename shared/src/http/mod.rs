@@ -16,7 +16,7 @@ mod trace;
 
 pub use body::{Body, Object, parse_json};
 pub use edge::{MAX_BODY, finish_router};
-pub use params::{JobPath, Query};
+pub use params::{IdPath, JobPath, Query};
 pub use prefer::Wait;
 pub use quota::Quota;
 pub use request_id::RequestId;

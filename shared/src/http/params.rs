@@ -5,9 +5,11 @@ use std::error::Error;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use super::fields::field_error;
-use crate::job::JobId;
+use crate::job::{JobId, uuid_of};
+use crate::pointer;
 use crate::problem::{FieldError, Problem};
 
 /// The query string as a `T`; 400 `invalid_query` otherwise.
@@ -17,6 +19,10 @@ pub struct Query<T>(pub T);
 /// The `{id}` of the path; 400 `malformed_id` if it is not a job id.
 #[derive(Debug, Clone, Copy)]
 pub struct JobPath(pub JobId);
+
+/// The id in the path, of what is no job; 400 `malformed_id` if it is none.
+#[derive(Debug, Clone, Copy)]
+pub struct IdPath(pub Uuid);
 
 type QueryError = serde_path_to_error::Error<serde::de::value::Error>;
 
@@ -38,19 +44,35 @@ impl<S: Send + Sync> FromRequestParts<S> for JobPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let params = RawPathParams::from_request_parts(parts, state).await;
-        let id = params.ok().and_then(|params| {
-            let (_, text) = params.iter().find(|(name, _)| *name == "id")?;
-            text.parse::<JobId>().ok()
-        });
-        let id = id.ok_or_else(|| {
-            let detail = "a job id is a UUID, in lower case and with its hyphens";
-            let field = FieldError::new("/id", "malformed_id", detail);
-            Problem::bad_request("malformed_id", detail).with_errors(vec![field])
-        })?;
+        let detail = "a job id is a UUID, in lower case and with its hyphens";
+        let id = path_id(parts, state, detail, |text| text.parse::<JobId>().ok()).await?;
         tracing::Span::current().record("job_id", tracing::field::display(id));
         Ok(Self(id))
     }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IdPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let detail = "an id is a UUID, in lower case and with its hyphens";
+        path_id(parts, state, detail, uuid_of).await.map(Self)
+    }
+}
+
+/// The one parameter of the path.
+async fn path_id<T, S: Send + Sync>(
+    parts: &mut Parts,
+    state: &S,
+    detail: &str,
+    parse: fn(&str) -> Option<T>,
+) -> Result<T, Problem> {
+    let params = RawPathParams::from_request_parts(parts, state).await.ok();
+    let (name, text) = params.iter().flatten().next().unwrap_or(("id", ""));
+    parse(text).ok_or_else(|| {
+        let field = FieldError::new(pointer::of(name), "malformed_id", detail);
+        Problem::bad_request("malformed_id", detail).with_errors(vec![field])
+    })
 }
 
 fn invalid_query(rejection: &(dyn Error + 'static)) -> Problem {

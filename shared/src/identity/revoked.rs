@@ -54,9 +54,7 @@ impl Revocations {
     /// Whether a token must be looked up: it has a name, and it lives for over an hour or is a service's. Access tokens of users
     /// end sooner by themselves.
     pub fn must_be_asked(claims: &AccessClaims) -> bool {
-        let from = claims.iat.unwrap_or_else(now);
-        let lives = claims.exp.saturating_sub(from);
-        claims.jti.is_some() && (claims.role.is_service() || lives > MAX_UNMARKED_LIFE.as_secs())
+        claims.jti.is_some() && (claims.role.is_service() || claims.life() > MAX_UNMARKED_LIFE)
     }
 
     /// Whether the token of this `jti` was taken back. An error while neither is known: then nobody may pass.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::job::sha256_hex;
 use crate::number;
+use crate::pointer;
 use crate::priority::Priority;
 
 mod body;
@@ -370,7 +371,7 @@ impl Fields {
             .into_iter()
             .map(|(name, _)| name)
         {
-            let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+            let pointer = pointer::of(&name);
             if UNSUPPORTED.contains(&name.as_str()) {
                 self.refuse(
                     pointer,

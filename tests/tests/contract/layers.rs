@@ -7,11 +7,12 @@ use serde_json::Value;
 use crate::project::{self, Text};
 
 /// The words of a job: they know each other and nothing else of the project.
-const PURE: [&str; 11] = [
+const PURE: [&str; 12] = [
     "envelope",
     "event",
     "job",
     "number",
+    "pointer",
     "plan",
     "priority",
     "provenance",

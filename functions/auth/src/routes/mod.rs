@@ -4,15 +4,18 @@ pub(crate) mod service_tokens;
 pub(crate) mod sessions;
 pub(crate) mod users;
 
-use axum::Router;
-use axum::extract::{FromRef, FromRequestParts, RawPathParams};
-use axum::http::request::Parts;
+use axum::extract::FromRef;
 use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use shared::clients::Clients;
 use shared::identity::{FirstAdmin, Hasher};
-use shared::list;
-use shared::problem::{FieldError, Problem};
+use shared::job::uuid_of;
+use shared::list::{self, READS};
+use shared::lookup::Unreachable;
+use shared::problem::Problem;
+use shared::store::StoreError;
 use shared::verifier::Verifier;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -65,29 +68,6 @@ pub fn router(clients: Clients) -> Router {
         .with_state(state)
 }
 
-/// The id at the end of the path; 400 `malformed_id` if it is none.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct IdPath(pub(crate) Uuid);
-
-impl<S: Send + Sync> FromRequestParts<S> for IdPath {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let params = RawPathParams::from_request_parts(parts, state).await.ok();
-        let (name, text) = params.iter().flatten().next().unwrap_or(("id", ""));
-        usual(text).map(Self).ok_or_else(|| {
-            let detail = "an id is a UUID, in lower case and with its hyphens";
-            let field = FieldError::new(format!("/{name}"), "malformed_id", detail);
-            Problem::bad_request("malformed_id", detail).with_errors(vec![field])
-        })
-    }
-}
-
-/// One id has one spelling.
-fn usual(text: &str) -> Option<Uuid> {
-    text.parse().ok().filter(|id: &Uuid| id.to_string() == text)
-}
-
 /// Which part of a list.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -108,7 +88,8 @@ impl Paging {
             return Ok((None, limit));
         };
         let detail = "must come from the same list";
-        let after = usual(cursor).ok_or_else(|| list::wrong("cursor", "invalid_cursor", detail))?;
+        let after =
+            uuid_of(cursor).ok_or_else(|| list::wrong("cursor", "invalid_cursor", detail))?;
         Ok((Some(after), limit))
     }
 }
@@ -122,7 +103,24 @@ pub(crate) struct Page<T> {
     next_cursor: Option<Uuid>,
 }
 
-/// Behind a full page there may be more.
-fn next(ids: &[Uuid], limit: usize) -> Option<Uuid> {
-    ids.last().filter(|_| ids.len() == limit).copied()
+impl<T> Page<T> {
+    /// What is read for each id of a page that may hold `limit`; behind a full one there may be more.
+    async fn of<F>(
+        ids: Vec<Uuid>,
+        limit: usize,
+        read: impl FnMut(Uuid) -> F,
+    ) -> Result<Json<Self>, Problem>
+    where
+        F: Future<Output = Result<Option<T>, StoreError>>,
+    {
+        let next_cursor = ids.last().filter(|_| ids.len() == limit).copied();
+        let found: Vec<Option<T>> = stream::iter(ids)
+            .map(read)
+            .buffered(READS)
+            .try_collect()
+            .await
+            .map_err(Unreachable::Store)?;
+        let items = found.into_iter().flatten().collect();
+        Ok(Json(Self { items, next_cursor }))
+    }
 }

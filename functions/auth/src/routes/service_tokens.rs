@@ -3,19 +3,17 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use shared::audit::Operator;
 use shared::caller::Admin;
 use shared::clients::Clients;
-use shared::http::{Body, Query, RequestId};
+use shared::http::{Body, IdPath, Query, RequestId};
 use shared::identity::{Revocations, ServiceToken};
-use shared::list::READS;
 use shared::lookup::Unreachable;
 use shared::problem::Problem;
 
-use super::{IdPath, Page, Paging, next};
+use super::{Page, Paging};
 use crate::form::Form;
 
 /// A token, which is shown this once.
@@ -49,7 +47,7 @@ pub(crate) async fn create(
     State(clients): State<Clients>,
     Admin(caller): Admin,
     request: RequestId,
-    Body(body): Body<Value>,
+    Body(body): Body<Map<String, Value>>,
 ) -> Result<(StatusCode, Json<Issued>), Problem> {
     let asked = Form::service_token(body)?;
     let issued = ServiceToken::issue(&clients.config.keys, asked);
@@ -93,16 +91,8 @@ pub(crate) async fn list(
 ) -> Result<Json<Page<ServiceToken>>, Problem> {
     let (after, limit) = paging.read()?;
     let ids = clients.store.service_token_page(after, limit).await;
-    let ids = ids.map_err(Unreachable::from)?;
-    let next_cursor = next(&ids, limit);
-    let found: Vec<Option<ServiceToken>> = stream::iter(ids)
-        .map(async |jti| ServiceToken::read(&clients.store, jti).await)
-        .buffered(READS)
-        .try_collect()
-        .await
-        .map_err(Unreachable::Store)?;
-    let items = found.into_iter().flatten().collect();
-    Ok(Json(Page { items, next_cursor }))
+    let read = async |jti| ServiceToken::read(&clients.store, jti).await;
+    Page::of(ids.map_err(Unreachable::from)?, limit, read).await
 }
 
 /// Takes a service token back.

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use shared::http::Body;
 use shared::identity::{self, ACCESS_LIFE, Account, Attempt, Tokens, User};
 use shared::problem::Problem;
@@ -41,7 +41,7 @@ pub(crate) struct Session {
 pub(crate) async fn login(
     State(desk): State<Desk>,
     Origin(address): Origin,
-    Body(body): Body<Value>,
+    Body(body): Body<Map<String, Value>>,
 ) -> Result<Json<Session>, Problem> {
     let credentials = Form::credentials(body)?;
     let attempt = Attempt::Login {
@@ -69,7 +69,7 @@ pub(crate) async fn login(
 pub(crate) async fn refresh(
     State(desk): State<Desk>,
     Origin(address): Origin,
-    Body(body): Body<Value>,
+    Body(body): Body<Map<String, Value>>,
 ) -> Result<Json<Session>, Problem> {
     let token = Form::refresh_token(body)?;
     count(&desk, Attempt::Refresh, address).await?;
@@ -90,7 +90,7 @@ pub(crate) async fn refresh(
 pub(crate) async fn logout(
     State(desk): State<Desk>,
     Origin(address): Origin,
-    Body(body): Body<Value>,
+    Body(body): Body<Map<String, Value>>,
 ) -> Result<StatusCode, Problem> {
     let token = Form::refresh_token(body)?;
     count(&desk, Attempt::Refresh, address).await?;

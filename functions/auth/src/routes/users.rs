@@ -8,20 +8,18 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
-use futures_util::stream::{self, StreamExt, TryStreamExt};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use shared::audit::Operator;
 use shared::caller::{Admin, Caller, Role};
 use shared::clients::Clients;
-use shared::http::{Body, Query, RequestId};
+use shared::http::{Body, IdPath, Query, RequestId};
 use shared::identity::{Account, Hasher, PasswordHash, Reserved, User};
-use shared::list::READS;
 use shared::lookup::Unreachable;
 use shared::problem::Problem;
 use shared::store::Put;
 use uuid::Uuid;
 
-use super::{IdPath, Page, Paging, next};
+use super::{Page, Paging};
 use crate::form::{Change, Form};
 
 /// Of two admins one is first; the other looks again.
@@ -54,7 +52,7 @@ pub(crate) async fn create(
     State(hasher): State<Hasher>,
     Admin(caller): Admin,
     request: RequestId,
-    Body(body): Body<Value>,
+    Body(body): Body<Map<String, Value>>,
 ) -> Result<Response, Problem> {
     let (person, password) = Form::person(body)?;
     let hash = hasher.hash(password).await?;
@@ -103,19 +101,11 @@ pub(crate) async fn list(
 ) -> Result<Json<Page<User>>, Problem> {
     let (after, limit) = paging.read()?;
     let ids = clients.store.user_page(after, limit).await;
-    let ids = ids.map_err(Unreachable::from)?;
-    let next_cursor = next(&ids, limit);
-    let found: Vec<Option<User>> = stream::iter(ids)
-        .map(async |id| {
-            let found = Account::read(&clients.store, id).await?;
-            Ok(found.map(|(account, _)| User::from(&account)))
-        })
-        .buffered(READS)
-        .try_collect()
-        .await
-        .map_err(Unreachable::Store)?;
-    let items = found.into_iter().flatten().collect();
-    Ok(Json(Page { items, next_cursor }))
+    let read = async |id| {
+        let found = Account::read(&clients.store, id).await?;
+        Ok(found.map(|(account, _)| User::from(&account)))
+    };
+    Page::of(ids.map_err(Unreachable::from)?, limit, read).await
 }
 
 /// One user.
@@ -160,7 +150,7 @@ pub(crate) async fn change(
     Admin(caller): Admin,
     request: RequestId,
     IdPath(id): IdPath,
-    Body(body): Body<Value>,
+    Body(body): Body<Map<String, Value>>,
 ) -> Result<Json<User>, Problem> {
     let change = Form::change(body)?;
     not_oneself(&caller, id, &change)?;

@@ -1,16 +1,29 @@
--- Behind the prelude where a script says `Uses: rate`: limits by the generic cell rate algorithm, one string a tenant.
+-- Behind the prelude where a script says `Uses: rate`: limits by the generic cell rate algorithm, one string for each of whose calls are
+-- counted. A minute's worth may come at once.
+
+-- What one more call does to a limit: name, due (ms when all of it is there again after the call), over (ms to wait before it, if > 0).
+local function weigh(kind, who, per_minute)
+  local name = key('rate', kind, who)
+  local due = math.max(now, tonumber(redis.call('GET', name)) or 0) + 60000 / per_minute
+  return {name = name, due = due, over = math.ceil(due - now - 60000)}
+end
+
+local function spend(call)
+  redis.call('SET', call.name, string.format('%.3f', call.due), 'PX', 60000)
+end
+
+-- Calls that may come at once before all of the limit is there again, which is at `due`.
+local function remaining(due, per_minute)
+  return math.max(0, math.floor((now + 60000 - due) * per_minute / 60000 + 0.001))
+end
 
 -- Milliseconds until the next call is within the limit, or nil and the call is counted; then what is left: {remaining, reset_ms until
--- all of it is there again}, nil without a limit. A minute's worth may come at once.
+-- all of it is there again}, nil without a limit.
 local function limited(kind, tenant, per_minute)
   if not per_minute or per_minute <= 0 then return nil end
-  local name, step = key('rate', kind, tenant), 60000 / per_minute
-  local due = math.max(now, tonumber(redis.call('GET', name)) or 0)
-  local over = due + step - now - 60000
-  if over <= 0 then
-    due = due + step
-    redis.call('SET', name, string.format('%.3f', due), 'PX', 60000)
-  end
-  local quota = {remaining = math.max(0, math.floor((now + 60000 - due) / step + 0.001)), reset_ms = math.ceil(due - now)}
-  return over > 0 and math.ceil(over) or nil, quota
+  local call = weigh(kind, tenant, per_minute)
+  local due = call.due
+  if call.over > 0 then due = due - 60000 / per_minute else spend(call) end
+  local quota = {remaining = remaining(due, per_minute), reset_ms = math.ceil(due - now)}
+  return call.over > 0 and call.over or nil, quota
 end
