@@ -15,6 +15,7 @@ use crate::models::{Cog, Fetcher, Generator, Jen1, Muscgen, Ollama, Orchestrator
 use crate::queue::{Policy, Queue, Redis};
 use crate::store::Store;
 use crate::verifier::Verifier;
+use crate::webhook::Sender;
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -23,6 +24,8 @@ pub struct Clients {
     pub queue: Queue,
     pub store: Store,
     pub doorbell: Doorbell,
+    /// Wakes who tells the outside.
+    pub notices: Doorbell,
     /// Of the tokens that callers carry.
     pub verifier: Verifier,
     pub jen1: Option<Jen1>,
@@ -32,6 +35,8 @@ pub struct Clients {
     pub fetcher: Fetcher,
     /// The API that keeps its own job table, where there is one.
     pub api: Option<OrchestratorApi>,
+    /// Of messages to webhooks.
+    pub webhooks: Sender,
     /// What was read of the store lately and never changes.
     pub(crate) envelopes: Envelopes,
 }
@@ -73,8 +78,15 @@ impl Clients {
         let queue = Queue::new(redis.clone(), &config.partition, policy);
         let doorbell = match &config.queue_url {
             Some(url) => Doorbell::sqs(url.as_str(), config.partition.as_str()),
-            None => Doorbell::stream(redis, config.partition.as_str()),
+            None => Doorbell::stream(redis.clone(), config.partition.as_str()),
         };
+        let keys = queue.keys();
+        let notices = Doorbell::stream_named(
+            redis,
+            config.partition.as_str(),
+            keys.notice(),
+            keys.notice_later(),
+        );
         let http = crate::models::http_client()?;
         let api = config.api.as_ref().map(|api| {
             OrchestratorApi::new(
@@ -108,9 +120,11 @@ impl Clients {
                     GeneratorApi::Cog => Generator::Cog(Cog::new(client, base)),
                 }
             }),
-            fetcher: Fetcher::new(http, trusted(&config), config.dev_mode),
+            fetcher: Fetcher::new(http.clone(), trusted(&config), config.dev_mode),
             queue,
             doorbell,
+            notices,
+            webhooks: Sender::new(http.clone(), config.dev_mode),
             api,
             envelopes: Arc::new(Mutex::new(LruCache::new(ENVELOPES_KEPT))),
             config: Arc::new(config),

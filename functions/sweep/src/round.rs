@@ -10,6 +10,7 @@ use shared::identity::{Pruned, Pruner};
 use shared::lookup::Unreachable;
 use shared::queue::millis;
 use shared::settle;
+use shared::webhook;
 
 use crate::reconcile;
 
@@ -29,6 +30,8 @@ pub(crate) struct Report {
     pub(crate) expired: u32,
     pub(crate) settled: usize,
     pub(crate) rung: u32,
+    /// Jobs with messages to webhooks that were due, and that nobody came for.
+    pub(crate) overdue: usize,
     pub(crate) reconciled: usize,
     /// Sessions and service tokens that ended by themselves.
     pub(crate) pruned: Pruned,
@@ -49,6 +52,7 @@ pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Err
     let (epoch, bells) = step(clients, &mut report, from).await?;
     report.reconciled = reconcile::go(clients, epoch, from + ROUND).await?;
     report.rung = ring(clients, bells).await?;
+    report.overdue = webhook::ring_due(clients).await?;
     match pruner.go(&clients.store).await {
         Ok(pruned) => report.pruned = pruned,
         Err(error) => tracing::warn!(error = %error, "ended sessions could not be forgotten"),
@@ -60,6 +64,7 @@ pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Err
         expired = report.expired,
         settled = report.settled,
         rung = report.rung,
+        overdue = report.overdue,
         reconciled = report.reconciled,
         families = report.pruned.families,
         service_tokens = report.pruned.service_tokens,

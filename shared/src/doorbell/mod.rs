@@ -15,7 +15,7 @@ mod stream;
 use std::time::Duration;
 
 use crate::job::JobId;
-use crate::queue::{QueueError, Redis};
+use crate::queue::{Keys, QueueError, Redis};
 pub use bell::{BadBell, Bell};
 
 /// Most bells in one call, and in one SQS batch.
@@ -67,9 +67,20 @@ impl Doorbell {
     /// Rings the Redis stream `{partition}:bell`.
     pub fn stream(redis: Redis, partition: impl Into<String>) -> Self {
         let partition = partition.into();
+        let keys = Keys::new(&partition);
+        Self::stream_named(redis, partition, keys.bell(), keys.bell_later())
+    }
+
+    /// Rings another stream of the partition; what is delayed waits in the zset `later`.
+    pub fn stream_named(
+        redis: Redis,
+        partition: impl Into<String>,
+        now: String,
+        later: String,
+    ) -> Self {
         Self {
-            wire: Wire::Stream(stream::Stream::new(redis, &partition)),
-            partition,
+            wire: Wire::Stream(stream::Stream::new(redis, now, later)),
+            partition: partition.into(),
         }
     }
 

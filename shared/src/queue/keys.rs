@@ -118,6 +118,21 @@ impl Keys {
         self.key("outbox")
     }
 
+    /// zset: `<job>:<target>` of a webhook delivery that is not over → ms when it is due, or its taker is lost.
+    pub fn deliveries(&self) -> String {
+        self.key("deliveries")
+    }
+
+    /// hash: generation, event, and of each target its record, JSON.
+    pub fn delivery(&self, id: JobId) -> String {
+        self.key(format_args!("delivery:{id}"))
+    }
+
+    /// hash: `<tenant>:<endpoint>` → ms of the first failure since its last success.
+    pub fn failing(&self) -> String {
+        self.key("failing")
+    }
+
     /// zset: jobs out of attempts → ms.
     pub fn dead(&self) -> String {
         self.key("dead")
@@ -208,5 +223,15 @@ impl Keys {
     /// zset: bell → ms when it is to ring, for the local doorbell.
     pub fn bell_later(&self) -> String {
         self.key("bell_later")
+    }
+
+    /// stream: the local doorbell of who tells the outside.
+    pub fn notice(&self) -> String {
+        self.key("notice")
+    }
+
+    /// zset: its bells → ms when they are to ring.
+    pub fn notice_later(&self) -> String {
+        self.key("notice_later")
     }
 }
