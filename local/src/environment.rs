@@ -17,6 +17,8 @@ const CONCURRENCY: &str = "16";
 /// What the functions must know of a stack whose servers run.
 pub(crate) struct Addresses<'a> {
     pub(crate) api: &'a str,
+    /// Of the management API.
+    pub(crate) sockets: &'a str,
     pub(crate) redis: &'a str,
     pub(crate) jen1: &'a str,
     pub(crate) muscgen: &'a str,
@@ -32,6 +34,7 @@ pub(crate) fn configuration(options: &StackOptions, at: &Addresses) -> Vec<(Stri
     let mut env: Vec<(String, String)> = [
         ("REDIS_URL", at.redis),
         ("PARTITION", &options.partition),
+        ("SOCKETS_URL", at.sockets),
         ("JEN1_URL", at.jen1),
         ("MUSCGEN_URL", at.muscgen),
         ("JWT_SECRET", at.secret),
@@ -57,10 +60,12 @@ pub(crate) fn configuration(options: &StackOptions, at: &Addresses) -> Vec<(Stri
     if let Bells::Sqs {
         endpoint,
         queue_url,
+        notify_queue_url,
         ..
     } = &options.bells
     {
         set("QUEUE_URL", queue_url.clone());
+        set("NOTIFY_QUEUE_URL", notify_queue_url.clone());
         set("AWS_ENDPOINT_URL_SQS", endpoint.clone());
     }
     let artifacts = match &options.artifacts {
@@ -106,6 +111,7 @@ mod tests {
     fn of(options: &StackOptions) -> Vec<(String, String)> {
         let at = Addresses {
             api: "http://127.0.0.1:1",
+            sockets: "http://127.0.0.1:5",
             redis: "redis://127.0.0.1:2",
             jen1: "http://127.0.0.1:3",
             muscgen: "http://127.0.0.1:4",
@@ -129,6 +135,8 @@ mod tests {
         let mut options = StackOptions::default();
         let env = of(&options);
         assert_eq!(get(&env, "QUEUE_URL"), None);
+        assert_eq!(get(&env, "NOTIFY_QUEUE_URL"), None);
+        assert_eq!(get(&env, "SOCKETS_URL"), Some("http://127.0.0.1:5"));
         assert_eq!(get(&env, "ARTIFACTS_URL"), Some("file:///run/artifacts"));
         assert_eq!(get(&env, "PUBLIC_URL"), Some("http://127.0.0.1:1"));
 
@@ -136,6 +144,7 @@ mod tests {
         options.bells = Bells::Sqs {
             endpoint: "http://moto".into(),
             queue_url: "http://moto/q".into(),
+            notify_queue_url: "http://moto/n".into(),
             visibility: 30,
         };
         options.artifacts = Artifacts::S3 {
@@ -145,6 +154,7 @@ mod tests {
         };
         let env = of(&options);
         assert_eq!(get(&env, "QUEUE_URL"), Some("http://moto/q"));
+        assert_eq!(get(&env, "NOTIFY_QUEUE_URL"), Some("http://moto/n"));
         assert_eq!(get(&env, "ARTIFACTS_URL"), Some("s3://b/p"));
         assert_eq!(get(&env, "AWS_ENDPOINT_URL_S3"), Some("http://moto"));
         assert_eq!(get(&env, "PUBLIC_URL"), None);

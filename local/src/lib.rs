@@ -1,7 +1,7 @@
 //! The local harness: the whole system on one machine, for `local/up`, `local/demo` and the tests.
 //!
 //! Reading order: `stack` (what runs and in which order), `process` and `guard` (how it is kept and how it ends), `pump`
-//! (bells become invocations), then what each program needs. `proxy` and the options of `pump` and `stand_ins` are for faults.
+//! (bells become invocations), `gateway` (sockets), then what each program needs. `proxy` and the options of `pump` and `stand_ins` are for faults.
 
 mod error;
 mod guard;
@@ -14,6 +14,7 @@ mod wait;
 
 mod emulator;
 mod environment;
+mod gateway;
 mod invoke;
 mod models;
 mod options;
@@ -39,7 +40,9 @@ pub use key_pair::KeyPair;
 pub use log::Log;
 pub use moto::Moto;
 pub use nix::sys::signal::Signal;
-pub use options::{Artifacts, BellFaults, Bells, OllamaChoice, Ports, RedisChoice, StackOptions};
+pub use options::{
+    Artifacts, BellFaults, Bells, OllamaChoice, Ports, RedisChoice, SocketLimits, StackOptions,
+};
 pub use password::{LocalAdmin, hash_password};
 pub use place::{Scratch, binary, free_port, root};
 pub use proxy::Proxy;

@@ -10,11 +10,12 @@ use crate::process::{Household, Kept, Program};
 use crate::pump::sqs_client;
 use crate::wait::until;
 
-/// A moto server on a free port with one queue and one bucket; it ends with its owner.
+/// A moto server on a free port with two queues and one bucket; it ends with its owner.
 #[derive(Debug)]
 pub struct Moto {
     endpoint: String,
     queue_url: String,
+    notify_queue_url: String,
     kept: Kept,
     _scratch: Scratch,
 }
@@ -47,18 +48,12 @@ impl Moto {
             log: log.path().to_owned(),
             tail: log.tail(5),
         })?;
-        let queue = sqs_client(&endpoint)
-            .create_queue()
-            .queue_name("bells")
-            .send()
-            .await;
-        let queue_url = queue
-            .map_err(|error| HarnessError::Moto(format!("no queue: {error}")))?
-            .queue_url
-            .unwrap_or_default();
+        let queue_url = make_queue(&endpoint, "bells").await?;
+        let notify_queue_url = make_queue(&endpoint, "notices").await?;
         Ok(Self {
             endpoint,
             queue_url,
+            notify_queue_url,
             kept,
             _scratch: scratch,
         })
@@ -74,10 +69,23 @@ impl Moto {
         &self.queue_url
     }
 
+    /// For `NOTIFY_QUEUE_URL`.
+    pub fn notify_queue_url(&self) -> &str {
+        &self.notify_queue_url
+    }
+
     /// Returns when it is gone; dropping it ends it too.
     pub async fn stop(self) {
         self.kept.stop().await;
     }
+}
+
+async fn make_queue(endpoint: &str, name: &str) -> Result<String> {
+    let queue = sqs_client(endpoint).create_queue().queue_name(name).send();
+    let queue = queue
+        .await
+        .map_err(|error| HarnessError::Moto(format!("no queue {name}: {error}")))?;
+    Ok(queue.queue_url.unwrap_or_default())
 }
 
 async fn make_bucket(endpoint: &str) -> Option<()> {

@@ -35,12 +35,38 @@ pub struct StackOptions {
     /// At least 32 bytes; `None` makes one for this run.
     pub secret: Option<String>,
     pub ports: Ports,
+    pub sockets: SocketLimits,
     /// `cargo lambda watch` builds and reloads the functions itself.
     pub watch: bool,
     /// Where log, artifacts and Redis files go; `None` is a folder that is removed at the end.
     pub folder: Option<PathBuf>,
     /// Added to the functions' environment; wins over everything above.
     pub env: Vec<(String, String)>,
+}
+
+/// The spans of time by which the socket gateway lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketLimits {
+    /// A socket over which nothing came or went is closed.
+    pub idle: Duration,
+    /// Every socket is closed at this age.
+    pub life: Duration,
+    /// How long the function may take for one event.
+    pub integration: Duration,
+    /// A client that does not read what was sent is cut.
+    pub stalled: Duration,
+}
+
+/// API Gateway's, but for `stalled`, of which it does not tell.
+impl Default for SocketLimits {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(10 * 60),
+            life: Duration::from_secs(2 * 3600),
+            integration: Duration::from_secs(29),
+            stalled: Duration::from_secs(10),
+        }
+    }
 }
 
 /// Who carries bells.
@@ -51,6 +77,8 @@ pub enum Bells {
     Sqs {
         endpoint: String,
         queue_url: String,
+        /// Bells of `notify`.
+        notify_queue_url: String,
         /// Seconds after which a message that was not deleted is delivered again.
         visibility: u16,
     },
@@ -108,6 +136,7 @@ pub struct Ports {
     pub jen1: Option<u16>,
     pub muscgen: Option<u16>,
     pub ollama: Option<u16>,
+    pub sockets: Option<u16>,
 }
 
 impl Default for StackOptions {
@@ -130,6 +159,7 @@ impl Default for StackOptions {
             partition: "tutti".to_owned(),
             secret: None,
             ports: Ports::default(),
+            sockets: SocketLimits::default(),
             watch: false,
             folder: None,
             env: Vec::new(),

@@ -17,18 +17,21 @@ const REDIS_PORT: u16 = 6390;
 const JEN1_PORT: u16 = 9101;
 const MUSCGEN_PORT: u16 = 9102;
 const OLLAMA_PORT: u16 = 9103;
+pub const SOCKETS_PORT: u16 = 9104;
 
 /// How long the token on the card works.
 const TOKEN_LIFE: Duration = Duration::from_secs(12 * 3600);
 
 /// What the harness sets itself; a value of the caller's environment would break the stack.
-const ITS_OWN: [&str; 7] = [
+const ITS_OWN: [&str; 9] = [
     "REDIS_URL",
     "JWT_SECRET",
     "JEN1_URL",
     "MUSCGEN_URL",
     "OLLAMA_URL",
     "QUEUE_URL",
+    "NOTIFY_QUEUE_URL",
+    "SOCKETS_URL",
     "PARTITION",
 ];
 
@@ -43,6 +46,7 @@ pub fn admin() -> Result<Option<LocalAdmin>> {
 /// A stack that keeps its line over a restart, with the services and settings of the caller's environment.
 pub async fn options(
     api_port: u16,
+    sockets_port: u16,
     watch: bool,
     admin: Option<&LocalAdmin>,
 ) -> Result<StackOptions> {
@@ -52,6 +56,7 @@ pub async fn options(
         jen1: Some(JEN1_PORT),
         muscgen: Some(MUSCGEN_PORT),
         ollama: Some(OLLAMA_PORT),
+        sockets: Some(sockets_port),
     };
     let standing_in = StackOptions {
         ollama: OllamaChoice::StandIn,
@@ -100,9 +105,11 @@ fn taken_ports(options: &StackOptions) -> Result<()> {
         jen1,
         muscgen,
         ollama,
+        sockets,
     } = options.ports;
     let needed = [
         ("the API", api, "--port", true),
+        ("sockets", sockets, "--sockets-port", true),
         (
             "Redis",
             redis,
@@ -144,6 +151,7 @@ pub fn card(stack: &Stack, admin: Option<&LocalAdmin>) -> Result<String> {
   Tutti is up. Ctrl-C stops everything.
 
   API      {api}
+  sockets  {sockets}
   jen1     {jen1}
   muscgen  {muscgen}
   Ollama   {ollama}
@@ -158,6 +166,7 @@ pub fn card(stack: &Stack, admin: Option<&LocalAdmin>) -> Result<String> {
 
 curl -sS {api}/compose -H 'authorization: Bearer {token}' -H 'content-type: application/json' -d '{{\"narrative\":\"a calm piano evening in the rain\"}}'
 ",
+        sockets = stack.sockets(),
         jen1 = stack.jen1(),
         muscgen = stack.muscgen(),
         ollama = stack.ollama().unwrap_or("-"),

@@ -65,6 +65,7 @@ async fn a_track_is_composed_over_sqs_and_s3_as_well() {
         bells: Bells::Sqs {
             endpoint: moto.endpoint().to_owned(),
             queue_url: moto.queue_url().to_owned(),
+            notify_queue_url: moto.notify_queue_url().to_owned(),
             visibility: 30,
         },
         artifacts: Artifacts::S3 {

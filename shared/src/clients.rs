@@ -24,7 +24,7 @@ pub struct Clients {
     pub queue: Queue,
     pub store: Store,
     pub doorbell: Doorbell,
-    /// Wakes who tells the outside.
+    /// Wakes `notify`.
     pub notices: Doorbell,
     /// Of the tokens that callers carry.
     pub verifier: Verifier,
@@ -76,17 +76,18 @@ impl Clients {
         )
         .limited(config.submit_rate, config.read_rate);
         let queue = Queue::new(redis.clone(), &config.partition, policy);
+        let partition = config.partition.as_str();
         let doorbell = match &config.queue_url {
-            Some(url) => Doorbell::sqs(url.as_str(), config.partition.as_str()),
-            None => Doorbell::stream(redis.clone(), config.partition.as_str()),
+            Some(url) => Doorbell::sqs(url.as_str(), partition),
+            None => Doorbell::stream(redis.clone(), partition),
         };
-        let keys = queue.keys();
-        let notices = Doorbell::stream_named(
-            redis,
-            config.partition.as_str(),
-            keys.notice(),
-            keys.notice_later(),
-        );
+        let notices = match &config.notify_queue_url {
+            Some(url) => Doorbell::sqs(url.as_str(), partition),
+            None => {
+                let keys = queue.keys();
+                Doorbell::stream_named(redis, partition, keys.notice(), keys.notice_later())
+            }
+        };
         let http = crate::models::http_client()?;
         let api = config.api.as_ref().map(|api| {
             OrchestratorApi::new(

@@ -30,6 +30,9 @@ enum Command {
         /// Port of the HTTP API on the loopback address.
         #[arg(long, default_value_t = up::API_PORT)]
         port: u16,
+        /// Port of the sockets on the loopback address.
+        #[arg(long, default_value_t = up::SOCKETS_PORT)]
+        sockets_port: u16,
     },
     /// Compose one track into ./track.wav and stop.
     Demo {
@@ -67,7 +70,11 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Up { watch, port } => run_up(port, watch).await,
+        Command::Up {
+            watch,
+            port,
+            sockets_port,
+        } => run_up(port, sockets_port, watch).await,
         Command::Demo {
             narrative,
             duration,
@@ -87,10 +94,10 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run_up(port: u16, watch: bool) -> Result<()> {
+async fn run_up(port: u16, sockets_port: u16, watch: bool) -> Result<()> {
     let mut stop = Stop::new()?;
     let admin = up::admin()?;
-    let options = up::options(port, watch, admin.as_ref()).await?;
+    let options = up::options(port, sockets_port, watch, admin.as_ref()).await?;
     let stack = tokio::select! {
         stack = Stack::start(options) => stack?,
         () = stop.told() => return Ok(()),

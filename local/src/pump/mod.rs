@@ -1,5 +1,5 @@
 //! The pump: what SQS and its event source mapping do in the cloud. It reads the doorbell and turns each bell into one
-//! invocation of `worker`; a bell is deleted only when the worker says so.
+//! invocation of the function that it wakes; a bell is deleted only when the function says so.
 
 mod event;
 mod faults;
@@ -24,6 +24,27 @@ use faults::{Dice, Fate};
 
 pub(crate) use sqs::{Sqs, client as sqs_client};
 pub(crate) use stream::Stream;
+
+/// Whom a bell wakes, and the stream that carries it: `{p}:<stream>`, and `{p}:<stream>_later` for delayed ones.
+#[derive(Debug)]
+pub(crate) struct Doorbell {
+    pub(crate) function: &'static str,
+    stream: &'static str,
+    /// The readers of the stream.
+    group: &'static str,
+}
+
+pub(crate) const WORKER: Doorbell = Doorbell {
+    function: "worker",
+    stream: "bell",
+    group: "workers",
+};
+
+pub(crate) const NOTIFY: Doorbell = Doorbell {
+    function: "notify",
+    stream: "notice",
+    group: "notifiers",
+};
 
 /// One bell, delivered to this pump.
 #[derive(Debug)]
@@ -69,7 +90,7 @@ impl Source {
     }
 }
 
-/// The bells that a worker has at this moment.
+/// The bells that the function has at this moment.
 #[derive(Debug, Clone, Default)]
 struct InFlight(Arc<Mutex<HashSet<String>>>);
 
@@ -90,11 +111,12 @@ impl InFlight {
 
 #[derive(Debug)]
 struct Shared {
+    function: &'static str,
     invoker: Invoker,
     log: Arc<Log>,
     dice: Dice,
     in_flight: InFlight,
-    /// One permit for each worker that can take an invocation.
+    /// One permit for each invocation that the function's processes can take.
     room: Arc<Semaphore>,
     /// Invocations that no living worker will answer, for which `room` already has a new permit.
     orphans: AtomicUsize,
@@ -108,19 +130,22 @@ pub(crate) struct Pump {
 }
 
 impl Pump {
+    /// `room`: invocations at a time.
     pub(crate) fn start(
         source: Source,
-        workers: usize,
+        function: &'static str,
+        room: usize,
         faults: BellFaults,
         invoker: Invoker,
         log: Arc<Log>,
     ) -> Self {
         let shared = Arc::new(Shared {
+            function,
             invoker,
             log,
             dice: Dice::new(faults),
             in_flight: InFlight::default(),
-            room: Arc::new(Semaphore::new(workers)),
+            room: Arc::new(Semaphore::new(room)),
             orphans: AtomicUsize::new(0),
         });
         let task = tokio::spawn(run(source, shared.clone()));
@@ -153,7 +178,7 @@ async fn run(mut source: Source, shared: Arc<Shared>) {
     let mut deliveries = JoinSet::new();
     loop {
         while deliveries.try_join_next().is_some() {}
-        // Waits until one worker is free, then asks for as many bells as there are free workers.
+        // Waits until there is room for one, then asks for as many bells as there is room for.
         let Ok(first) = shared.room.clone().acquire_owned().await else {
             return;
         };
@@ -171,7 +196,7 @@ async fn run(mut source: Source, shared: Arc<Shared>) {
             }
             Err(error) => {
                 drop(permits);
-                let fields = json!({"error": error.to_string()});
+                let fields = json!({"function": shared.function, "error": error.to_string()});
                 shared
                     .log
                     .line("WARN", "the doorbell cannot be read", fields);
@@ -189,7 +214,7 @@ async fn deliver(bell: Delivery, permit: OwnedSemaphorePermit, shared: Arc<Share
         shared.log.line("INFO", "a bell meets its fate", fields);
     }
     let event = event::of(&bell);
-    let invoke = || shared.invoker.invoke("worker", &event);
+    let invoke = || shared.invoker.invoke(shared.function, &event);
     let answer = match fate {
         Fate::Delivered => invoke().await,
         Fate::Dropped => Ok(json!(null)),
@@ -198,7 +223,7 @@ async fn deliver(bell: Delivery, permit: OwnedSemaphorePermit, shared: Arc<Share
     let outcome = match &answer {
         Ok(answer) if event::settles(answer, &id) => bell.receipt.delete().await,
         Ok(_) => Err(HarnessError::Job(
-            "the worker wants the bell again".to_owned(),
+            "the function wants the bell again".to_owned(),
         )),
         Err(error) => Err(HarnessError::Job(error.to_string())),
     };

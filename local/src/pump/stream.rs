@@ -1,4 +1,4 @@
-//! Bells from the Redis stream `{p}:bell`, and the delayed ones of `{p}:bell_later`; how they get there is told in
+//! Bells from a Redis stream, and the delayed ones of the sorted set beside it; how they get there is told in
 //! `shared::doorbell`.
 
 use std::time::{Duration, Instant};
@@ -7,10 +7,9 @@ use redis::aio::MultiplexedConnection;
 use redis::streams::{StreamClaimReply, StreamId, StreamPendingCountReply, StreamReadReply};
 use redis::{AsyncCommands, AsyncConnectionConfig, RedisResult};
 
-use super::{Delivery, InFlight, Receipt as AnyReceipt};
+use super::{Delivery, Doorbell, InFlight, Receipt as AnyReceipt};
 use crate::error::Result;
 
-const GROUP: &str = "workers";
 const READER: &str = "pump";
 
 /// How long a read waits for a bell; the delayed ones are looked at as often.
@@ -30,6 +29,7 @@ const PAGE: usize = 100;
 pub(super) struct Receipt {
     connection: MultiplexedConnection,
     stream: String,
+    group: &'static str,
     id: String,
 }
 
@@ -37,7 +37,7 @@ impl Receipt {
     pub(super) async fn delete(mut self) -> Result<()> {
         let mut both = redis::pipe();
         both.atomic()
-            .xack(&self.stream, &[GROUP], &[&self.id])
+            .xack(&self.stream, &[self.group], &[&self.id])
             .xdel(&self.stream, &[&self.id]);
         Ok(both.exec_async(&mut self.connection).await?)
     }
@@ -49,6 +49,7 @@ pub(crate) struct Stream {
     client: redis::Client,
     bell: String,
     later: String,
+    group: &'static str,
     connections: Option<Connections>,
     looked_back: Instant,
 }
@@ -61,11 +62,13 @@ struct Connections {
 }
 
 impl Stream {
-    pub(crate) fn new(redis_url: &str, partition: &str) -> Result<Self> {
+    pub(crate) fn new(redis_url: &str, partition: &str, doorbell: &Doorbell) -> Result<Self> {
+        let Doorbell { stream, group, .. } = doorbell;
         Ok(Self {
             client: shared::queue::Redis::client(redis_url)?,
-            bell: format!("{{{partition}}}:bell"),
-            later: format!("{{{partition}}}:bell_later"),
+            bell: format!("{{{partition}}}:{stream}"),
+            later: format!("{{{partition}}}:{stream}_later"),
+            group,
             connections: None,
             looked_back: Instant::now(),
         })
@@ -101,7 +104,10 @@ impl Stream {
         };
         let mut writes = connect().await?;
         let reads = connect().await?;
-        match writes.xgroup_create_mkstream(&self.bell, GROUP, "0").await {
+        match writes
+            .xgroup_create_mkstream(&self.bell, self.group, "0")
+            .await
+        {
             Err(error) if error.code() != Some("BUSYGROUP") => return Err(error),
             Err(_) | Ok(()) => {}
         }
@@ -123,7 +129,7 @@ impl Stream {
             }
         }
         let mut read = redis::cmd("XREADGROUP");
-        read.arg("GROUP").arg(GROUP).arg(READER);
+        read.arg("GROUP").arg(self.group).arg(READER);
         read.arg("COUNT")
             .arg(room)
             .arg("BLOCK")
@@ -154,7 +160,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Deliveries whose worker failed, or whose pump is gone.
+    /// Deliveries whose function failed, or whose pump is gone.
     async fn claim(
         &self,
         connection: &mut MultiplexedConnection,
@@ -164,7 +170,7 @@ impl Stream {
         let idle = REDELIVER.as_millis() as u64;
         let mut ask = redis::cmd("XPENDING");
         ask.arg(&self.bell)
-            .arg(GROUP)
+            .arg(self.group)
             .arg("IDLE")
             .arg(idle)
             .arg("-")
@@ -181,13 +187,13 @@ impl Stream {
             if count >= MOST_DELIVERIES {
                 let mut drop = redis::pipe();
                 drop.atomic()
-                    .xack(&self.bell, &[GROUP], &[&bell.id])
+                    .xack(&self.bell, &[self.group], &[&bell.id])
                     .xdel(&self.bell, &[&bell.id]);
                 drop.exec_async(connection).await?;
             } else if claimed.len() < room {
                 // An entry that was deleted meanwhile is not answered.
                 let reply: StreamClaimReply = connection
-                    .xclaim(&self.bell, GROUP, READER, idle, &[&bell.id])
+                    .xclaim(&self.bell, self.group, READER, idle, &[&bell.id])
                     .await?;
                 claimed.extend(reply.ids.into_iter().map(|entry| (entry, count + 1)));
             }
@@ -199,10 +205,11 @@ impl Stream {
         let receipt = Receipt {
             connection: writes.clone(),
             stream: self.bell.clone(),
+            group: self.group,
             id: entry.id.clone(),
         };
         Delivery {
-            // A bell without a body still reaches the worker, which refuses it.
+            // A bell without a body still reaches the function, which refuses it.
             body: entry.get("body").unwrap_or_default(),
             id: entry.id,
             count,

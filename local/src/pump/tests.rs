@@ -66,14 +66,23 @@ impl Bench {
         faults: BellFaults,
         does: impl IntoIterator<Item = Does>,
     ) -> Self {
+        Self::of(&WORKER, workers, faults, does).await
+    }
+
+    async fn of(
+        doorbell: &Doorbell,
+        workers: usize,
+        faults: BellFaults,
+        does: impl IntoIterator<Item = Does>,
+    ) -> Self {
         let (seen_by, seen) = mpsc::channel(100);
         let worker = Worker {
             seen: seen_by,
             next: Arc::new(Mutex::new(does.into_iter().collect())),
         };
-        let router = Router::new()
-            .route("/2015-03-31/functions/worker/invocations", post(work))
-            .with_state(worker);
+        let function = doorbell.function;
+        let path = format!("/2015-03-31/functions/{function}/invocations");
+        let router = Router::new().route(&path, post(work)).with_state(worker);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let api = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -82,9 +91,12 @@ impl Bench {
         let connection = connect(&redis).await;
         let scratch = Scratch::new().unwrap();
         let log = Arc::new(Log::create(&scratch.path().join("pump.log")).unwrap());
-        let source = Source::Stream(Box::new(Stream::new(redis.url(), "tutti").unwrap()));
+        let source = Source::Stream(Box::new(
+            Stream::new(redis.url(), "tutti", doorbell).unwrap(),
+        ));
         let pump = Pump::start(
             source,
+            function,
             workers,
             faults,
             Invoker::new(&api, Duration::from_secs(900)).unwrap(),
@@ -194,6 +206,29 @@ async fn a_delayed_bell_rings_when_it_is_due() {
     assert!(bench.empty().await);
     let left: Vec<String> = bench.connection.zrange(LATER, 0, -1).await.unwrap();
     assert_eq!(left, ["much later"]);
+}
+
+#[tokio::test]
+async fn notices_have_a_stream_of_their_own_and_wake_their_own_function() {
+    let mut bench = Bench::of(&NOTIFY, 1, BellFaults::default(), []).await;
+    let (notice, later) = ("{tutti}:notice", "{tutti}:notice_later");
+    bench.ring("for a worker").await;
+    let connection = &mut bench.connection;
+    let _: String = connection
+        .xadd(notice, "*", &[("body", "now")])
+        .await
+        .unwrap();
+    assert_eq!(bench.next().await["body"], "now");
+    let () = bench.connection.zadd(later, "due", 1).await.unwrap();
+    assert_eq!(bench.next().await["body"], "due");
+    let mut connection = bench.connection.clone();
+    let handled = crate::wait::until(Duration::from_secs(5), async || {
+        let left: u64 = connection.xlen(notice).await.ok()?;
+        (left == 0).then_some(())
+    });
+    handled.await.expect("both are deleted");
+    let left: u64 = bench.connection.xlen(BELL).await.unwrap();
+    assert_eq!(left, 1);
 }
 
 #[tokio::test]

@@ -21,6 +21,16 @@ impl Stack {
         &self.api
     }
 
+    /// Address of the sockets.
+    pub fn sockets(&self) -> String {
+        format!("ws://127.0.0.1:{}", self.gateway.port())
+    }
+
+    /// Closes the TCP connection of every open socket, without a closing frame.
+    pub fn cut_sockets(&self) {
+        self.gateway.cut();
+    }
+
     /// What the functions have as `REDIS_URL`.
     pub fn redis_url(&self) -> &str {
         &self.redis_url

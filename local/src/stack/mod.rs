@@ -14,14 +14,15 @@ use tokio::task::JoinSet;
 use crate::emulator;
 use crate::environment::{Addresses, EVENT_FUNCTIONS, HTTP_FUNCTIONS, configuration, runtime};
 use crate::error::{HarnessError, Result};
+use crate::gateway::Gateway;
 use crate::invoke::Invoker;
 use crate::log::Log;
 use crate::models::Model;
-use crate::options::{Bells, OllamaChoice, RedisChoice, StackOptions};
+use crate::options::{BellFaults, Bells, OllamaChoice, RedisChoice, StackOptions};
 use crate::place::{Scratch, binary, free_port};
 use crate::process::{Death, Household, Kept, Program};
 use crate::proxy::Proxy;
-use crate::pump::{Pump, Source, Sqs, Stream};
+use crate::pump::{Doorbell, NOTIFY, Pump, Source, Sqs, Stream, WORKER};
 use crate::redis::{Redis, RedisKind};
 use crate::sweep;
 use crate::token::{fresh_secret, mint};
@@ -31,6 +32,9 @@ const SERVICE_TOKEN_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How long a function may take from its start to its first answer.
 const READY: Duration = Duration::from_secs(15);
+
+/// Notices that are looked after at a time.
+const NOTICES: usize = 32;
 
 /// A running system. Stop it with [`Stack::stop`]; one that is only dropped ends too, but nobody waits for it.
 #[derive(Debug)]
@@ -42,7 +46,7 @@ pub struct Stack {
     /// The pump plays SQS, which a broken wire to Redis does not concern.
     bells_url: String,
     invoker: Invoker,
-    pump: Option<Arc<Pump>>,
+    pumps: Vec<Arc<Pump>>,
     tasks: JoinSet<()>,
     functions: Vec<Kept>,
     emulator: Option<Kept>,
@@ -51,6 +55,7 @@ pub struct Stack {
     ollama: Option<Model>,
     redis: Option<Redis>,
     proxy: Option<Proxy>,
+    gateway: Gateway,
     house: Household,
     folder: PathBuf,
     _scratch: Option<Scratch>,
@@ -128,6 +133,8 @@ impl Stack {
         let redis_url = proxy.as_ref().map_or(bells_url.clone(), |proxy| {
             format!("redis://127.0.0.1:{}", proxy.port())
         });
+        let sockets = options.ports.sockets.map_or_else(free_port, Ok)?;
+        let gateway = Gateway::start(sockets, &api, options.sockets, house.log.clone()).await?;
         let artifacts = folder.join("artifacts");
         std::fs::create_dir_all(&artifacts)
             .map_err(HarnessError::io(format!("make {}", artifacts.display())))?;
@@ -135,6 +142,7 @@ impl Stack {
             &options,
             &Addresses {
                 api: &api,
+                sockets: &format!("http://127.0.0.1:{sockets}"),
                 redis: &redis_url,
                 jen1: jen1.url(),
                 muscgen: muscgen.url(),
@@ -152,7 +160,7 @@ impl Stack {
         };
         let mut stack = Self {
             invoker: Invoker::new(&api, options.invocation)?,
-            pump: None,
+            pumps: Vec::new(),
             tasks: JoinSet::new(),
             functions,
             emulator: Some(emulator),
@@ -161,6 +169,7 @@ impl Stack {
             ollama,
             redis,
             proxy,
+            gateway,
             bells_url,
             redis_url,
             api,
@@ -201,40 +210,60 @@ impl Stack {
     }
 
     fn pump_and_sweep(&mut self) -> Result<()> {
-        let source = match &self.options.bells {
-            Bells::Stream => Source::Stream(Box::new(Stream::new(
-                &self.bells_url,
-                &self.options.partition,
-            )?)),
-            Bells::Sqs {
-                endpoint,
-                queue_url,
-                visibility,
-            } => Source::Sqs(Sqs::new(endpoint, queue_url, *visibility)),
-        };
         let log = self.house.log.clone();
-        let pump = Arc::new(Pump::start(
-            source,
+        let bells = Arc::new(Pump::start(
+            self.source(&WORKER)?,
+            WORKER.function,
             self.options.workers,
             self.options.bell_faults,
             self.invoker.clone(),
             log.clone(),
         ));
+        let notices = Arc::new(Pump::start(
+            self.source(&NOTIFY)?,
+            NOTIFY.function,
+            NOTICES,
+            BellFaults::default(),
+            self.invoker.clone(),
+            log.clone(),
+        ));
         self.tasks
-            .spawn(mind_workers(self.house.deaths.subscribe(), pump.clone()));
+            .spawn(mind_workers(self.house.deaths.subscribe(), bells.clone()));
         self.tasks.spawn(sweep::run(
             self.invoker.clone(),
             self.options.sweep_every,
             log,
         ));
-        self.pump = Some(pump);
+        self.pumps = vec![bells, notices];
         Ok(())
+    }
+
+    fn source(&self, doorbell: &Doorbell) -> Result<Source> {
+        Ok(match &self.options.bells {
+            Bells::Stream => {
+                let (url, partition) = (&self.bells_url, &self.options.partition);
+                Source::Stream(Box::new(Stream::new(url, partition, doorbell)?))
+            }
+            Bells::Sqs {
+                endpoint,
+                queue_url,
+                notify_queue_url,
+                visibility,
+            } => {
+                let queue_url = match doorbell.function == NOTIFY.function {
+                    true => notify_queue_url,
+                    false => queue_url,
+                };
+                Source::Sqs(Sqs::new(endpoint, queue_url, *visibility))
+            }
+        })
     }
 
     /// Ends every process and waits for it: first what makes work, then what does it, Redis last.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
-        self.pump = None;
+        self.pumps.clear();
+        drop(self.gateway);
         let functions = self.functions.drain(..).chain(self.emulator.take());
         futures_util::future::join_all(functions.map(Kept::stop)).await;
         tokio::join!(self.jen1.stop(), self.muscgen.stop());

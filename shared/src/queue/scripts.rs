@@ -57,6 +57,7 @@ scripts! {
     CANCEL = "cancel";
     COMPLETE = "complete";
     CONFIGURE = "configure";
+    CONNECT = "connect";
     DELETE = "delete";
     DELIVERED = "delivered";
     DISPATCH = "dispatch";
@@ -64,6 +65,7 @@ scripts! {
     ENQUEUE = "enqueue";
     EXPIRE = "expire";
     FAIL = "fail";
+    NOTICE = "notice";
     OVERVIEW = "overview";
     OWE = "owe";
     PARK = "park";
@@ -77,6 +79,7 @@ scripts! {
     RETRY = "retry";
     REVOKE = "revoke";
     SETTLE = "settle";
+    SUBSCRIBE = "subscribe";
     SWEEP = "sweep";
     WAIT = "wait";
 }

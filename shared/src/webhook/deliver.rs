@@ -74,7 +74,7 @@ async fn round(clients: &Clients, id: JobId, all: &TakenAll) -> Result<Option<u3
         manifest,
         clients,
     };
-    let trips = stream::iter(&all.taken).map(|taken| trip.make(*taken));
+    let trips = stream::iter(all.taken.clone()).map(|taken| trip.make(taken));
     let pending: Vec<_> = trips.buffer_unordered(AT_ONCE).try_collect().await?;
     // Each was true when it was said; the last word is the smallest number.
     Ok(pending.into_iter().flatten().min())

@@ -105,6 +105,7 @@ async fn the_main_job_passes_over_sqs_and_s3() {
         bells: Bells::Sqs {
             endpoint: moto.endpoint().to_owned(),
             queue_url: moto.queue_url().to_owned(),
+            notify_queue_url: moto.notify_queue_url().to_owned(),
             visibility: 30,
         },
         artifacts: Artifacts::S3 {
@@ -122,6 +123,7 @@ async fn the_main_job_passes_over_sqs_and_s3() {
 async fn the_main_job_passes_over_the_redis_stream_and_s3_and_over_sqs_and_files() {
     let moto = Moto::start().await.expect("moto starts");
     let (endpoint, queue_url) = (moto.endpoint().to_owned(), moto.queue_url().to_owned());
+    let notify_queue_url = moto.notify_queue_url().to_owned();
     let s3 = Artifacts::S3 {
         endpoint: endpoint.clone(),
         bucket: "artifacts".to_owned(),
@@ -130,6 +132,7 @@ async fn the_main_job_passes_over_the_redis_stream_and_s3_and_over_sqs_and_files
     let sqs = Bells::Sqs {
         endpoint,
         queue_url,
+        notify_queue_url,
         visibility: 30,
     };
     for (bells, artifacts) in [(Bells::Stream, s3), (sqs, Artifacts::Own)] {

@@ -1,0 +1,132 @@
+//! The WebSocket side of API Gateway on the loopback address: handshakes, messages and ends of sockets become invocations of
+//! `live`, and `POST`, `GET` and `DELETE /@connections/{id}` reach the sockets, as the AWS documentation of WebSocket APIs says.
+//!
+//! `routes` is what is asked over HTTP, `connection` the life of one socket, `socket` its frames, `event` what the function sees.
+
+mod connection;
+mod event;
+mod registry;
+mod routes;
+mod socket;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::error::{HarnessError, Result};
+use crate::invoke::Invoker;
+use crate::log::Log;
+use crate::options::SocketLimits;
+use registry::Registry;
+
+/// The function that has the events of all sockets.
+const FUNCTION: &str = "live";
+
+/// Bytes of one message, in either direction.
+const MESSAGE_MAX: usize = 128 * 1024;
+/// Bytes of one frame of a client.
+const FRAME_MAX: usize = 32 * 1024;
+
+#[derive(Debug)]
+struct Shared {
+    invoker: Invoker,
+    log: Arc<Log>,
+    limits: SocketLimits,
+    registry: Registry,
+    /// Counts the cuts; who sees it change ends.
+    cuts: watch::Sender<u64>,
+    lives: Mutex<JoinSet<()>>,
+}
+
+impl Shared {
+    /// Runs the life of one connection until it ends or the gateway does.
+    fn spawn(&self, life: impl Future<Output = ()> + Send + 'static) {
+        let mut lives = self.lives.lock().unwrap_or_else(PoisonError::into_inner);
+        while lives.try_join_next().is_some() {}
+        lives.spawn(life);
+    }
+}
+
+/// Listens until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    port: u16,
+    shared: Arc<Shared>,
+    server: JoinHandle<()>,
+}
+
+impl Gateway {
+    /// Listens on `port`; events go to the functions behind the Invoke API at `api`.
+    pub(crate) async fn start(
+        port: u16,
+        api: &str,
+        limits: SocketLimits,
+        log: Arc<Log>,
+    ) -> Result<Self> {
+        raise_open_files();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .await
+            .map_err(HarnessError::io("listen for sockets"))?
+            .tap_io(|stream| {
+                // A push must not wait for the acknowledgement of the one before.
+                let _ = stream.set_nodelay(true);
+            });
+        let shared = Arc::new(Shared {
+            invoker: Invoker::new(api, limits.integration)?,
+            log,
+            limits,
+            registry: Registry::default(),
+            cuts: watch::Sender::new(0),
+            lives: Mutex::default(),
+        });
+        let service =
+            routes::router(shared.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        let server = tokio::spawn(async move {
+            // Never ends by itself.
+            let _ = axum::serve(listener, service).await;
+        });
+        Ok(Self {
+            port,
+            shared,
+            server,
+        })
+    }
+
+    /// Where it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Closes the TCP connection of every socket of now, without a closing frame.
+    pub(crate) fn cut(&self) {
+        self.shared.cuts.send_modify(|cuts| *cuts += 1);
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.server.abort();
+        let mut lives = self
+            .shared
+            .lives
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        lives.abort_all();
+    }
+}
+
+/// A thousand sockets, and a client in the same process, need more open files than many systems allow at first.
+fn raise_open_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Without it there are fewer sockets.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+#[cfg(test)]
+mod tests;
