@@ -78,7 +78,11 @@ pub enum Reporter {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenInPath(pub CallbackClaims);
 
-impl<S> FromRequestParts<S> for Caller
+/// What a valid access token says, for who hands it on; 401 otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claims(pub AccessClaims);
+
+impl<S> FromRequestParts<S> for Claims
 where
     Verifier: FromRef<S>,
     S: Send + Sync,
@@ -87,9 +91,22 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let verifier = Verifier::from_ref(state);
-        let caller = Self::from(verifier.admit(bearer(parts)?).await?);
-        note_caller(&caller.sub);
-        Ok(caller)
+        let claims = verifier.admit(bearer(parts)?).await?;
+        note_caller(&claims.sub);
+        Ok(Self(claims))
+    }
+}
+
+impl<S> FromRequestParts<S> for Caller
+where
+    Verifier: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Claims(claims) = Claims::from_request_parts(parts, state).await?;
+        Ok(Self::from(claims))
     }
 }
 

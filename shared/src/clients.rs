@@ -23,6 +23,8 @@ pub struct Clients {
     pub queue: Queue,
     pub store: Store,
     pub doorbell: Doorbell,
+    /// Wakes `notify`.
+    pub notices: Doorbell,
     /// Of the tokens that callers carry.
     pub verifier: Verifier,
     pub jen1: Option<Jen1>,
@@ -71,9 +73,17 @@ impl Clients {
         )
         .limited(config.submit_rate, config.read_rate);
         let queue = Queue::new(redis.clone(), &config.partition, policy);
+        let partition = config.partition.as_str();
         let doorbell = match &config.queue_url {
-            Some(url) => Doorbell::sqs(url.as_str(), config.partition.as_str()),
-            None => Doorbell::stream(redis, config.partition.as_str()),
+            Some(url) => Doorbell::sqs(url.as_str(), partition),
+            None => Doorbell::stream(redis.clone(), partition),
+        };
+        let notices = match &config.notify_queue_url {
+            Some(url) => Doorbell::sqs(url.as_str(), partition),
+            None => {
+                let keys = queue.keys();
+                Doorbell::stream_named(redis, partition, keys.notice(), keys.notice_later())
+            }
         };
         let http = crate::models::http_client()?;
         let api = config.api.as_ref().map(|api| {
@@ -111,6 +121,7 @@ impl Clients {
             fetcher: Fetcher::new(http, trusted(&config), config.dev_mode),
             queue,
             doorbell,
+            notices,
             api,
             envelopes: Arc::new(Mutex::new(LruCache::new(ENVELOPES_KEPT))),
             config: Arc::new(config),

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::job::{JobError, JobStatus, Progress};
+use crate::job::{JobError, JobId, JobRecord, JobStatus, Progress};
 use crate::stage::Stage;
 
 /// How many events a job keeps; older ones are trimmed, and readers are told (`gap`).
@@ -46,6 +47,33 @@ pub struct Event {
     /// Why, in a word: `enqueued`, `acquired`, `released`, `retried by bob`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+impl Event {
+    /// As it is pushed: with the job that it is of.
+    pub fn of_job(&self, id: JobId) -> Value {
+        let mut event = serde_json::json!(self);
+        event["jobId"] = id.to_string().into();
+        event
+    }
+
+    /// The last event of an ended job whose log is not kept any more.
+    pub fn of_end(job: &JobRecord, error: Option<JobError>) -> Self {
+        Self {
+            seq: job.seq,
+            event: match job.status {
+                JobStatus::Completed => EventKind::Completed,
+                _ => EventKind::Failed,
+            },
+            at: job.completed_at.unwrap_or(job.updated_at),
+            status: job.status,
+            stage: job.stage,
+            attempt: job.attempt,
+            progress: None,
+            error,
+            reason: None,
+        }
+    }
 }
 
 /// What lies after a sequence number.

@@ -21,8 +21,22 @@ const TELL_AGAIN: Duration = Duration::from_secs(5);
 /// How long the link in a report to the API works.
 const LINK_LIFE: Duration = Duration::from_secs(24 * 3600);
 
-/// Pays what a transition left to do: settles, then rings. Never fails its caller: the sweep does what is left undone.
-pub async fn pay(clients: &Clients, debt: Debt, job: Option<JobId>) {
+/// Pays what a transition left to do: tells of the news, settles, then rings. Never fails its caller: the sweep does what is left undone.
+pub async fn pay(clients: &Clients, mut debt: Debt, job: Option<JobId>) {
+    let news = std::mem::take(&mut debt.notices);
+    tokio::join!(tell_of(clients, news), settle_and_ring(clients, debt, job));
+}
+
+/// Whoever listens to these jobs is told of what is new.
+async fn tell_of(clients: &Clients, jobs: Vec<JobId>) {
+    for id in jobs {
+        if let Err(error) = clients.notices.ring(Some(id), 1, Duration::ZERO).await {
+            tracing::warn!(job_id = %id, error = %error, "a notice was not given; the sweep will");
+        }
+    }
+}
+
+async fn settle_and_ring(clients: &Clients, debt: Debt, job: Option<JobId>) {
     for id in debt.ended {
         if let Err(error) = settle(clients, id).await {
             tracing::warn!(job_id = %id, error = %error, "settling is left to the sweep");

@@ -10,6 +10,7 @@ use utoipa::{OpenApi, ToSchema};
     crate::routes::sessions::login,
     crate::routes::sessions::refresh,
     crate::routes::sessions::logout,
+    crate::routes::ticket::create,
     crate::routes::users::list,
     crate::routes::users::create,
     crate::routes::users::read,

@@ -89,12 +89,13 @@ pub(crate) async fn alive(
 ) -> Result<(), Problem> {
     let (id, fence) = (speaker.job.id, speaker.fence.as_ref());
     let deadline = clients.config.render_deadline;
-    match clients
+    let answer = clients
         .queue
         .progress(id, fence, progress.as_ref(), deadline, speaker.spent())
         .await
-        .map_err(Unreachable::from)?
-    {
+        .map_err(Unreachable::from)?;
+    settle::pay(clients, answer.debt, None).await;
+    match answer.outcome {
         Heartbeat::Ok => Ok(()),
         Heartbeat::Stale | Heartbeat::Unknown => Err(stale()),
         Heartbeat::Ended => Err(ended()),

@@ -28,6 +28,8 @@ pub(crate) struct Report {
     pub(crate) steps: usize,
     pub(crate) expired: u32,
     pub(crate) settled: usize,
+    /// Jobs whose listeners had not been told of what is new.
+    pub(crate) unheard: usize,
     pub(crate) rung: u32,
     pub(crate) reconciled: usize,
     /// Sessions and service tokens that ended by themselves.
@@ -59,6 +61,7 @@ pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Err
         steps = report.steps,
         expired = report.expired,
         settled = report.settled,
+        unheard = report.unheard,
         rung = report.rung,
         reconciled = report.reconciled,
         families = report.pruned.families,
@@ -95,6 +98,13 @@ async fn step(
         report.steps += 1;
         report.settled += answer.debt.ended.len() + found.unsettled.len();
         settle::pay(clients, answer.debt.without_bells(), None).await;
+        for id in &found.unheard {
+            // What does not ring stays where the next round finds it.
+            if let Err(error) = clients.notices.ring(Some(*id), 1, Duration::ZERO).await {
+                tracing::warn!(job_id = %id, error = %error, "listeners are not told");
+            }
+        }
+        report.unheard += found.unheard.len();
         let mut all_settled = true;
         for id in &found.unsettled {
             if let Err(error) = settle::settle(clients, *id).await {
@@ -103,7 +113,10 @@ async fn step(
             }
         }
         after = found.after;
-        let more = found.busy || !after.is_empty() || (all_settled && found.unsettled.len() == 16);
+        let more = found.busy
+            || !after.is_empty()
+            || (all_settled && found.unsettled.len() == 16)
+            || found.unheard.len() == 16;
         if !more || report.steps >= STEPS_MAX || from.elapsed() > ROUND / 2 {
             return Ok((found.epoch, found.bells));
         }

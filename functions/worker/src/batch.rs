@@ -26,19 +26,8 @@ pub(crate) async fn receive(
 }
 
 async fn serve(clients: &Clients, record: &SqsMessage, time: TimeLeft) -> Result<(), Unreachable> {
-    let bell = match Bell::decode(record.body.as_deref().unwrap_or_default()) {
-        Ok(bell) if bell.partition == clients.config.partition => bell,
-        Ok(bell) => {
-            tracing::error!(
-                partition = bell.partition,
-                "a bell of another partition; dropped"
-            );
-            return Ok(());
-        }
-        Err(error) => {
-            tracing::error!(error = %error, "not a bell; dropped");
-            return Ok(());
-        }
+    let Some(bell) = Bell::of(record.body.as_deref(), &clients.config.partition) else {
+        return Ok(());
     };
     if let Some(job) = bell.job {
         lookup::ensure(clients, job).await?;

@@ -28,6 +28,12 @@ pub struct Config {
     pub artifacts_url: Address,
     /// Of SQS; without it bells go through a Redis stream.
     pub queue_url: Option<Address>,
+    /// The same for notices.
+    pub notify_queue_url: Option<Address>,
+    /// Of the socket gateway's management API.
+    pub sockets_url: Option<Address>,
+    /// Connections that one user may have.
+    pub sockets_max: u32,
     pub jen1_url: Option<Address>,
     pub muscgen_url: Option<Address>,
     /// The interface of the service at `muscgen_url`.
@@ -88,6 +94,9 @@ impl Config {
             values::address(text, &["file", "s3"])
         });
         let queue_url = from.optional("QUEUE_URL", values::web_address);
+        let notify_queue_url = from.optional("NOTIFY_QUEUE_URL", values::web_address);
+        let sockets_url = from.optional("SOCKETS_URL", values::web_address);
+        let sockets_max = from.needed("SOCKETS_MAX", |text| values::whole(text, 0..=100_000));
         let jen1_url = from.optional("JEN1_URL", values::web_address);
         let muscgen_url = from.optional("MUSCGEN_URL", values::web_address);
         let muscgen_api = from.needed("MUSCGEN_API", values::generator_api);
@@ -154,6 +163,9 @@ impl Config {
             partition: partition?,
             artifacts_url: artifacts_url?,
             queue_url,
+            notify_queue_url,
+            sockets_url,
+            sockets_max: sockets_max?,
             jen1_url,
             muscgen_url,
             muscgen_api: muscgen_api?,

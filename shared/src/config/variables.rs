@@ -37,6 +37,16 @@ pub const VARIABLES: &[Variable] = &[
         "SQS queue that wakes the worker; without it a Redis stream does",
     ),
     optional(
+        "NOTIFY_QUEUE_URL",
+        "",
+        "SQS queue that wakes `notify`; without it a Redis stream does",
+    ),
+    optional(
+        "SOCKETS_URL",
+        "live, notify",
+        "Address of the WebSocket API, by which pushes go to its connections",
+    ),
+    optional(
         "JEN1_URL",
         "worker",
         "Base address of jen1, which makes plans",
@@ -145,6 +155,11 @@ pub const VARIABLES: &[Variable] = &[
         "READ_RATE",
         "6000",
         "Times that one tenant may ask for a job in a minute; `0`: no limit",
+    ),
+    defaulted(
+        "SOCKETS_MAX",
+        "100",
+        "WebSocket connections that one user may have at once",
     ),
     defaulted(
         "RETENTION",

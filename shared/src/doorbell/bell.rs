@@ -45,6 +45,24 @@ impl Bell {
         Ok(bell)
     }
 
+    /// Reads a message's body; `None`, with a word in the log, for one that delivering again would not help.
+    pub fn of(body: Option<&str>, partition: &str) -> Option<Self> {
+        match Self::decode(body.unwrap_or_default()) {
+            Ok(bell) if bell.partition == partition => Some(bell),
+            Ok(bell) => {
+                tracing::error!(
+                    partition = bell.partition,
+                    "a bell of another partition; dropped"
+                );
+                None
+            }
+            Err(error) => {
+                tracing::error!(error = %error, "not a bell; dropped");
+                None
+            }
+        }
+    }
+
     pub(super) fn encode(&self) -> String {
         serde_json::json!(self).to_string()
     }
@@ -80,6 +98,11 @@ mod tests {
             Bell::decode(other),
             Err(BadBell::UnknownVersion(2))
         ));
+        assert_eq!(Bell::of(Some(other), "tutti"), None);
+        assert_eq!(Bell::of(None, "tutti"), None);
+        let good = Bell::new(None, "tutti".to_owned());
+        assert_eq!(Bell::of(Some(&good.encode()), "other"), None);
+        assert_eq!(Bell::of(Some(&good.encode()), "tutti"), Some(good));
         for text in [
             "",
             "{}",

@@ -1,7 +1,9 @@
 //! The doorbell: tells a worker that there may be something to do. Redis decides what; a bell is only a hint.
 //!
-//! `QUEUE_URL` set: an SQS queue, read by Lambda. Otherwise a Redis stream, read by the local pump, with these keys for
-//! partition `p`:
+//! The worker has one, and `notify` another, whose bells are called notices: the job that one names has news for its listeners.
+//!
+//! `QUEUE_URL` (`NOTIFY_QUEUE_URL`) set: an SQS queue, read by Lambda. Otherwise a Redis stream, read by the local pump, with these keys for
+//! partition `p` (`notice` and `notice_later` for notices):
 //!
 //! - stream `{p}:bell`: one entry a bell, its field `body` the bell as JSON; trimmed at about 10,000 entries. Readers share a
 //!   consumer group, delete what they delivered, and claim what another reader left unacknowledged.
@@ -15,7 +17,7 @@ mod stream;
 use std::time::Duration;
 
 use crate::job::JobId;
-use crate::queue::{QueueError, Redis};
+use crate::queue::{Keys, QueueError, Redis};
 pub use bell::{BadBell, Bell};
 
 /// Most bells in one call, and in one SQS batch.
@@ -64,12 +66,23 @@ impl Doorbell {
         }
     }
 
-    /// Rings the Redis stream `{partition}:bell`.
+    /// Rings the Redis stream `{partition}:bell`, which wakes the worker.
     pub fn stream(redis: Redis, partition: impl Into<String>) -> Self {
         let partition = partition.into();
+        let keys = Keys::new(&partition);
+        Self::stream_named(redis, partition, keys.bell(), keys.bell_later())
+    }
+
+    /// Rings the Redis stream `now`; what is to ring later waits in the zset `later`.
+    pub fn stream_named(
+        redis: Redis,
+        partition: impl Into<String>,
+        now: String,
+        later: String,
+    ) -> Self {
         Self {
-            wire: Wire::Stream(stream::Stream::new(redis, &partition)),
-            partition,
+            partition: partition.into(),
+            wire: Wire::Stream(stream::Stream::new(redis, now, later)),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Bell, RingError};
-use crate::queue::{Keys, Redis, millis};
+use crate::queue::{Redis, millis};
 
 const MOST_ENTRIES: usize = 10_000;
 
@@ -15,13 +15,8 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(redis: Redis, partition: &str) -> Self {
-        let keys = Keys::new(partition);
-        Self {
-            redis,
-            now: keys.bell(),
-            later: keys.bell_later(),
-        }
+    pub(super) fn new(redis: Redis, now: String, later: String) -> Self {
+        Self { redis, now, later }
     }
 
     pub(super) async fn ring(

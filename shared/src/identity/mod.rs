@@ -2,7 +2,7 @@
 //! tokens were taken back.
 //!
 //! Reading order: `password`, `user`, `limit`, `login`, `refresh`; `first_admin` (from the configuration, once); `service_token` and
-//! `revoked` (long-lived tokens); `prune` (what the sweep forgets).
+//! `revoked` (long-lived tokens); `ticket` (for sockets); `prune` (what the sweep forgets).
 
 mod first_admin;
 mod limit;
@@ -12,6 +12,7 @@ mod prune;
 mod refresh;
 mod revoked;
 mod service_token;
+mod ticket;
 mod user;
 
 pub use first_admin::FirstAdmin;
@@ -22,6 +23,7 @@ pub use prune::{Pruned, Pruner};
 pub use refresh::{ACCESS_LIFE, REFRESH_LIFE, Tokens, end, rotate};
 pub use revoked::Revocations;
 pub use service_token::{LIFE_DEFAULT, LIFE_RANGE, NewServiceToken, ServiceToken};
+pub use ticket::{TICKET_LIFE, forget_socket, issue_ticket, redeem_ticket, socket_caller};
 pub use user::{Account, Email, Person, Reserved, User, Username};
 
 #[cfg(test)]

@@ -70,6 +70,7 @@ pub(crate) enum TokenKind {
     Access,
     Callback,
     Refresh,
+    Ticket,
 }
 
 impl TokenKind {
@@ -79,6 +80,7 @@ impl TokenKind {
             Self::Access => "at+jwt",
             Self::Callback => "tutti-callback+jwt",
             Self::Refresh => "tutti-refresh+jwt",
+            Self::Ticket => "tutti-ticket+jwt",
         }
     }
 
@@ -112,6 +114,7 @@ struct Key {
     access: JwtKey,
     callback: JwtKey,
     refresh: JwtKey,
+    ticket: JwtKey,
     cursor: hmac::Key,
     link: hmac::Key,
 }
@@ -226,6 +229,7 @@ impl Key {
             access: JwtKey::new(secret),
             callback: JwtKey::new(&derive(secret, b"callback")?),
             refresh: JwtKey::new(&derive(secret, b"refresh")?),
+            ticket: JwtKey::new(&derive(secret, b"ticket")?),
             cursor: hmac::Key::new(hmac::HMAC_SHA256, &derive(secret, b"cursor")?),
             link: hmac::Key::new(hmac::HMAC_SHA256, &derive(secret, b"link")?),
         })
@@ -240,6 +244,7 @@ impl Key {
             TokenKind::Access => &self.access,
             TokenKind::Callback => &self.callback,
             TokenKind::Refresh => &self.refresh,
+            TokenKind::Ticket => &self.ticket,
         }
     }
 

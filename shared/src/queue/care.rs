@@ -20,6 +20,9 @@ pub struct SweepStep {
     /// Ended jobs that nobody has settled.
     #[serde(default)]
     pub unsettled: Vec<JobId>,
+    /// Jobs whose listeners were not told of what is new.
+    #[serde(default)]
+    pub unheard: Vec<JobId>,
     /// Jobs that could be given out now.
     pub bells: u32,
     /// False: Redis was emptied, restarted or replaced since it was last compared with the whole store.

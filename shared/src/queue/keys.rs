@@ -6,6 +6,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use crate::job::{JobId, TenantId, UserId};
+use crate::socket::ConnectionId;
 
 /// Whose list: one user's, or everybody's (for admins). `*` can be no user's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -208,5 +209,60 @@ impl Keys {
     /// zset: bell → ms when it is to ring, for the local doorbell.
     pub fn bell_later(&self) -> String {
         self.key("bell_later")
+    }
+
+    /// stream: the local doorbell of `notify`.
+    pub fn notice(&self) -> String {
+        self.key("notice")
+    }
+
+    /// zset: its delayed bells.
+    pub fn notice_later(&self) -> String {
+        self.key("notice_later")
+    }
+
+    /// zset: job whose listeners lack something → ms when the sweep rings for it.
+    pub fn notices(&self) -> String {
+        self.key("notices")
+    }
+
+    /// string: who tells this job's listeners at the moment.
+    pub fn notifying(&self, id: JobId) -> String {
+        self.key(format_args!("notifying:{id}"))
+    }
+
+    /// string: there while a ticket was not used.
+    pub fn ticket(&self, jti: Uuid) -> String {
+        self.key(format_args!("ticket:{jti}"))
+    }
+
+    /// string: whom a connection speaks for, JSON.
+    pub fn socket(&self, connection: &ConnectionId) -> String {
+        self.key(format_args!("socket:{connection}"))
+    }
+
+    /// zset: open connection → ms when its token expires.
+    pub fn sockets(&self) -> String {
+        self.key("sockets")
+    }
+
+    /// zset: the same of one user.
+    pub fn sockets_of(&self, user: &UserId) -> String {
+        self.key(format_args!("sockets_of:{user}"))
+    }
+
+    /// set: jobs that a connection subscribed to.
+    pub fn subscriptions(&self, connection: &ConnectionId) -> String {
+        self.key(format_args!("subscriptions:{connection}"))
+    }
+
+    /// zset: connection → number of the job's last event that it was sent.
+    pub fn listeners(&self, id: JobId) -> String {
+        self.key(format_args!("listeners:{id}"))
+    }
+
+    /// zset: connection that listens to all jobs of a user → ms since when.
+    pub fn feed(&self, user: &UserId) -> String {
+        self.key(format_args!("feed:{user}"))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Reading order: `keys`, `lua/prelude.lua`, then one transition after the other in `owner` (what a job's owner does),
 //! `worker`, `model` (what a model service reports), `breaker` (what calls show of the services), `control` (what an operator sets), `care` (what the sweep does). `reads`,
-//! `lists` and `overview` change nothing; `identity` is about callers.
+//! `lists` and `overview` change nothing; `identity` is about callers, `sockets` about who listens.
 
 mod breaker;
 mod care;
@@ -17,6 +17,7 @@ mod owner;
 mod reads;
 mod record;
 mod scripts;
+mod sockets;
 mod worker;
 
 use std::time::Duration;
@@ -37,6 +38,9 @@ pub use self::overview::{Overview, RunningJob, TenantLine, Trouble};
 pub use self::owner::{Cancelled, Deleted, Enqueued, NewJob, Reprioritised, Restored, Retried};
 pub use self::reads::{Counts, Eta, Found, Glance, Snapshot, Waiting, WhyWaiting};
 pub use self::scripts::SCRIPTS;
+pub use self::sockets::{
+    Connected, Listener, NewSocket, Notice, SOCKET_LIFE, SUBSCRIPTIONS_MAX, Subscribed, Told,
+};
 pub use self::worker::{Acquired, Failed, Held, Holder, Next, Parked, Spent, Troubled};
 
 use crate::job::JobId;
@@ -49,6 +53,8 @@ pub const HEARTBEAT: Duration = Duration::from_secs(10);
 pub const FINISH_TAKES: u32 = 3;
 /// No job lives longer before it ends: `finishBy` with room to spare.
 const LONGEST_LIFE: Duration = Duration::from_secs(8 * 24 * 3600);
+/// A job's log takes its progress no faster: two a second.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// The caller of a transition settles at once; the sweep leaves it that long.
 const SETTLE_GRACE: Duration = Duration::from_secs(5);
 
@@ -67,7 +73,9 @@ pub struct Policy {
     pub retention_ms: u64,
     /// Milliseconds a job stays in the lists: longer than it lives and is retained.
     pub list_ms: u64,
-    /// Milliseconds before the sweep settles what its caller should have settled.
+    /// Milliseconds between two events of a job's progress.
+    pub progress_ms: u64,
+    /// Milliseconds before the sweep settles what its caller should have settled, and tells of what its caller should have told of.
     pub settle_ms: u64,
     /// Submissions of one tenant in a minute; 0: no limit.
     pub submit_per_minute: u32,
@@ -88,6 +96,7 @@ impl Policy {
             events: crate::event::KEPT,
             retention_ms: millis(retention),
             list_ms: millis(2 * retention.max(LONGEST_LIFE)),
+            progress_ms: millis(PROGRESS_EVERY),
             settle_ms: millis(SETTLE_GRACE),
             submit_per_minute: 0,
             read_per_minute: 0,
@@ -134,7 +143,7 @@ impl QueueError {
     }
 }
 
-/// What a transition leaves to do for whoever ran it: first settle, then ring.
+/// What a transition leaves to do for whoever ran it: tell of the news, settle, then ring.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use = "bells that nobody rings are jobs that nobody comes for"]
 pub struct Debt {
@@ -144,6 +153,8 @@ pub struct Debt {
     pub ring_later: Option<Duration>,
     /// Jobs that ended and are not settled yet.
     pub ended: Vec<JobId>,
+    /// Jobs that have news for somebody who listens.
+    pub notices: Vec<JobId>,
 }
 
 impl Debt {
@@ -198,6 +209,8 @@ struct Raw<T> {
     ring: u32,
     #[serde(default)]
     ended: Vec<JobId>,
+    #[serde(default)]
+    notices: Vec<JobId>,
     #[serde(default)]
     quota: Option<Left>,
 }
@@ -257,6 +270,7 @@ impl Queue {
                 ring: raw.ring,
                 ring_later: None,
                 ended: raw.ended,
+                notices: raw.notices,
             },
             left: raw.quota,
         })

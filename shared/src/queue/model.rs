@@ -38,7 +38,8 @@ pub enum Reported {
 }
 
 impl Queue {
-    /// A heartbeat, with or without figures: the model may be silent for another `deadline`. No fence: by a role token.
+    /// A heartbeat, with or without figures: the model may be silent for another `deadline`. No fence: by a role token. Figures show at
+    /// once, and are an event no faster than the policy says.
     pub async fn progress(
         &self,
         id: JobId,
@@ -46,7 +47,7 @@ impl Queue {
         progress: Option<&Progress>,
         deadline: Duration,
         usage: Spent,
-    ) -> Result<Heartbeat, QueueError> {
+    ) -> Result<Answer<Heartbeat>, QueueError> {
         #[derive(Serialize)]
         struct Args<'a> {
             id: JobId,
@@ -57,7 +58,7 @@ impl Queue {
             deadline_ms: u64,
             usage: Spent,
         }
-        self.call_plain(
+        self.call(
             &scripts::PROGRESS,
             &Args {
                 id,

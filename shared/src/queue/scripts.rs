@@ -56,10 +56,12 @@ scripts! {
     CANCEL = "cancel";
     COMPLETE = "complete";
     CONFIGURE = "configure";
+    CONNECT = "connect";
     DELETE = "delete";
     ENQUEUE = "enqueue";
     EXPIRE = "expire";
     FAIL = "fail";
+    NOTICE = "notice";
     OVERVIEW = "overview";
     PARK = "park";
     PROGRESS = "progress";
@@ -71,6 +73,7 @@ scripts! {
     RETRY = "retry";
     REVOKE = "revoke";
     SETTLE = "settle";
+    SUBSCRIBE = "subscribe";
     SWEEP = "sweep";
     WAIT = "wait";
 }

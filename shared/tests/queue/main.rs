@@ -31,6 +31,7 @@ mod restore;
 mod retry;
 mod rig;
 mod sides;
+mod sockets;
 mod waiting;
 mod walk;
 mod worker;

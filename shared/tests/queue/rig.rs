@@ -45,7 +45,10 @@ impl Rig {
 
     pub(crate) fn over(server: Server, slots: u32, cap: u32) -> Self {
         let redis = Redis::open(&server.address()).unwrap();
-        let queue = Queue::new(redis, "p", Policy::new(slots, cap, 100, RETENTION));
+        let mut policy = Policy::new(slots, cap, 100, RETENTION);
+        // Tests are quicker than models.
+        policy.progress_ms = 0;
+        let queue = Queue::new(redis, "p", policy);
         Self {
             server,
             queue,
@@ -188,7 +191,7 @@ impl Rig {
             .progress(id, fence, progress, deadline, Spent::default());
         let said = said.await.unwrap();
         check(self).await;
-        said
+        said.outcome
     }
 
     /// A delivery that cost nothing to take.
@@ -201,6 +204,14 @@ impl Rig {
         let answer = self.queue.report(id, stage, render, Spent::default()).await;
         check(self).await;
         answer.unwrap()
+    }
+
+    /// Until Redis counts a later millisecond.
+    pub(crate) async fn next_millisecond(&self) {
+        let clock = async || self.raw::<(u64, u64)>(&redis::cmd("TIME")).await;
+        let ms = |(seconds, micros): (u64, u64)| seconds * 1000 + micros / 1000;
+        let now = ms(clock().await);
+        while ms(clock().await) == now {}
     }
 
     /// A new job of this tenant, waiting.

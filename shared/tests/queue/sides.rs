@@ -7,8 +7,8 @@ use shared::queue::SCRIPTS;
 
 /// Files that stand before scripts.
 const PARTS: [&str; 3] = ["prelude", "rate", "estimate"];
-/// The doorbell's own keys: no script touches them.
-const BELLS: [&str; 2] = ["bell", "bell_later"];
+/// The doorbells' own keys: no script touches them.
+const BELLS: [&str; 4] = ["bell", "bell_later", "notice", "notice_later"];
 
 fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

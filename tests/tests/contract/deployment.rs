@@ -15,7 +15,7 @@ fn dependencies(template: &Template) -> BTreeMap<&str, BTreeSet<&str>> {
         .resources()
         .iter()
         .filter(|(_, resource)| resource["Type"] != "AWS::Serverless::Function")
-        .map(|(name, resource)| (name.as_str(), references(resource)))
+        .map(|(name, resource)| (name.as_str(), own_references(resource)))
         .map(|(name, needs)| (name, needs.into_iter().filter(known).collect()))
         .collect();
     for function in template.functions() {
@@ -32,6 +32,18 @@ fn dependencies(template: &Template) -> BTreeMap<&str, BTreeSet<&str>> {
         needs.entry(function.name).or_default().extend(all);
     }
     needs
+}
+
+/// The routes of a WebSocket API are resources of their own, which need the API and not the other way round.
+fn own_references(resource: &Value) -> Vec<&str> {
+    if resource["Type"] != "AWS::Serverless::WebSocketApi" {
+        return references(resource);
+    }
+    let properties = resource["Properties"].as_object().into_iter().flatten();
+    properties
+        .filter(|(name, _)| *name != "Routes")
+        .flat_map(|(_, value)| references(value))
+        .collect()
 }
 
 /// Removes what needs nothing, again and again; a cycle is what stays.
@@ -85,7 +97,9 @@ fn every_function_that_asks_redis_is_in_its_network_and_rings_the_same_bell() {
             "{name}"
         );
         // Without the address it would ring a stream that nobody reads.
-        assert_eq!(asks_redis, environment.contains_key("QUEUE_URL"), "{name}");
+        for bell in ["QUEUE_URL", "NOTIFY_QUEUE_URL"] {
+            assert_eq!(asks_redis, environment.contains_key(bell), "{name}: {bell}");
+        }
     }
 }
 

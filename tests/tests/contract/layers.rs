@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::project::{self, Text};
 
 /// The words of a job: they know each other and nothing else of the project.
-const PURE: [&str; 12] = [
+const PURE: [&str; 13] = [
     "envelope",
     "event",
     "job",
@@ -16,6 +16,7 @@ const PURE: [&str; 12] = [
     "plan",
     "priority",
     "provenance",
+    "socket",
     "source",
     "stage",
     "submission",

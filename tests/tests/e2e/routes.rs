@@ -52,7 +52,7 @@ const PERSON: Sends =
     Sends::Json(r#"{"email": "{new}@example.com", "password": "correct horse battery"}"#);
 
 /// Every route that there is.
-const RECIPES: [(&str, Needs, Sends); 41] = [
+const RECIPES: [(&str, Needs, Sends); 42] = [
     ("GET /compose", Needs::Nothing, Sends::Nothing),
     ("POST /compose", Needs::Nothing, SUBMISSION),
     ("POST /jobs", Needs::Nothing, SUBMISSION),
@@ -119,6 +119,7 @@ const RECIPES: [(&str, Needs, Sends); 41] = [
     ),
     ("POST /auth/refresh", Needs::Session, SESSION),
     ("POST /auth/logout", Needs::Session, SESSION),
+    ("POST /auth/ticket", Needs::Nothing, Sends::Nothing),
     ("GET /auth/users", Needs::Nothing, Sends::Nothing),
     ("POST /auth/users", Needs::Nothing, PERSON),
     ("GET /auth/users/{id}", Needs::User, Sends::Nothing),

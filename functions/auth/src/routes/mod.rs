@@ -1,7 +1,8 @@
-//! One file for each thing: sessions, users, tokens of services.
+//! One file for each thing: sessions, tickets for sockets, users, tokens of services.
 
 pub(crate) mod service_tokens;
 pub(crate) mod sessions;
+pub(crate) mod ticket;
 pub(crate) mod users;
 
 use axum::extract::FromRef;
@@ -58,6 +59,7 @@ pub fn router(clients: Clients) -> Router {
         .route("/auth/login", post(sessions::login))
         .route("/auth/refresh", post(sessions::refresh))
         .route("/auth/logout", post(sessions::logout))
+        .route("/auth/ticket", post(ticket::create))
         .route("/auth/users", get(users::list).post(users::create))
         .route("/auth/users/{id}", get(users::read).patch(users::change))
         .route(

@@ -54,6 +54,7 @@ if a.restored then
 else
   for _, name in ipairs({key('eta'), key('tenant', a.tenant)}) do inflow(name, a.level, job.cost) end
   redis.call('HSET', key('job', a.id), 'guess_ms', (guess(a.id, job)))
+  give_notice(a.id, job)
 end
 refresh(a.tenant)
 return answer({outcome = 'enqueued', quota = quota})

@@ -7,6 +7,7 @@ local LEVEL = 2 ^ 48 -- scores are level * LEVEL + sequence: exact in a double f
 local RANK = {plan = 1, audio = 2, finish = 3}
 local TERMINAL = {completed = true, failed = true, cancelled = true, expired = true}
 local ended = {} -- jobs that this script ended, for the caller to settle
+local notices = {} -- jobs that have news for somebody who listens, for the caller to ring for
 
 local function key(...) return KEYS[1] .. ':' .. table.concat({...}, ':') end
 
@@ -33,6 +34,13 @@ local function count(what)
   redis.call('PEXPIRE', minute, 7200000)
 end
 
+-- Whoever listens to the job is to be told that it has news. The sweep rings for what nobody rang for.
+local function give_notice(id, job)
+  if redis.call('EXISTS', key('listeners', id), key('feed', job.user)) == 0 then return end
+  redis.call('ZADD', key('notices'), now + policy.settle_ms, id)
+  if notices[#notices] ~= id then notices[#notices + 1] = id end
+end
+
 -- Appends to the event log; `extra` may carry progress, error and reason. A job that nothing has happened to since it
 -- was enqueued has no list yet, which would cost a waiting job a quarter more memory: its first entry is written here.
 local function log(id, job, kind, extra)
@@ -49,6 +57,7 @@ local function log(id, job, kind, extra)
     redis.call('HINCRBY', key('job', id), 'event_base', over)
   end
   redis.call('HSET', key('job', id), 'updated_ms', now)
+  give_notice(id, job)
 end
 
 -- Into a list of jobs by age. Long forgotten jobs leave it, a few with each new entry; a list that nobody adds to goes as a whole.
@@ -240,6 +249,7 @@ end
 
 local function answer(t)
   if #ended > 0 then t.ended = ended end
+  if #notices > 0 then t.notices = notices end
   t.ring = t.ring or eligible(1)
   return cjson.encode(t)
 end

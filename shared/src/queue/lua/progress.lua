@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- A model's heartbeat.
+-- A model's heartbeat. Figures that come too fast for the log are kept with the job, and are no event.
 -- Args: id, fence? (none: a role token, which may speak only while a model holds the job), deadline_ms,
 --   progress? {current, total, percentage, message}, usage
 -- Returns: outcome ok | stale | ended | unknown
@@ -13,6 +13,9 @@ add_usage(a.id, a.usage)
 local p = a.progress
 if p then
   redis.call('HSET', key('job', a.id), 'current', p.current, 'total', p.total, 'percentage', p.percentage, 'message', p.message)
-  log(a.id, job, 'job:progress', {progress = p})
+  if now - (tonumber(job.progress_ms) or 0) >= policy.progress_ms then
+    redis.call('HSET', key('job', a.id), 'progress_ms', now)
+    log(a.id, job, 'job:progress', {progress = p})
+  end
 end
 return answer({outcome = 'ok', ring = 0})

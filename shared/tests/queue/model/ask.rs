@@ -92,7 +92,7 @@ impl<'a> Real<'a> {
                 let fence = who.map(|who| self.holder(model, n, who).fence);
                 let half = figures.then(half);
                 let said = queue.progress(id_of(n), fence.as_ref(), half.as_ref(), LONG, usage);
-                plain(Outcome::Heartbeat(said.await.unwrap()))
+                owing(said.await.unwrap(), Outcome::Heartbeat)
             }
             Command::Report(n, stage, render) => {
                 let job = model.jobs.get(&n);

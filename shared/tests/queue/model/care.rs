@@ -49,6 +49,7 @@ impl Model {
             busy: false,
             after: String::new(),
             unsettled: unsettled.collect(),
+            unheard: Vec::new(),
             bells: self.eligible(),
             epoch: false,
         }

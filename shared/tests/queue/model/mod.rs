@@ -45,6 +45,7 @@ type Tally = BTreeMap<String, u32>;
 fn rig() -> Rig {
     let mut rig = Rig::over(Server::start(), SLOTS, CAP);
     let mut policy = Policy::new(SLOTS, CAP, MAX_QUEUED, RETENTION);
+    policy.progress_ms = 0;
     policy.settle_ms = moves::SETTLE_MS;
     rig.queue = Queue::new(rig.queue.redis().clone(), "p", policy);
     rig

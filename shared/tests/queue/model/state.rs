@@ -238,6 +238,7 @@ impl Model {
 
     pub(super) fn debt(&self, most: u32) -> Debt {
         Debt {
+            notices: Vec::new(),
             ring: self.eligible().min(most),
             ring_later: None,
             ended: self.ended.iter().map(|n| id_of(*n)).collect(),

@@ -1,0 +1,126 @@
+//! Tickets: a browser cannot send `Authorization` when it opens a WebSocket, so it brings a ticket in the address, which works once.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::clients::Clients;
+use crate::job::UserId;
+use crate::keyring::{AccessClaims, KeyRing, Refused, TokenKind, now};
+use crate::lookup::Unreachable;
+use crate::problem::Problem;
+use crate::queue::{Connected, NewSocket, QueueError, SOCKET_LIFE};
+use crate::socket::ConnectionId;
+
+/// How long a ticket may lie about.
+pub const TICKET_LIFE: Duration = Duration::from_secs(60);
+
+/// What a ticket says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct TicketClaims {
+    jti: Uuid,
+    /// Seconds since 1970.
+    exp: u64,
+    /// Whom it speaks for, and until when.
+    caller: AccessClaims,
+}
+
+/// A ticket for the bearer of these claims.
+pub async fn issue_ticket(clients: &Clients, caller: AccessClaims) -> Result<String, Problem> {
+    let claims = TicketClaims {
+        jti: Uuid::new_v4(),
+        exp: now().saturating_add(TICKET_LIFE.as_secs()),
+        caller: AccessClaims {
+            jti: None,
+            email: None,
+            ..caller
+        },
+    };
+    let signed = clients.config.keys.sign(TokenKind::Ticket, &claims);
+    let ticket = signed.map_err(|error| Problem::internal().with_source(error))?;
+    let issued = clients.queue.issue_ticket(claims.jti, TICKET_LIFE).await;
+    issued.map_err(Unreachable::from)?;
+    Ok(ticket)
+}
+
+/// Opens a connection against a ticket: 401 for one that is not believed or was used, 429 when its user has too many open. Returns when
+/// its token expires, in seconds since 1970.
+pub async fn redeem_ticket(
+    clients: &Clients,
+    ticket: &str,
+    connection: &ConnectionId,
+) -> Result<u64, Problem> {
+    let claims = verify(&clients.config.keys, ticket)?;
+    let until = claims.caller.exp.min(now() + SOCKET_LIFE.as_secs());
+    let caller = serde_json::to_string(&claims.caller)
+        .map_err(|error| Problem::internal().with_source(error))?;
+    let socket = NewSocket {
+        ticket: claims.jti,
+        connection,
+        user: &UserId::new(&claims.caller.sub),
+        caller,
+        until_ms: until.saturating_mul(1000),
+        most: clients.config.sockets_max,
+    };
+    let opened = clients.queue.connect(&socket).await;
+    match opened.map_err(Unreachable::from)? {
+        Connected::Ok => Ok(until),
+        Connected::Used => Err(Problem::unauthenticated(
+            "the ticket was used, or is too old",
+        )),
+        Connected::Full => {
+            let detail = "you have too many connections open";
+            Err(Problem::too_many("too_many_sockets", detail, TICKET_LIFE))
+        }
+    }
+}
+
+/// Whom a connection speaks for; `None` once it was closed.
+pub async fn socket_caller(
+    clients: &Clients,
+    connection: &ConnectionId,
+) -> Result<Option<AccessClaims>, Unreachable> {
+    let Some(text) = clients.queue.socket(connection).await? else {
+        return Ok(None);
+    };
+    let claims = serde_json::from_str(&text).map_err(|e| QueueError::Record(e.to_string()))?;
+    Ok(Some(claims))
+}
+
+/// Forgets a closed connection, and what it listened to.
+pub async fn forget_socket(
+    clients: &Clients,
+    connection: &ConnectionId,
+) -> Result<(), Unreachable> {
+    let caller = socket_caller(clients, connection).await?;
+    let user = caller.map(|claims| UserId::new(&claims.sub));
+    Ok(clients.queue.disconnect(connection, user.as_ref()).await?)
+}
+
+fn verify(ring: &KeyRing, ticket: &str) -> Result<TicketClaims, Refused> {
+    ring.verify(TokenKind::Ticket, ticket)
+        .map(|(claims, _)| claims)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyring::Role;
+
+    #[test]
+    fn a_ticket_is_nothing_but_a_ticket_and_nothing_else_is_one() {
+        let ring = KeyRing::single("a-secret-of-more-than-thirty-two-bytes").unwrap();
+        let caller = AccessClaims::new("alice", Role::User, TICKET_LIFE);
+        let claims = TicketClaims {
+            jti: Uuid::new_v4(),
+            exp: now() + 60,
+            caller: caller.clone(),
+        };
+        let ticket = ring.sign(TokenKind::Ticket, &claims).unwrap();
+        assert_eq!(verify(&ring, &ticket), Ok(claims));
+        assert_eq!(ring.verify_access(&ticket), Err(Refused::WrongKind));
+        let access = ring.sign_access(&caller).unwrap();
+        assert_eq!(verify(&ring, &access), Err(Refused::WrongKind));
+    }
+}
