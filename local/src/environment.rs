@@ -11,12 +11,14 @@ pub(crate) const HTTP_FUNCTIONS: [&str; 6] =
 /// Invoked with events.
 pub(crate) const EVENT_FUNCTIONS: [&str; 4] = ["worker", "sweep", "live", "notify"];
 
-/// What one process of a function serves side by side: long polls among them, pushes behind slow webhooks.
+/// Invocations that one process of a function serves side by side: for those behind the gateway long polls among them; `None`: one
+/// at a time.
 fn concurrency(function: &str) -> Option<&'static str> {
     match function {
-        "notify" => Some("64"),
         "live" => Some("16"),
-        _ => HTTP_FUNCTIONS.contains(&function).then_some("16"),
+        // More than its pump has on the way.
+        "notify" => Some("64"),
+        name => HTTP_FUNCTIONS.contains(&name).then_some("16"),
     }
 }
 
@@ -102,8 +104,8 @@ pub(crate) fn runtime(function: &str, api: &str) -> Vec<(String, String)> {
         ("AWS_LAMBDA_FUNCTION_VERSION", "1".to_owned()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024".to_owned()),
     ];
-    if let Some(most) = concurrency(function) {
-        env.push(("AWS_LAMBDA_MAX_CONCURRENCY", most.to_owned()));
+    if let Some(concurrency) = concurrency(function) {
+        env.push(("AWS_LAMBDA_MAX_CONCURRENCY", concurrency.to_owned()));
     }
     env.into_iter()
         .map(|(name, value)| (name.to_owned(), value))
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_and_the_sweep_are_given_one_event_at_a_time() {
+    fn only_the_worker_and_the_sweep_serve_one_invocation_at_a_time() {
         let concurrency = |function| {
             get(
                 &runtime(function, "127.0.0.1:9"),
@@ -190,6 +192,7 @@ mod tests {
             .map(str::to_owned)
         };
         assert_eq!(concurrency("jobs").as_deref(), Some("16"));
+        assert_eq!(concurrency("live").as_deref(), Some("16"));
         assert_eq!(concurrency("notify").as_deref(), Some("64"));
         assert_eq!(concurrency("worker"), None);
         assert_eq!(concurrency("sweep"), None);

@@ -54,6 +54,12 @@ pub enum HarnessError {
     },
     #[error("{0}")]
     Moto(String),
+    #[error("{0}")]
+    Socket(String),
+    #[error(
+        "no Chromium is installed here. Run ./local/install --tests, or say in CHROMIUM where one is"
+    )]
+    NoBrowser,
     #[error("there is no running `{name}` with number {index}")]
     NoSuchProcess { name: String, index: usize },
     #[error("QUEUE_REDIS is plain, tls, cluster or tls-cluster, not `{0}`")]

@@ -3,6 +3,7 @@
 //! Reading order: `stack` (what runs and in which order), `process` and `guard` (how it is kept and how it ends), `pump`
 //! (bells become invocations), `gateway` (sockets), then what each program needs. `proxy` and the options of `pump` and `stand_ins` are for faults.
 
+mod browser;
 mod error;
 mod guard;
 mod key_pair;
@@ -10,6 +11,7 @@ mod log;
 mod place;
 mod process;
 mod proxy;
+mod socket_client;
 mod wait;
 
 mod emulator;
@@ -33,6 +35,7 @@ pub mod schemathesis;
 pub mod stand_ins;
 pub mod up;
 
+pub use browser::Browser;
 pub use cog::{Cog, CogOptions};
 pub use error::{HarnessError, Result};
 pub use invoke::http_event;
@@ -47,6 +50,7 @@ pub use password::{LocalAdmin, hash_password};
 pub use place::{Scratch, binary, free_port, root};
 pub use proxy::Proxy;
 pub use redis::{Redis, RedisKind};
+pub use socket_client::{Heard, Opening, SocketClient};
 pub use stack::Stack;
 pub use token::{mint, own_secret};
 pub use wait::until;
