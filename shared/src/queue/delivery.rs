@@ -8,13 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::endpoint::{Ending, Target};
 use crate::envelope::{Due, DueTarget};
-use crate::job::JobId;
+use crate::job::{JobId, TenantId};
 use crate::queue::{Queue, QueueError, millis, scripts};
 
 /// Attempts kept of one message.
 const LOG: usize = 20;
 /// A message that was not taken for so long after it was due is rung for again.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// In the set of tenants that have webhooks while it is whole; no tenant's name.
+const WHOLE: &str = "*";
 
 /// Where a message stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -121,6 +124,30 @@ struct Record {
 }
 
 impl Queue {
+    /// Whether a tenant may have webhooks; `None` while Redis does not know of all that have.
+    pub async fn is_hooked(&self, tenant: &TenantId) -> Result<Option<bool>, QueueError> {
+        let mut command = redis::cmd("SMISMEMBER");
+        command
+            .arg(self.keys.hooked())
+            .arg(tenant.as_str())
+            .arg(WHOLE);
+        let (hooked, whole): (bool, bool) = self.redis.run(&command).await?;
+        // What is known is known, whatever else is missing.
+        Ok((hooked || whole).then_some(hooked))
+    }
+
+    /// These tenants may have webhooks; with `all` nobody else has.
+    pub async fn hook(&self, tenants: &[TenantId], all: bool) -> Result<(), QueueError> {
+        let whole = all.then_some(WHOLE);
+        let names: Vec<&str> = tenants.iter().map(TenantId::as_str).chain(whole).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        self.redis
+            .run(&redis::Cmd::sadd(self.keys.hooked(), names))
+            .await
+    }
+
     /// Messages that the end of a job owes; again changes nothing, and a later end forgets those of an earlier one.
     pub async fn owe(&self, id: JobId, due: &Due) -> Result<Delivered, QueueError> {
         #[derive(Serialize)]

@@ -169,6 +169,11 @@ impl Keys {
         self.key("revoked")
     }
 
+    /// set: tenants that may have webhooks, and `*` while it is whole.
+    pub fn hooked(&self) -> String {
+        self.key("hooked")
+    }
+
     /// hash: slots, paused, revision (as operators set them), loaded (absent when Redis was emptied).
     pub fn control(&self) -> String {
         self.key("control")

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::register::hooks;
+use super::register::hooks_if_any;
 use super::target::told_of;
 use crate::clients::Clients;
 use crate::endpoint::Ending;
@@ -20,7 +20,7 @@ pub async fn owe(clients: &Clients, manifest: &Manifest) -> Result<(), Unreachab
     let Some(event) = Ending::of(manifest.job.status) else {
         return Ok(());
     };
-    let hooks = hooks(clients, &manifest.job.tenant).await?;
+    let hooks = hooks_if_any(clients, &manifest.job.tenant).await?;
     let due = Due {
         generation: manifest.job.generation,
         event,

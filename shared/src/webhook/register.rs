@@ -26,6 +26,8 @@ pub const KEEP_MAX: u64 = 30 * 24 * 3600;
 const NAME: &str = "webhooks";
 /// Of two who change it one is first; the other looks again.
 const TRIES: usize = 8;
+/// Tenants of one call.
+const AT_A_TIME: usize = 500;
 
 /// `config/webhooks/<tenant>`: all of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -120,6 +122,35 @@ pub async fn hooks(clients: &Clients, tenant: &TenantId) -> Result<Hooks, Unreac
     Ok(read(clients, tenant).await?.0)
 }
 
+/// The same; Redis knows who has nothing, so that the store is not asked at the end of each job.
+pub(super) async fn hooks_if_any(
+    clients: &Clients,
+    tenant: &TenantId,
+) -> Result<Hooks, Unreachable> {
+    let hooked = match clients.queue.is_hooked(tenant).await? {
+        Some(hooked) => hooked,
+        None => all_hooked(clients).await?.contains(tenant),
+    };
+    match hooked {
+        true => hooks(clients, tenant).await,
+        false => Ok(Hooks::default()),
+    }
+}
+
+/// All tenants that ever had webhooks; Redis is told.
+async fn all_hooked(clients: &Clients) -> Result<Vec<TenantId>, Unreachable> {
+    let settings = clients.store.settings().await?;
+    let names = settings.keys().filter_map(|name| name.strip_prefix(NAME));
+    let tenants: Vec<_> = names
+        .filter_map(|name| Some(TenantId::stored(name.strip_prefix('/')?)))
+        .collect();
+    for some in tenants.chunks(AT_A_TIME) {
+        clients.queue.hook(some, false).await?;
+    }
+    clients.queue.hook(&[], true).await?;
+    Ok(tenants)
+}
+
 async fn read(clients: &Clients, tenant: &TenantId) -> Result<(Hooks, u64), Unreachable> {
     let name = [NAME, tenant.as_str()];
     Ok(clients.store.newest_setting(&name).await?)
@@ -134,7 +165,13 @@ pub async fn change<T: Send>(
     tenant: &TenantId,
     change: impl Fn(&mut Hooks) -> Result<T, Problem> + Send + Sync,
 ) -> Result<T, Problem> {
+    // Before the change is stored, and after it: Redis may be emptied in between, and filled by somebody who did not see it.
+    let hook = async || {
+        let hooked = clients.queue.hook(std::slice::from_ref(tenant), false);
+        hooked.await.map_err(Unreachable::from)
+    };
     for _ in 0..TRIES {
+        hook().await?;
         let (before, revision) = read(clients, tenant).await?;
         let mut after = before.clone();
         let done = change(&mut after)?;
@@ -148,6 +185,7 @@ pub async fn change<T: Send>(
         let name = [NAME, tenant.as_str()];
         let put = clients.store.put_setting(&name, revision + 1, &after).await;
         if put.map_err(Unreachable::from)? == Put::Stored {
+            hook().await?;
             return Ok(done);
         }
     }

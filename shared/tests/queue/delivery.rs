@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::Cmd;
 use shared::endpoint::{Ending, Target};
 use shared::envelope::{Due, DueTarget};
-use shared::job::{JobId, JobStatus};
+use shared::job::{JobId, JobStatus, TenantId};
 use shared::queue::{Delivered, DeliveryState, Outcome, Taken};
 use uuid::Uuid;
 
@@ -290,4 +290,21 @@ async fn the_messages_of_a_deleted_job_go_with_it() {
     assert_eq!(rig.queue.deliveries(id).await.unwrap(), (None, false));
     let waiting: u32 = rig.raw(&Cmd::zcard(rig.queue.keys().deliveries())).await;
     assert_eq!(waiting, 0);
+}
+
+#[tokio::test]
+async fn who_has_webhooks_is_known_once_all_of_them_were_named() {
+    let Rig { queue, .. } = &Rig::start();
+    let [alice, bob] = ["alice", "bob"].map(TenantId::new);
+    assert_eq!(queue.is_hooked(&alice).await.unwrap(), None);
+    queue
+        .hook(std::slice::from_ref(&alice), false)
+        .await
+        .unwrap();
+    assert_eq!(queue.is_hooked(&alice).await.unwrap(), Some(true));
+    assert_eq!(queue.is_hooked(&bob).await.unwrap(), None);
+    queue.hook(&[], true).await.unwrap();
+    assert_eq!(queue.is_hooked(&bob).await.unwrap(), Some(false));
+    queue.hook(std::slice::from_ref(&bob), false).await.unwrap();
+    assert_eq!(queue.is_hooked(&bob).await.unwrap(), Some(true));
 }
