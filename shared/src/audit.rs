@@ -19,10 +19,11 @@ pub struct Entry {
     #[schema(value_type = String, format = "uuid")]
     pub id: Uuid,
     pub at: DateTime<Utc>,
-    /// The token's `sub`; `configuration` for what the configuration asks for.
+    /// The token's `sub`; `configuration` for what the configuration asks for, `delivery` for what a webhook brought about itself.
     pub who: String,
     /// `queue.pause`, `queue.resume`, `queue.slots`, `tenant.change`, `job.cancel`, `job.retry`, `job.priority`, `dead.redrive`,
-    /// `user.create`, `user.change`, `service_token.create`, `service_token.revoke`.
+    /// `user.create`, `user.change`, `service_token.create`, `service_token.revoke`,
+    /// `webhook.create`, `webhook.change`, `webhook.delete`, `webhook.secret`, `webhook.disable`.
     pub action: String,
     /// A job's, a user's or a token's id, a tenant, or `queue`.
     pub target: String,
@@ -52,6 +53,14 @@ impl Operator {
     pub(crate) fn configuration() -> Self {
         Self {
             who: "configuration".to_owned(),
+            request_id: Uuid::now_v7().to_string(),
+        }
+    }
+
+    /// Who delivers messages.
+    pub(crate) fn delivery() -> Self {
+        Self {
+            who: "delivery".to_owned(),
             request_id: Uuid::now_v7().to_string(),
         }
     }

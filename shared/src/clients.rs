@@ -15,6 +15,7 @@ use crate::models::{Cog, Fetcher, Generator, Jen1, Muscgen, Ollama, Orchestrator
 use crate::queue::{Policy, Queue, Redis};
 use crate::store::Store;
 use crate::verifier::Verifier;
+use crate::webhook::Sender;
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -34,6 +35,8 @@ pub struct Clients {
     pub fetcher: Fetcher,
     /// The API that keeps its own job table, where there is one.
     pub api: Option<OrchestratorApi>,
+    /// Of messages to webhooks.
+    pub webhooks: Sender,
     /// What was read of the store lately and never changes.
     pub(crate) envelopes: Envelopes,
 }
@@ -118,10 +121,11 @@ impl Clients {
                     GeneratorApi::Cog => Generator::Cog(Cog::new(client, base)),
                 }
             }),
-            fetcher: Fetcher::new(http, trusted(&config), config.dev_mode),
+            fetcher: Fetcher::new(http.clone(), trusted(&config), config.dev_mode),
             queue,
             doorbell,
             notices,
+            webhooks: Sender::new(http.clone(), config.dev_mode),
             api,
             envelopes: Arc::new(Mutex::new(LruCache::new(ENVELOPES_KEPT))),
             config: Arc::new(config),

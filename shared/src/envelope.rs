@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::endpoint::{Ending, Target};
 use crate::job::{JobError, JobId, JobRecord, TenantId, UserId};
 use crate::plan::Planned;
 use crate::priority::Priority;
@@ -67,6 +68,25 @@ impl OpenMarker {
             priority: asked.priority,
         }
     }
+}
+
+/// `due/<id>`: messages about the end of a job that have not all arrived and are not all given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Due {
+    /// Of the end; its manifest has the same.
+    pub generation: u32,
+    pub event: Ending,
+    pub targets: Vec<DueTarget>,
+}
+
+/// One message of [`Due`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DueTarget {
+    pub target: Target,
+    /// Where it goes, as it may be shown.
+    pub url: String,
 }
 
 /// `jobs/<id>/manifest.json`: the ended job, made from the Redis record alone.

@@ -2,6 +2,7 @@
 //! then one owner for each technology.
 
 // Pure: import nothing of the rest but each other.
+pub mod endpoint;
 pub mod envelope;
 pub mod event;
 pub mod job;
@@ -17,6 +18,7 @@ pub mod submission;
 pub mod track;
 
 // One owner for each technology.
+pub mod address;
 pub mod audio;
 pub mod callback;
 pub mod caller;
@@ -44,3 +46,4 @@ pub mod settle;
 pub mod submit;
 pub mod view;
 pub mod wait;
+pub mod webhook;

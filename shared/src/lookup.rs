@@ -16,6 +16,7 @@ use crate::settle;
 use crate::stage::Stage;
 use crate::store::StoreError;
 use crate::view::Known;
+use crate::webhook;
 
 /// When a caller should come back after we could not ask.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
@@ -240,6 +241,8 @@ pub async fn ensure(clients: &Clients, id: JobId) -> Result<Ensured, Unreachable
             .is_some_and(|m| manifest.is_superseded_by(m));
         if !retried {
             if marker.is_some() {
+                // It was not settled to the end.
+                webhook::owe(clients, &manifest).await?;
                 store.remove_open(id).await?;
             }
             return Ok(Ensured::Ended(Box::new(manifest)));

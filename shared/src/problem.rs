@@ -211,6 +211,11 @@ impl Problem {
         self.0.status
     }
 
+    /// Whether the same request may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        self.0.retryable
+    }
+
     /// Stable, `snake_case`.
     pub fn code(&self) -> &str {
         &self.0.code

@@ -13,6 +13,7 @@ use crate::provenance::Provenance;
 use crate::queue::{Debt, Settled, millis};
 use crate::stage::Stage;
 use crate::view::{Known, audio_path};
+use crate::webhook;
 
 /// How often a service that must be told of the end may fail to listen.
 const TELL_TRIES: u32 = 20;
@@ -56,7 +57,7 @@ async fn settle_and_ring(clients: &Clients, debt: Debt, job: Option<JobId>) {
     }
 }
 
-/// Writes the manifest, removes the marker, tells the model and the API, and lets Redis forget. May be repeated.
+/// Writes the manifest, notes which webhooks are to be told, removes the marker, tells the model and the API, and lets Redis forget. May be repeated.
 pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
     let Some(snapshot) = clients.queue.read(id).await? else {
         return Ok(());
@@ -76,6 +77,7 @@ pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
     };
     let marker = marker?;
     let manifest = record(clients, known).await?;
+    webhook::owe(clients, &manifest).await?;
     if !marker.is_some_and(|m| manifest.is_superseded_by(&m)) {
         clients.store.remove_open(id).await?;
     }
@@ -177,7 +179,8 @@ async fn tell(clients: &Clients, known: &Known) -> Result<(), ModelError> {
     }
 }
 
-fn artifact_url(clients: &Clients, id: JobId) -> String {
+/// A link to the audio for who does not sign in, absolute where our address is known.
+pub(crate) fn artifact_url(clients: &Clients, id: JobId) -> String {
     let path = sign_link(
         &clients.config.keys,
         &audio_path(id),

@@ -9,10 +9,11 @@ use serde_json::Value;
 
 use crate::caller::{Caller, Role};
 use crate::clients::Clients;
-use crate::config;
+use crate::config::Config;
+use crate::endpoint::Endpoint;
 use crate::envelope::{Envelope, Manifest, OpenMarker};
 use crate::http::{RequestId, traceparent};
-use crate::job::{JobId, sha256_hex};
+use crate::job::{JobId, TenantId, sha256_hex};
 use crate::lookup::{self, Unreachable};
 use crate::priority::Priority;
 use crate::problem::{FieldError, Problem};
@@ -22,17 +23,22 @@ use crate::store::Put;
 use crate::submission::{Catalogue, Submission};
 use crate::track::Track;
 use crate::view::Known;
+use crate::webhook;
 
 /// When a caller whose line is full should come back.
 const LINE_FULL: Duration = Duration::from_secs(60);
 
-impl Catalogue for config::Models {
+impl Catalogue for Config {
     fn max_seconds(&self, model: &str) -> Option<u32> {
-        self.get(model).map(|known| known.max_seconds)
+        self.models.get(model).map(|known| known.max_seconds)
     }
 
     fn default_model(&self) -> &str {
-        self.default_name()
+        self.models.default_name()
+    }
+
+    fn takes_plain_webhooks(&self) -> bool {
+        self.dev_mode
     }
 }
 
@@ -110,6 +116,7 @@ pub async fn submit(
         let field = FieldError::new("/priority", "not_allowed", detail);
         return Err(Problem::forbidden(detail).with_errors(vec![field]));
     }
+    signed(clients, &caller.tenant, &submission).await?;
     let key = context.idempotency_key.as_deref();
     let id = key.map_or_else(JobId::mint, |key| JobId::from_key(&caller.tenant, key));
     tracing::Span::current().record("job_id", tracing::field::display(id));
@@ -138,12 +145,31 @@ pub async fn submit(
 }
 
 fn parse(clients: &Clients, body: Value) -> Result<Submission, Problem> {
-    Submission::parse(body, &clients.config.models).map_err(|errors| {
+    Submission::parse(body, clients.config.as_ref()).map_err(|errors| {
         let fields = errors
             .into_iter()
             .map(|e| FieldError::new(e.pointer, e.code, e.detail));
         Problem::validation(fields.collect())
     })
+}
+
+/// A webhook without a secret of its own is signed with those of its tenant, which must have one.
+async fn signed(
+    clients: &Clients,
+    tenant: &TenantId,
+    submission: &Submission,
+) -> Result<(), Problem> {
+    let unsigned = |hook: &Endpoint| hook.secret.is_none();
+    if !submission.webhook.as_ref().is_some_and(unsigned) {
+        return Ok(());
+    }
+    let hooks = webhook::hooks(clients, tenant).await?;
+    if hooks.in_force(Utc::now()).next().is_some() {
+        return Ok(());
+    }
+    let detail = "The tenant has no secret that could sign; give one.";
+    let field = FieldError::new("/webhook/secret", "required", detail);
+    Err(Problem::validation(vec![field]))
 }
 
 async fn accept(clients: &Clients, request: Envelope, from: Instant) -> Result<Known, Problem> {

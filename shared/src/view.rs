@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::callback::sign_link;
 use crate::clients::Clients;
+use crate::endpoint::{Ending, Endings, Endpoint, EndpointUrl};
 use crate::envelope::{Envelope, Manifest, OpenMarker};
 use crate::job::{JobError, JobId, JobRecord, JobStatus, Progress, Usage, sha256_hex};
 use crate::keyring::now;
@@ -73,8 +74,30 @@ pub struct JobView {
     pub started_at: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<DateTime<Utc>>,
+    /// Who is told of its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookView>,
     pub links: Links,
     pub usage: Usage,
+}
+
+/// The webhook of a job, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = JobWebhookShown)]
+pub struct WebhookView {
+    #[schema(value_type = String)]
+    pub url: EndpointUrl,
+    #[schema(value_type = Vec<Ending>)]
+    pub events: Endings,
+}
+
+impl From<Endpoint> for WebhookView {
+    fn from(endpoint: Endpoint) -> Self {
+        Self {
+            url: endpoint.url,
+            events: endpoint.events,
+        }
+    }
 }
 
 /// The track with a link that works without a token, for an hour.
@@ -315,6 +338,7 @@ impl JobView {
             updated_at: job.updated_at,
             started_at: job.started_at,
             completed_at: job.completed_at,
+            webhook: request.submission.webhook.map(WebhookView::from),
             links: Links {
                 this: job_path(job.id),
                 events: format!("/jobs/{}/events", job.id),

@@ -1,5 +1,7 @@
 //! For operators: is everything there, how busy is it, and the wheel.
 
+pub mod document;
+mod form;
 mod metrics;
 mod ready;
 mod routes;

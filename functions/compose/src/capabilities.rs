@@ -8,9 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared::clients::Clients;
 use shared::models::{ModelError, Outgoing};
-use shared::submission::{
-    Catalogue, DURATION_DEFAULT, DURATION_MAX, NARRATIVE_MAX, OPTIONS_MAX, TAGS_MAX,
-};
+use shared::submission::{DURATION_DEFAULT, DURATION_MAX, NARRATIVE_MAX, OPTIONS_MAX, TAGS_MAX};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -58,13 +56,9 @@ pub(crate) struct Capabilities {
 impl Capabilities {
     pub(crate) async fn of(clients: &Clients, probed: &Probed) -> Self {
         let models = &clients.config.models;
-        let offered = models.iter().filter_map(|(name, _)| {
-            Some((
-                name.to_owned(),
-                Model {
-                    max_seconds: models.max_seconds(name)?,
-                },
-            ))
+        let offered = models.iter().map(|(name, model)| {
+            let max_seconds = model.max_seconds;
+            (name.to_owned(), Model { max_seconds })
         });
         Self {
             models: offered.collect(),
@@ -75,7 +69,7 @@ impl Capabilities {
                 ("tags", TAGS_MAX),
             ]),
             defaults: Defaults {
-                model: models.default_model().to_owned(),
+                model: models.default_name().to_owned(),
                 duration: DURATION_DEFAULT,
             },
             services: probed.services(clients).await,

@@ -231,7 +231,10 @@ impl Desk {
 }
 
 fn refusal(problem: &Problem, job: Option<JobId>) -> Value {
-    let mut said = json!({"event": "problem", "code": problem.code(), "detail": problem.detail()});
+    let (code, retryable) = (problem.code(), problem.is_retryable());
+    let mut said = json!({
+        "event": "problem", "code": code, "detail": problem.detail(), "retryable": retryable,
+    });
     if let Some(job) = job {
         said["jobId"] = json!(job);
     }

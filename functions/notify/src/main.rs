@@ -1,4 +1,5 @@
-//! Woken by a notice: tells those who listen to a job what is new, and closes connections whose time is over.
+//! Woken by a notice: tells those who listen to a job what is new, delivers what webhooks are owed, and closes connections whose time is
+//! over.
 
 mod batch;
 mod desk;

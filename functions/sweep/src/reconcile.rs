@@ -1,5 +1,6 @@
 //! The store against Redis: `open/` is exactly the unfinished jobs. What Redis does not know of it is put back; where Redis was
-//! emptied, restarted or replaced, it is also held against the store job by job, for it may have forgotten how jobs ended.
+//! emptied, restarted or replaced, it is also held against the store job by job, for it may have forgotten how jobs ended, and told
+//! which messages to webhooks are not over.
 
 use std::time::Instant;
 
@@ -9,6 +10,7 @@ use shared::clients::Clients;
 use shared::job::JobId;
 use shared::lookup::{self, Unreachable};
 use shared::queue::Cursor;
+use shared::webhook;
 
 /// Jobs of one page.
 const PAGE: usize = 200;
@@ -29,10 +31,20 @@ pub(crate) async fn go(clients: &Clients, epoch: bool, end: Instant) -> Result<u
     let emptied_at = clients.queue.emptied_at(begun).await?;
     let mut looked = 0;
     let mut after = None;
-    match cursor.unwrap_or(Cursor::Live(0)) {
+    let at = cursor.unwrap_or(Cursor::Live(0));
+    if let Cursor::Live(from) = at
+        && let Done::Broken = live(clients, from, end, &mut looked).await?
+    {
+        return Ok(looked);
+    }
+    match at {
         Cursor::Open(at) => after = Some(at),
-        Cursor::Live(from) => {
-            if let Done::Broken = live(clients, from, end, &mut looked).await? {
+        Cursor::Live(_) | Cursor::Due(_) => {
+            let from = match at {
+                Cursor::Due(at) => Some(at),
+                _ => None,
+            };
+            if let Done::Broken = due(clients, from, end, &mut looked).await? {
                 return Ok(looked);
             }
         }
@@ -108,6 +120,31 @@ enum Done {
     Round,
     /// Time is short; the next round goes on.
     Broken,
+}
+
+/// Messages to webhooks that Redis has forgotten.
+async fn due(
+    clients: &Clients,
+    mut after: Option<JobId>,
+    end: Instant,
+    looked: &mut usize,
+) -> Result<Done, Unreachable> {
+    loop {
+        let page = clients.store.due_page(after, PAGE).await?;
+        *looked += page.len();
+        after = page.last().map(|(id, _)| *id);
+        let full = page.len() == PAGE;
+        let looks = stream::iter(page).map(|(id, _)| webhook::restore(clients, id));
+        let () = looks.buffer_unordered(LOOKS).try_collect().await?;
+        if !full {
+            return Ok(Done::Round);
+        }
+        if Instant::now() > end {
+            let at = after.map(Cursor::Due);
+            clients.queue.set_reconcile_cursor(at).await?;
+            return Ok(Done::Broken);
+        }
+    }
 }
 
 /// Jobs that Redis believes to be live, and that ended before it was rolled back.

@@ -10,6 +10,7 @@ use shared::identity::{Pruned, Pruner};
 use shared::lookup::Unreachable;
 use shared::queue::millis;
 use shared::settle;
+use shared::webhook;
 
 use crate::reconcile;
 
@@ -31,6 +32,8 @@ pub(crate) struct Report {
     /// Jobs whose listeners had not been told of what is new.
     pub(crate) unheard: usize,
     pub(crate) rung: u32,
+    /// Jobs with messages to webhooks that were due, and that nobody came for.
+    pub(crate) overdue: usize,
     pub(crate) reconciled: usize,
     /// Sessions and service tokens that ended by themselves.
     pub(crate) pruned: Pruned,
@@ -51,6 +54,7 @@ pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Err
     let (epoch, bells) = step(clients, &mut report, from).await?;
     report.reconciled = reconcile::go(clients, epoch, from + ROUND).await?;
     report.rung = ring(clients, bells).await?;
+    report.overdue = webhook::ring_due(clients).await?;
     match pruner.go(&clients.store).await {
         Ok(pruned) => report.pruned = pruned,
         Err(error) => tracing::warn!(error = %error, "ended sessions could not be forgotten"),
@@ -63,6 +67,7 @@ pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Err
         settled = report.settled,
         unheard = report.unheard,
         rung = report.rung,
+        overdue = report.overdue,
         reconciled = report.reconciled,
         families = report.pruned.families,
         service_tokens = report.pruned.service_tokens,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 pub(crate) const REQUEST_ID: &str = "^[A-Za-z0-9._:-]{1,64}$";
 
 /// Code, status, meaning.
-pub const PROBLEMS: [(&str, u16, &str); 45] = [
+pub const PROBLEMS: [(&str, u16, &str); 46] = [
     ("malformed_json", 400, "not JSON"),
     ("malformed_id", 400, "not a UUID in its usual form"),
     (
@@ -82,6 +82,11 @@ pub const PROBLEMS: [(&str, u16, &str); 45] = [
         "the key stands for another request",
     ),
     ("headers_too_large", 431, "over 32 KiB of headers"),
+    (
+        "too_many_sockets",
+        429,
+        "too many WebSockets of the user are open",
+    ),
     (
         "line_full",
         429,

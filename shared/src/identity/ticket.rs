@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::{ACCESS_LIFE, Revocations};
 use crate::clients::Clients;
 use crate::job::UserId;
 use crate::keyring::{AccessClaims, KeyRing, Refused, TokenKind, now};
@@ -26,16 +27,27 @@ struct TicketClaims {
     caller: AccessClaims,
 }
 
+/// Whom a connection speaks for, and until when: one of a token that could be taken back lives no longer than a change of its user may
+/// take to show.
+fn spoken_for(caller: AccessClaims) -> AccessClaims {
+    let exp = match Revocations::must_be_asked(&caller) {
+        true => caller.exp.min(now() + ACCESS_LIFE.as_secs()),
+        false => caller.exp,
+    };
+    AccessClaims {
+        exp,
+        jti: None,
+        email: None,
+        ..caller
+    }
+}
+
 /// A ticket for the bearer of these claims.
 pub async fn issue_ticket(clients: &Clients, caller: AccessClaims) -> Result<String, Problem> {
     let claims = TicketClaims {
         jti: Uuid::new_v4(),
         exp: now().saturating_add(TICKET_LIFE.as_secs()),
-        caller: AccessClaims {
-            jti: None,
-            email: None,
-            ..caller
-        },
+        caller: spoken_for(caller),
     };
     let signed = clients.config.keys.sign(TokenKind::Ticket, &claims);
     let ticket = signed.map_err(|error| Problem::internal().with_source(error))?;
@@ -107,6 +119,22 @@ fn verify(ring: &KeyRing, ticket: &str) -> Result<TicketClaims, Refused> {
 mod tests {
     use super::*;
     use crate::keyring::Role;
+
+    #[test]
+    fn a_connection_lives_as_long_as_its_token_and_a_quarter_of_an_hour_if_that_could_be_taken_back()
+     {
+        let hours = |n: u64| Duration::from_secs(n * 3600);
+        let user = AccessClaims::new("alice", Role::User, hours(1));
+        assert_eq!(spoken_for(user.clone()), user);
+        let service = AccessClaims {
+            jti: Some("a".to_owned()),
+            email: Some("a@example.com".to_owned()),
+            ..AccessClaims::new("worker", Role::Worker, hours(9))
+        };
+        let spoken = spoken_for(service);
+        assert_eq!((spoken.jti, spoken.email), (None, None));
+        assert!((now() + 890..=now() + 900).contains(&spoken.exp));
+    }
 
     #[test]
     fn a_ticket_is_nothing_but_a_ticket_and_nothing_else_is_one() {

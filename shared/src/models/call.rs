@@ -9,9 +9,9 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 use url::Url;
 
-use super::address::NotPublic;
 use super::error::{Fault, ModelError, Service};
 use super::verdict;
+use crate::address::NotPublic;
 use crate::envelope::Envelope;
 use crate::job::JobRecord;
 use crate::stage::Stage;
@@ -27,7 +27,8 @@ pub fn http_client() -> Result<Client, reqwest::Error> {
     builder().build()
 }
 
-pub(super) fn builder() -> reqwest::ClientBuilder {
+/// A client with these settings and more.
+pub(crate) fn builder() -> reqwest::ClientBuilder {
     Client::builder()
         .user_agent(concat!("tutti/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(3))
@@ -58,7 +59,7 @@ impl Outgoing {
         }
     }
 
-    fn dress(&self, request: RequestBuilder) -> RequestBuilder {
+    pub(crate) fn dress(&self, request: RequestBuilder) -> RequestBuilder {
         let headers = [
             ("x-request-id", Some(&self.request_id)),
             ("traceparent", self.traceparent.as_ref()),

@@ -1,7 +1,7 @@
 //! Audio from an address that somebody else gave us.
 
 use std::collections::HashSet;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,9 +9,9 @@ use reqwest::Client;
 use url::{Host, Url};
 
 use super::MAX_AUDIO;
-use super::address::{PublicOnly, is_public};
-use super::call::{Outgoing, builder, read, send, within};
+use super::call::{Outgoing, read, send, within};
 use super::error::{Fault, ModelError, Service};
+use crate::address::{PublicClient, may_be_public};
 
 const SERVICE: Service = Service::AudioUrl;
 const BUDGET: Duration = Duration::from_secs(60);
@@ -22,8 +22,8 @@ pub struct Fetcher {
     trusted: Arc<HashSet<String>>,
     dev_mode: bool,
     direct: Client,
-    /// Made at the first fetch from a stranger: loading the certificates again would slow every start.
-    public: Arc<OnceLock<Client>>,
+    /// For strangers.
+    public: PublicClient,
 }
 
 impl Fetcher {
@@ -38,20 +38,8 @@ impl Fetcher {
             trusted: Arc::new(trusted.into_iter().map(lower).collect()),
             dev_mode,
             direct,
-            public: Arc::default(),
+            public: PublicClient::default(),
         }
-    }
-
-    fn public(&self) -> Result<&Client, ModelError> {
-        if let Some(client) = self.public.get() {
-            return Ok(client);
-        }
-        let made = builder()
-            .https_only(true)
-            .dns_resolver(PublicOnly)
-            .build()
-            .map_err(|e| SERVICE.unavailable(e.to_string()))?;
-        Ok(self.public.get_or_init(|| made))
     }
 
     /// The bytes behind `address`: at most 64 MiB, within 60 s, no redirects.
@@ -89,17 +77,12 @@ impl Fetcher {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(forbidden("it holds a password"));
         }
-        // A literal address never reaches the resolver.
-        let public = match host {
-            Host::Domain(_) => true,
-            Host::Ipv4(ip) => is_public(ip.into()),
-            Host::Ipv6(ip) => is_public(ip.into()),
-        };
-        if public {
-            Ok((url, self.public()?))
-        } else {
-            Err(forbidden("it is not public"))
+        if !may_be_public(&host) {
+            return Err(forbidden("it is not public"));
         }
+        let client = self.public.get();
+        let client = client.map_err(|e| SERVICE.unavailable(e.to_string()))?;
+        Ok((url, client))
     }
 
     fn trusts(&self, url: &Url, host: &Host<&str>) -> bool {

@@ -4,7 +4,6 @@
 //! a [`ModelError`]. No call that asks for work is repeated here: the queue repeats attempts. Only a connection that could not
 //! be made is tried once more.
 
-mod address;
 mod api;
 mod call;
 mod error;
@@ -17,12 +16,14 @@ pub(crate) mod testing;
 mod verdict;
 
 pub use api::{OrchestratorApi, Report, ReportKind};
+pub(crate) use call::builder;
 pub use call::{Outgoing, http_client};
 pub use error::{Fault, ModelError, Service};
 pub use fetcher::Fetcher;
 pub use generator::{Cog, Generator, Muscgen, Outcome, Prediction, RenderAnswer, RenderRequest};
 pub use offer::{Callback, Upload};
 pub use planner::{Jen1, Ollama, PlanAnswer, PlanRequest};
+pub(crate) use verdict::retry_after;
 
 /// Largest audio that is taken from anybody: 64 MiB.
 pub const MAX_AUDIO: usize = 64 << 20;

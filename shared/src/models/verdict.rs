@@ -26,7 +26,8 @@ pub(super) async fn of(service: Service, response: Response) -> Fault {
     let after = response
         .headers()
         .get(RETRY_AFTER)
-        .and_then(|value| retry_after(value, Utc::now()));
+        .and_then(|value| retry_after(value, Utc::now()))
+        .map(|wait| wait.clamp(BUSY_LEAST, BUSY_MOST));
     match (status, after) {
         (StatusCode::SERVICE_UNAVAILABLE, Some(retry_after)) => Fault::Busy { retry_after },
         // Its word for a full queue, without a time.
@@ -47,17 +48,16 @@ pub(super) async fn of(service: Service, response: Response) -> Fault {
     }
 }
 
-/// `Retry-After` in seconds or as a date (RFC 9110 §10.2.3), within 1 s … 5 min.
-fn retry_after(value: &HeaderValue, now: DateTime<Utc>) -> Option<Duration> {
+/// `Retry-After` in seconds or as a date (RFC 9110 §10.2.3).
+pub(crate) fn retry_after(value: &HeaderValue, now: DateTime<Utc>) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
-    let wait = match text.parse::<u64>() {
+    Some(match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => {
             let date = DateTime::parse_from_rfc2822(text).ok()?;
             (date.to_utc() - now).to_std().unwrap_or_default()
         }
-    };
-    Some(wait.clamp(BUSY_LEAST, BUSY_MOST))
+    })
 }
 
 /// What the service says is wrong with the request, if it says so in JSON. Who is at fault for a 401, 403 or 404 is us, not

@@ -35,6 +35,8 @@ pub struct SweepStep {
 pub enum Cursor {
     /// Among the live jobs of Redis: the end of the time of the last one, ms.
     Live(i64),
+    /// Among the jobs with messages that are not over: the last one.
+    Due(JobId),
     /// Among the markers of the store: the last one.
     Open(JobId),
 }

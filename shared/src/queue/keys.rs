@@ -119,6 +119,21 @@ impl Keys {
         self.key("outbox")
     }
 
+    /// zset: `<job>:<target>` of a webhook delivery that is not over → ms when it is due, or its taker is lost.
+    pub fn deliveries(&self) -> String {
+        self.key("deliveries")
+    }
+
+    /// hash: generation, event, and of each target its record, JSON.
+    pub fn delivery(&self, id: JobId) -> String {
+        self.key(format_args!("delivery:{id}"))
+    }
+
+    /// hash: `<tenant>:<endpoint>` → ms of the first failure since its last success.
+    pub fn failing(&self) -> String {
+        self.key("failing")
+    }
+
     /// zset: jobs out of attempts → ms.
     pub fn dead(&self) -> String {
         self.key("dead")

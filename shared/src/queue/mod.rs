@@ -1,13 +1,15 @@
 //! The queue: Redis holds the order and the state, one script moves a job from one state to the next.
 //!
 //! Reading order: `keys`, `lua/prelude.lua`, then one transition after the other in `owner` (what a job's owner does),
-//! `worker`, `model` (what a model service reports), `breaker` (what calls show of the services), `control` (what an operator sets), `care` (what the sweep does). `reads`,
+//! `worker`, `model` (what a model service reports), `breaker` (what calls show of the services), `control` (what an operator sets), `care` (what the sweep does),
+//! `delivery` (what webhooks are told). `reads`,
 //! `lists` and `overview` change nothing; `identity` is about callers, `sockets` about who listens.
 
 mod breaker;
 mod care;
 mod connection;
 mod control;
+mod delivery;
 mod identity;
 mod keys;
 mod lists;
@@ -30,6 +32,9 @@ pub use self::breaker::{BUSY_MOST, Breaker, FAILURES, OPEN, Showed};
 pub use self::care::{Adopted, Cursor, Settled, SweepStep};
 pub use self::connection::Redis;
 pub use self::control::{MAX_TENANTS, QueueSettings, Revised, Settings, TenantSettings};
+pub use self::delivery::{
+    Attempt, Delivered, Delivery, DeliveryState, Log, Outcome, Taken, TakenAll,
+};
 pub use self::identity::{Attempted, Limit, MAX_REVOKED};
 pub use self::keys::{Keys, Owner};
 pub use self::lists::Position;

@@ -6,8 +6,9 @@ use redis::Script;
 
 const PRELUDE: &str = include_str!("lua/prelude.lua");
 /// What a script may ask for beside it, in its line `Uses:`.
-const PARTS: [(&str, &str); 2] = [
+const PARTS: [(&str, &str); 3] = [
     ("rate", include_str!("lua/rate.lua")),
+    ("delivery", include_str!("lua/delivery.lua")),
     ("estimate", include_str!("lua/estimate.lua")),
 ];
 
@@ -58,14 +59,19 @@ scripts! {
     CONFIGURE = "configure";
     CONNECT = "connect";
     DELETE = "delete";
+    DELIVERED = "delivered";
+    DISPATCH = "dispatch";
+    DUE = "due";
     ENQUEUE = "enqueue";
     EXPIRE = "expire";
     FAIL = "fail";
     NOTICE = "notice";
     OVERVIEW = "overview";
+    OWE = "owe";
     PARK = "park";
     PROGRESS = "progress";
     READ = "read";
+    REDELIVER = "redeliver";
     RELEASE = "release";
     RENEW = "renew";
     REPORT = "report";

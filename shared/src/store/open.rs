@@ -41,12 +41,22 @@ impl Store {
         after: Option<JobId>,
         limit: usize,
     ) -> Result<Vec<(JobId, DateTime<Utc>)>, StoreError> {
+        self.marked("open", after, limit).await
+    }
+
+    /// The first `limit` (at most [`MAX_PAGE`]) jobs after `after` that have a marker in this folder.
+    pub(super) async fn marked(
+        &self,
+        folder: &str,
+        after: Option<JobId>,
+        limit: usize,
+    ) -> Result<Vec<(JobId, DateTime<Utc>)>, StoreError> {
         let limit = limit.min(MAX_PAGE);
-        let prefix = self.path(&["open"]);
+        let prefix = self.path(&[folder]);
         let mut markers = match after {
             Some(after) => self
                 .objects
-                .list_with_offset(Some(&prefix), &self.open_path(after)),
+                .list_with_offset(Some(&prefix), &self.path(&[folder, &after.to_string()])),
             None => self.objects.list(Some(&prefix)),
         };
         let mut page = BTreeMap::new();

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::endpoint::Ending;
 use crate::priority::Priority;
 
 /// What makes a track. `null` counts as absent; any other field is refused.
@@ -37,6 +38,24 @@ pub struct Body {
     pub start_by: Option<DateTime<Utc>>,
     /// Within the next 7 days, not before `startBy`; a job that has not ended by then is `expired`.
     pub finish_by: Option<DateTime<Utc>>,
+    /// Who is told of the end.
+    pub webhook: Option<Webhook>,
+}
+
+/// Where a signed message goes when the job ends.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = JobWebhook)]
+pub struct Webhook {
+    /// Absolute and `https`, without user and fragment. It must lead to a public address, which is looked at when it is called.
+    #[schema(value_type = String, max_length = 2048, pattern = "^https://[a-z0-9]{1,40}(\\.[a-z]{2,10}){1,3}(/[A-Za-z0-9._~-]{0,40}){0,8}$")]
+    pub url: String,
+    /// All of them where it is left out.
+    #[schema(value_type = Option<Vec<Ending>>, min_items = 1, max_items = 4)]
+    pub events: Option<Vec<Ending>>,
+    /// Base64 of 24 to 64 bytes; never shown again. Without it the tenant's secrets sign; a tenant that has none needs one here.
+    #[schema(value_type = Option<String>, pattern = "^whsec_(([A-Za-z0-9+/]{4}){8,21}([A-Za-z0-9+/][AQgw]==)?|([A-Za-z0-9+/]{4}){8,20}[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)$")]
+    pub secret: Option<String>,
 }
 
 /// A label of a job.

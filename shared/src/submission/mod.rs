@@ -4,14 +4,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::endpoint::Endpoint;
 use crate::job::sha256_hex;
 use crate::number;
-use crate::pointer;
+use crate::pointer::{self, Fault};
 use crate::priority::Priority;
 
 mod body;
 
-pub use body::{Body, Tag};
+pub use body::{Body, Tag, Webhook};
 
 /// Characters of the longest narrative.
 pub const NARRATIVE_MAX: usize = 4000;
@@ -32,6 +33,8 @@ pub trait Catalogue {
     fn max_seconds(&self, model: &str) -> Option<u32>;
     /// The model, where the caller does not say.
     fn default_model(&self) -> &str;
+    /// Whether a webhook may have a plain `http` address.
+    fn takes_plain_webhooks(&self) -> bool;
 }
 
 /// A text to make music of: 1–4000 characters that are not all white space.
@@ -71,21 +74,10 @@ pub struct Submission {
     /// Where the caller says: the job expires if it has not ended by then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_by: Option<DateTime<Utc>>,
+    /// Who is told of the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Endpoint>,
 }
-
-/// What is wrong with one field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FieldError {
-    /// JSON pointer into the body.
-    pub pointer: String,
-    /// Stable, `snake_case`.
-    pub code: &'static str,
-    /// One sentence.
-    pub detail: String,
-}
-
-/// Fields of features that this version does not have: refused, so that nobody believes that they work.
-const UNSUPPORTED: [&str; 1] = ["webhook"];
 
 fn digest(asked: &Value) -> String {
     sha256_hex(asked.to_string().as_bytes())
@@ -93,7 +85,7 @@ fn digest(asked: &Value) -> String {
 
 struct Fields {
     body: Map<String, Value>,
-    errors: Vec<FieldError>,
+    errors: Vec<Fault>,
 }
 
 impl Submission {
@@ -122,9 +114,9 @@ impl Submission {
     }
 
     /// All errors at once.
-    pub fn parse(body: Value, models: &impl Catalogue) -> Result<Self, Vec<FieldError>> {
+    pub fn parse(body: Value, models: &impl Catalogue) -> Result<Self, Vec<Fault>> {
         let Value::Object(body) = body else {
-            return Err(vec![FieldError {
+            return Err(vec![Fault {
                 pointer: String::new(),
                 code: "wrong_type",
                 detail: "The body must be a JSON object.".to_owned(),
@@ -142,6 +134,7 @@ impl Submission {
         let tags = fields.tags();
         let priority = fields.priority();
         let (start_by, finish_by) = fields.clocks(Utc::now());
+        let webhook = fields.webhook(models.takes_plain_webhooks());
         fields.leftovers();
         match (narrative, model, fields.errors.is_empty()) {
             (Some(narrative), Some(model), true) => Ok(Self {
@@ -155,6 +148,7 @@ impl Submission {
                 priority,
                 start_by,
                 finish_by,
+                webhook,
             }),
             _ => Err(fields.errors),
         }
@@ -168,7 +162,7 @@ impl Fields {
         code: &'static str,
         detail: impl Into<String>,
     ) {
-        self.errors.push(FieldError {
+        self.errors.push(Fault {
             pointer: pointer.into(),
             code,
             detail: detail.into(),
@@ -366,21 +360,23 @@ impl Fields {
         None
     }
 
+    fn webhook(&mut self, plain: bool) -> Option<Endpoint> {
+        let parsed = Endpoint::parse(self.take("webhook")?, plain);
+        let faults = parsed.map_err(|faults| {
+            for fault in faults.into_iter().map(|fault| fault.within("webhook")) {
+                self.refuse(fault.pointer, fault.code, fault.detail);
+            }
+        });
+        faults.ok()
+    }
+
     fn leftovers(&mut self) {
         for name in std::mem::take(&mut self.body)
             .into_iter()
             .map(|(name, _)| name)
         {
             let pointer = pointer::of(&name);
-            if UNSUPPORTED.contains(&name.as_str()) {
-                self.refuse(
-                    pointer,
-                    "unsupported_field",
-                    "This version does not support the field yet.",
-                );
-            } else {
-                self.refuse(pointer, "unknown_field", "There is no such field.");
-            }
+            self.refuse(pointer, "unknown_field", "There is no such field.");
         }
     }
 }

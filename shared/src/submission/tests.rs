@@ -15,9 +15,13 @@ impl Catalogue for Two {
     fn default_model(&self) -> &str {
         "jen1"
     }
+
+    fn takes_plain_webhooks(&self) -> bool {
+        false
+    }
 }
 
-fn parse(body: Value) -> Result<Submission, Vec<FieldError>> {
+fn parse(body: Value) -> Result<Submission, Vec<Fault>> {
     Submission::parse(body, &Two)
 }
 
@@ -146,7 +150,7 @@ fn tags_are_few_and_plain() {
 }
 
 #[test]
-fn fields_of_later_versions_and_unknown_ones_are_named_all_at_once() {
+fn wrong_fields_and_unknown_ones_are_named_all_at_once() {
     let body = json!({"narrative": "", "priority": "urgent", "webhook": {}, "startBy": 1, "finishBy": "2", "a/b": 1});
     let mut errors = refused(body);
     errors.sort();
@@ -156,7 +160,7 @@ fn fields_of_later_versions_and_unknown_ones_are_named_all_at_once() {
         ("/narrative", "too_short"),
         ("/priority", "unknown_priority"),
         ("/startBy", "malformed"),
-        ("/webhook", "unsupported_field"),
+        ("/webhook/url", "required"),
     ];
     assert_eq!(
         errors,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use shared::queue::SCRIPTS;
 
 /// Files that stand before scripts.
-const PARTS: [&str; 3] = ["prelude", "rate", "estimate"];
+const PARTS: [&str; 4] = ["prelude", "rate", "estimate", "delivery"];
 /// The doorbells' own keys: no script touches them.
 const BELLS: [&str; 4] = ["bell", "bell_later", "notice", "notice_later"];
 

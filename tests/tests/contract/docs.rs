@@ -11,6 +11,7 @@ use crate::project;
 use crate::template::Template;
 
 pub(crate) const API: &str = "docs/api.md";
+const REALTIME: &str = "docs/realtime.md";
 const MODELS: &str = "docs/models.md";
 
 pub(crate) type Names = BTreeSet<String>;

@@ -7,10 +7,11 @@ mod jobs;
 mod overview;
 mod queue;
 mod tenants;
+mod webhooks;
 
 use axum::Router;
 use axum::extract::FromRef;
-use axum::routing::{get, post, put};
+use axum::routing::{get, patch, post, put};
 use shared::clients::Clients;
 use shared::verifier::Verifier;
 
@@ -31,6 +32,11 @@ use crate::ready::Checked;
     tenants::list,
     tenants::read,
     tenants::change,
+    webhooks::list,
+    webhooks::create,
+    webhooks::change,
+    webhooks::remove,
+    webhooks::rotate,
     queue::pause,
     queue::resume,
     queue::slots,
@@ -82,6 +88,18 @@ pub fn router(clients: Clients) -> Router {
         .route(
             "/admin/tenants/{tenant}",
             get(tenants::read).put(tenants::change),
+        )
+        .route(
+            "/admin/tenants/{tenant}/webhooks",
+            get(webhooks::list).post(webhooks::create),
+        )
+        .route(
+            "/admin/tenants/{tenant}/webhooks/secrets",
+            post(webhooks::rotate),
+        )
+        .route(
+            "/admin/tenants/{tenant}/webhooks/{id}",
+            patch(webhooks::change).delete(webhooks::remove),
         )
         .route("/admin/queue/pause", post(queue::pause))
         .route("/admin/queue/resume", post(queue::resume))

@@ -167,7 +167,7 @@ async fn shown(
 }
 
 /// As the token has it, or as the overview shows it where that is a hash.
-fn named(text: &str) -> TenantId {
+pub(super) fn named(text: &str) -> TenantId {
     let is_hash = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     if is_hash {
         TenantId::stored(text)

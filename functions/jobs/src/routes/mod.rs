@@ -2,6 +2,7 @@
 
 mod audio;
 mod change;
+mod deliveries;
 mod list;
 mod read;
 mod submit;
@@ -27,6 +28,8 @@ use utoipa::OpenApi;
     change::cancel,
     change::retry,
     change::delete,
+    deliveries::list,
+    deliveries::redeliver,
 ))]
 pub struct Document;
 
@@ -37,6 +40,11 @@ pub fn router(clients: Clients) -> Router {
         .route("/jobs/{id}", get(read::job).delete(change::delete))
         .route("/jobs/{id}/events", get(read::events))
         .route("/jobs/{id}/audio", get(audio::audio).fallback(audio::other))
+        .route("/jobs/{id}/deliveries", get(deliveries::list))
+        .route(
+            "/jobs/{id}/deliveries/redeliver",
+            post(deliveries::redeliver),
+        )
         .route("/jobs/{id}/cancel", post(change::cancel))
         .route("/jobs/{id}/retry", post(change::retry))
         .with_state(clients)

@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::{Client, Method, RequestBuilder, Response};
-use serde_json::{Value, json};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::board::Board;
-use super::history::{Answer, Submission, now};
+use super::history::{Answer, Reply, Submission, now};
 use super::schedule::Order;
 
 /// An answer later than this is no answer.
@@ -101,15 +102,15 @@ impl Caller {
                 request = request.header("idempotency-key", key);
             }
             let answer = answer(request.json(&body)).await;
-            if let Some(job) = &answer.job {
+            let reply = answer.reply.clone();
+            submission.answers.push(answer);
+            if let Some(job) = reply.job() {
                 self.board.add(job, self.order.tenant);
             }
-            let accepted = answer.status == Some(202);
-            let again = answer.status.is_none_or(|status| status >= 500);
-            submission.answers.push(answer.clone());
-            if accepted {
-                return answer.job;
+            if reply.status() == Some(202) {
+                return reply.job().map(str::to_owned);
             }
+            let again = reply.invites_another();
             if self.key.is_none() || !again || Instant::now() > end {
                 return None;
             }
@@ -122,7 +123,7 @@ impl Caller {
         let mut pauses = Pauses::default();
         for _ in 0..CANCEL_TRIES {
             let answer = answer(self.door.request(Method::POST, &path, self.order.tenant)).await;
-            let again = answer.status.is_none_or(|status| status >= 500);
+            let again = answer.reply.invites_another();
             submission.cancels.push(answer);
             if !again {
                 return;
@@ -134,26 +135,19 @@ impl Caller {
 
 async fn answer(request: RequestBuilder) -> Answer {
     let asked = now();
-    let (status, body) = match request.send().await {
-        Ok(response) => read(response).await,
-        Err(error) => (None, json!({"code": trouble(&error)})),
-    };
-    let text = |name: &str| body[name].as_str().map(str::to_owned);
-    Answer {
-        asked,
-        at: now(),
-        status,
-        job: text("jobId"),
-        code: text("code"),
-    }
+    let reply = reply(request).await;
+    let reply = reply.unwrap_or_else(|error| Reply::Silence(trouble(&error)));
+    let at = now();
+    Answer { asked, at, reply }
 }
 
-async fn read(response: Response) -> (Option<u16>, Value) {
+async fn reply(request: RequestBuilder) -> reqwest::Result<Reply> {
+    let response = request.send().await?;
     let status = response.status().as_u16();
-    match response.json().await {
-        Ok(body) => (Some(status), body),
-        Err(error) => (None, json!({"code": trouble(&error)})),
-    }
+    let content_type = response.headers().get(CONTENT_TYPE).cloned();
+    let content_type = content_type.as_ref().and_then(|value| value.to_str().ok());
+    let body = response.bytes().await?;
+    Ok(Reply::read(status, content_type.unwrap_or_default(), &body))
 }
 
 fn trouble(error: &reqwest::Error) -> &'static str {

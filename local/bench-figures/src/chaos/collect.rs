@@ -92,9 +92,9 @@ pub(super) fn name_submissions(history: &mut History) {
         for id in submission
             .answers
             .iter()
-            .filter_map(|answer| answer.job.as_ref())
+            .filter_map(|answer| answer.reply.job())
         {
-            let job = history.jobs.entry(id.clone()).or_default();
+            let job = history.jobs.entry(id.to_owned()).or_default();
             job.submission.get_or_insert(submission.number);
         }
     }

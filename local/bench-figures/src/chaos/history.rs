@@ -40,17 +40,67 @@ pub struct Submission {
     pub cancels: Vec<Answer>,
 }
 
-/// One answer, or that there was none.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// One try: when it was made, and what came of it.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     pub asked: Ms,
     pub at: Ms,
-    /// None: no answer came.
-    pub status: Option<u16>,
-    /// The job that it names.
-    pub job: Option<String>,
-    /// The problem's code, or the transport's trouble.
-    pub code: Option<String>,
+    pub reply: Reply,
+}
+
+/// What a caller learns from one try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// The API has spoken.
+    Ours {
+        status: u16,
+        /// The job that it names.
+        job: Option<String>,
+        /// The problem's code.
+        code: Option<String>,
+    },
+    /// A 5xx of whoever stands before the API and has lost its answer: the API may have done anything.
+    Foreign(u16),
+    /// Nothing came that can be read, and why: the same.
+    Silence(&'static str),
+}
+
+impl Reply {
+    /// Reads what came over the wire. The API's own 5xx are problems with a code; the emulator's are problems without one.
+    pub fn read(status: u16, content_type: &str, body: &[u8]) -> Self {
+        let body = serde_json::from_slice::<Value>(body);
+        let text = |name: &str| Some(body.as_ref().ok()?[name].as_str()?.to_owned());
+        let (job, code) = (text("jobId"), text("code"));
+        let is_problem = content_type == "application/problem+json" && code.is_some();
+        if status >= 500 && !is_problem {
+            Self::Foreign(status)
+        } else if body.is_err() {
+            Self::Silence("a broken answer")
+        } else {
+            Self::Ours { status, job, code }
+        }
+    }
+
+    /// The status with which the API answered.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Ours { status, .. } => Some(*status),
+            Self::Foreign(_) | Self::Silence(_) => None,
+        }
+    }
+
+    /// The job that the API named.
+    pub fn job(&self) -> Option<&str> {
+        match self {
+            Self::Ours { job, .. } => job.as_deref(),
+            Self::Foreign(_) | Self::Silence(_) => None,
+        }
+    }
+
+    /// Whether asking again may help: nobody answered, or the API could not.
+    pub fn invites_another(&self) -> bool {
+        self.status().is_none_or(|status| status >= 500)
+    }
 }
 
 /// One job from every side.
@@ -196,14 +246,23 @@ impl Job {
 impl Submission {
     /// The jobs of all answers that accepted it.
     pub fn accepted(&self) -> impl Iterator<Item = &str> {
-        let accepts = |answer: &&Answer| answer.status == Some(202);
-        let answers = self.answers.iter().filter(accepts);
-        answers.filter_map(|answer| answer.job.as_deref())
+        let replies = self.answers.iter().map(|answer| &answer.reply);
+        let accepting = replies.filter(|reply| reply.status() == Some(202));
+        accepting.filter_map(Reply::job)
+    }
+
+    /// All that was tried, submitting and cancelling.
+    pub fn tries(&self) -> impl Iterator<Item = &Reply> {
+        let answers = self.answers.iter().chain(&self.cancels);
+        answers.map(|answer| &answer.reply)
     }
 
     /// Whether nobody can know what became of it from the answers alone.
     pub fn is_unknown(&self) -> bool {
-        let unsure = |answer: &Answer| answer.status.is_none() || answer.job.is_some();
+        let unsure = |answer: &Answer| match &answer.reply {
+            Reply::Ours { job, .. } => job.is_some(),
+            Reply::Foreign(_) | Reply::Silence(_) => true,
+        };
         self.accepted().next().is_none() && self.answers.iter().any(unsure)
     }
 }

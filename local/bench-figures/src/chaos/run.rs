@@ -28,6 +28,8 @@ const SILENT: Duration = Duration::from_secs(45);
 const STRAND: Duration = Duration::from_secs(5);
 /// Of the accepted and not cancelled jobs.
 const COMPLETED: f64 = 0.95;
+/// Of the callers' tries. The emulator loses hardly any answer; a function that crashes at every tenth request shows.
+const FOREIGN: f64 = 0.05;
 
 /// The record and what is wrong with it.
 #[derive(Debug)]
@@ -48,6 +50,7 @@ pub async fn run(options: &Options, log: Option<&Path>) -> Result<Outcome, Harne
     let history = ran?;
     let bounds = Bounds {
         completed: COMPLETED,
+        foreign: FOREIGN,
         strand_ms: (SWEEP + STRAND).as_millis() as i64,
         attempts: u64::from(MAX_ATTEMPTS),
         workers: options.workers,

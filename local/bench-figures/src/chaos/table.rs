@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Outcome;
 use super::check::{Recovery, Strand, recoveries, strands};
-use super::history::{History, Job, Kind, Ms, Submission, moment};
+use super::history::{History, Job, Kind, Ms, Reply, Submission, moment};
 use super::options::SWEEP;
 
 /// The table of figures, a line each.
@@ -37,6 +37,10 @@ pub fn figures(outcome: &Outcome) -> String {
         (
             "unknown to their callers, and how these ended",
             ends(history, &unsure),
+        ),
+        (
+            "tries of callers that the API did not answer",
+            counted(history.submissions.iter().flat_map(unanswered)),
         ),
         ("completed a minute", throughput(&completed)),
         (
@@ -118,6 +122,14 @@ fn counted<T: ToString>(items: impl Iterator<Item = T>) -> String {
         .map(|(item, count)| format!("{count} {item}"))
         .collect();
     counts.join(", ")
+}
+
+fn unanswered(submission: &Submission) -> impl Iterator<Item = String> {
+    submission.tries().filter_map(|reply| match reply {
+        Reply::Ours { .. } => None,
+        Reply::Foreign(status) => Some(format!("a {status} of the emulator")),
+        Reply::Silence(why) => Some((*why).to_owned()),
+    })
 }
 
 fn time(job: &Job, field: &str) -> Option<Ms> {

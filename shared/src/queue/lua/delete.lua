@@ -1,10 +1,12 @@
 #!lua flags=allow-oom
+-- Uses: delivery
 -- Forgets an ended job. Its files go first: what is left of a broken-off delete is an entry without a job.
 -- Args: id, user, tags
 -- Returns: outcome ok | live
 local job = load(a.id)
 if job and not TERMINAL[job.status] then return answer({outcome = 'live', ring = 0}) end
 for _, name in ipairs({'job', 'outcome', 'events', 'listeners'}) do redis.call('DEL', key(name, a.id)) end
+forget_deliveries(a.id)
 for _, name in ipairs({'outbox', 'dead', 'notices'}) do redis.call('ZREM', key(name), a.id) end
 for _, owner in ipairs({a.user, '*'}) do
   for status in pairs(TERMINAL) do redis.call('ZREM', key('by_user', owner, status), a.id) end

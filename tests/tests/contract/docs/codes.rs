@@ -2,11 +2,24 @@
 
 use shared::models::{Fault, ModelError, Service};
 
-use super::{API, Names, named, rows, section, words};
+use super::{API, Names, REALTIME, named, rows, section, words};
 use crate::project::{self, Text};
 
 #[test]
 fn every_problem_code_stands_in_the_table() {
+    let (live, http): (Vec<_>, Vec<_>) = sources()
+        .into_iter()
+        .partition(|text| text.is_of(&["functions/live/"]));
+    let http = problem_codes(&http);
+    assert_eq!(named(API, "## Problem codes"), http);
+    let said = named(REALTIME, "### Refusals");
+    let live = problem_codes(&live);
+    assert!(!live.is_empty() && live.is_subset(&said), "{live:?}");
+    let others: Names = said.difference(&live).cloned().collect();
+    assert!(others.is_subset(&http), "{others:?}");
+}
+
+fn problem_codes(sources: &[Text]) -> Names {
     const FIRST: [&str; 8] = [
         "unauthorized",
         "bad_request",
@@ -18,7 +31,7 @@ fn every_problem_code_stands_in_the_table() {
         "unavailable",
     ];
     let mut codes = Names::new();
-    for text in sources() {
+    for text in sources {
         let body = &text.body;
         let owners = match body.contains(" for Problem {") || body.contains("impl Problem {") {
             true => &["Problem", "Self"][..],
@@ -40,7 +53,7 @@ fn every_problem_code_stands_in_the_table() {
             codes.extend(opening(bound.split("};").next().unwrap()));
         }
     }
-    assert_eq!(named(API, "## Problem codes"), codes);
+    codes
 }
 
 #[test]

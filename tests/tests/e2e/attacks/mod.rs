@@ -1,13 +1,14 @@
 //! Tokens that somebody made, changed or took from elsewhere: none of them opens a door, and none leaves anything behind.
 //!
 //! `forge` writes tokens by hand, `issuer` plays another issuer and an impostor, `access` lists what is sent as an access token,
-//! `reports` what is sent in the name of a model or with a link, `sessions` what is sent as a refresh token.
+//! `reports` what is sent in the name of a model or with a link, `sessions` what is sent as a refresh token, `tickets` what is brought to the socket gateway.
 
 mod access;
 mod forge;
 mod issuer;
 mod reports;
 mod sessions;
+mod tickets;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::SeqCst;

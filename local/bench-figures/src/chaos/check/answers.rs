@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Bounds, Violation};
-use crate::chaos::history::{History, Job, Submission, is_terminal};
+use crate::chaos::history::{History, Job, Reply, Submission, is_terminal};
 
 pub(super) fn check(history: &History, bounds: &Bounds) -> Vec<Violation> {
     let mut found = Vec::new();
@@ -19,6 +19,7 @@ pub(super) fn check(history: &History, bounds: &Bounds) -> Vec<Violation> {
         found.extend(promises(submission, &own));
     }
     found.extend(share(history, bounds));
+    found.extend(foreign(history, bounds));
     found
 }
 
@@ -61,7 +62,7 @@ fn promises(submission: &Submission, own: &[(&String, &Job)]) -> Vec<Violation> 
         submission
             .cancels
             .iter()
-            .any(|answer| answer.status == status)
+            .any(|answer| answer.reply.status() == status)
     };
     for (id, job) in own {
         if cancelled(job) && submission.cancels.is_empty() {
@@ -99,4 +100,14 @@ fn share(history: &History, bounds: &Bounds) -> Option<Violation> {
     let enough = completed as f64 >= bounds.completed * ended.len() as f64;
     let what = || format!("{completed} of {} completed", ended.len());
     (!enough).then(|| Violation::general("too few completed", what()))
+}
+
+/// Lost answers are nobody's fault while they are few; of functions that crash there are many.
+fn foreign(history: &History, bounds: &Bounds) -> Option<Violation> {
+    let tries = || history.submissions.iter().flat_map(Submission::tries);
+    let foreign = tries().filter(|reply| matches!(reply, Reply::Foreign(_)));
+    let (foreign, all) = (foreign.count(), tries().count());
+    let too_many = foreign as f64 > bounds.foreign * all as f64;
+    let what = || format!("{foreign} of {all} tries");
+    too_many.then(|| Violation::general("answers lost", what()))
 }

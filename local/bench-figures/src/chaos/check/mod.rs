@@ -17,6 +17,8 @@ pub use strand::{Recovery, Strand, Strands, recoveries, strands};
 pub struct Bounds {
     /// The part of the accepted and not cancelled jobs that must complete.
     pub completed: f64,
+    /// The part of all tries that may be answered by somebody who lost the API's answer.
+    pub foreign: f64,
     /// How long a job that could run may wait for nobody's sake: the sweep period and five seconds.
     pub strand_ms: Ms,
     /// How often a job may be tried.

@@ -1,28 +1,35 @@
 //! A good record passes; each made-up bad one is found, and for what it is.
 
+mod replies;
 mod strand;
 
 use serde_json::{Value, json};
 
 use super::{Bounds, check};
 use crate::chaos::history::{
-    Answer, Call, History, Injected, Job, Kind, Ms, Queue, Sample, Seen, Stored, Submission,
+    Answer, Call, History, Injected, Job, Kind, Ms, Queue, Reply, Sample, Seen, Stored, Submission,
 };
 
 const ID: &str = "01a2049e-643a-75e1-acda-ee3ba6f1c78c";
 const BOUNDS: Bounds = Bounds {
     completed: 0.95,
+    foreign: 0.05,
     strand_ms: 8_000,
     attempts: 6,
     workers: 2,
 };
 
-fn answered(status: Option<u16>, job: Option<&str>) -> Answer {
-    Answer {
+fn answered(status: u16, job: Option<&str>) -> Answer {
+    heard(Reply::Ours {
         status,
         job: job.map(str::to_owned),
-        ..Answer::default()
-    }
+        code: None,
+    })
+}
+
+fn heard(reply: Reply) -> Answer {
+    let (asked, at) = (0, 0);
+    Answer { asked, at, reply }
 }
 
 fn seen(status: &str, seq: u64) -> Seen {
@@ -67,7 +74,7 @@ fn completed() -> Job {
 fn good() -> History {
     History {
         submissions: vec![Submission {
-            answers: vec![answered(Some(202), Some(ID))],
+            answers: vec![answered(202, Some(ID))],
             ..Submission::default()
         }],
         jobs: [(ID.to_owned(), completed())].into(),
@@ -282,10 +289,10 @@ fn a_failure_needs_a_fault_that_explains_it() {
 #[test]
 fn jobs_that_nobody_was_promised_are_found() {
     found("nobody's job", &with_job(|job| job.submission = None));
-    let refused =
-        with(|history, _| history.submissions[0].answers = vec![answered(Some(503), None)]);
+    let refused = with(|history, _| history.submissions[0].answers = vec![answered(503, None)]);
     found("refused and kept", &refused);
-    let unknown = with(|history, _| history.submissions[0].answers = vec![answered(None, None)]);
+    let silence = heard(Reply::Silence("no answer in time"));
+    let unknown = with(|history, _| history.submissions[0].answers = vec![silence]);
     assert_eq!(rules(&unknown), [""; 0]);
 }
 
@@ -295,15 +302,14 @@ fn one_key_that_became_two_jobs_is_found() {
     two.submissions[0].key = Some("key".to_owned());
     two.submissions[0]
         .answers
-        .push(answered(Some(202), Some("other")));
+        .push(answered(202, Some("other")));
     two.jobs.insert("other".to_owned(), completed());
     found("two jobs for one key", &two);
 }
 
 #[test]
 fn a_cancel_that_was_forgotten_or_never_wanted_is_found() {
-    let forgotten =
-        with(|history, _| history.submissions[0].cancels = vec![answered(Some(200), None)]);
+    let forgotten = with(|history, _| history.submissions[0].cancels = vec![answered(200, None)]);
     found("cancel forgotten", &forgotten);
     let unwanted = with_job(|job| {
         job.last = Some(json!({"status": "cancelled", "attempt": 1}));

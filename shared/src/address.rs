@@ -1,17 +1,22 @@
 //! Which addresses may be called on the word of somebody else.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 
+use reqwest::Client;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::Host;
+
+use crate::models::builder;
 
 /// The name leads to no public address.
 #[derive(Debug, thiserror::Error)]
 #[error("it has no public address")]
-pub(super) struct NotPublic;
+pub(crate) struct NotPublic;
 
 /// Whether the address is one of the public internet: nothing of the special-purpose registries (RFC 6890), and no IPv6 form
 /// of an IPv4 address that is not public itself.
-pub(super) fn is_public(ip: IpAddr) -> bool {
+fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => is_public_v4(ip),
         IpAddr::V6(ip) => is_public_v6(ip),
@@ -58,9 +63,36 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
     }
 }
 
+/// Whether a connection to the host may be tried. A literal address never reaches the resolver; a name is judged by [`PublicOnly`].
+pub(crate) fn may_be_public(host: &Host<&str>) -> bool {
+    match *host {
+        Host::Domain(_) => true,
+        Host::Ipv4(ip) => is_public(ip.into()),
+        Host::Ipv6(ip) => is_public(ip.into()),
+    }
+}
+
+/// Connects by TLS and to public addresses alone. Made at its first use: loading the certificates again would slow every start.
+#[derive(Clone, Default)]
+pub(crate) struct PublicClient(Arc<OnceLock<Client>>);
+
+impl PublicClient {
+    /// The client, for hosts that [`may_be_public`].
+    pub(crate) fn get(&self) -> Result<&Client, reqwest::Error> {
+        if let Some(client) = self.0.get() {
+            return Ok(client);
+        }
+        let made = builder()
+            .https_only(true)
+            .dns_resolver(PublicOnly)
+            .build()?;
+        Ok(self.0.get_or_init(|| made))
+    }
+}
+
 /// Resolves a name to its public addresses only. The connection is made to what it answers, so a name cannot change its mind
 /// between check and use.
-pub(super) struct PublicOnly;
+struct PublicOnly;
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {

@@ -1,0 +1,240 @@
+//! Where a webhook goes, which ends of jobs it is told of, and what signs its messages.
+
+mod address;
+mod secret;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::job::{JobStatus, uuid_of};
+use crate::pointer::{self, Fault};
+
+pub use address::{EndpointUrl, URL_MAX};
+pub use secret::SigningSecret;
+
+/// How a job ended, as a webhook is told of it.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+pub enum Ending {
+    #[serde(rename = "job.completed")]
+    Completed,
+    #[serde(rename = "job.failed")]
+    Failed,
+    #[serde(rename = "job.cancelled")]
+    Cancelled,
+    #[serde(rename = "job.expired")]
+    Expired,
+}
+
+impl Ending {
+    /// Every ending, in the order of the docs.
+    pub const ALL: [Self; 4] = [
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Expired,
+    ];
+
+    /// None while the job is live.
+    pub fn of(status: JobStatus) -> Option<Self> {
+        match status {
+            JobStatus::Queued | JobStatus::Processing => None,
+            JobStatus::Completed => Some(Self::Completed),
+            JobStatus::Failed => Some(Self::Failed),
+            JobStatus::Cancelled => Some(Self::Cancelled),
+            JobStatus::Expired => Some(Self::Expired),
+        }
+    }
+
+    /// The `type` of its message.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "job.completed",
+            Self::Failed => "job.failed",
+            Self::Cancelled => "job.cancelled",
+            Self::Expired => "job.expired",
+        }
+    }
+}
+
+/// The code stands where a test looks for it.
+fn wrong(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Fault {
+    Fault {
+        pointer: pointer.into(),
+        code,
+        detail: detail.into(),
+    }
+}
+
+/// The endings that a webhook is told of: at least one, each once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Endings(Vec<Ending>);
+
+impl Default for Endings {
+    fn default() -> Self {
+        Self(Ending::ALL.into())
+    }
+}
+
+impl Endings {
+    /// A list of names.
+    pub fn parse(value: &Value) -> Result<Self, Vec<Fault>> {
+        let Value::Array(items) = value else {
+            let detail = "The events must be a list of strings.";
+            return Err(vec![wrong("", "wrong_type", detail)]);
+        };
+        let mut faults = Vec::new();
+        if items.is_empty() {
+            faults.push(wrong("", "too_short", "There must be at least one event."));
+        }
+        if items.len() > Ending::ALL.len() {
+            faults.push(wrong("", "too_many", "There are four events."));
+            return Err(faults);
+        }
+        let mut endings = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let known = Ending::ALL.into_iter().find(|e| *item == e.as_str());
+            match known {
+                Some(ending) => endings.push(ending),
+                None => {
+                    let detail =
+                        "An event is job.completed, job.failed, job.cancelled or job.expired.";
+                    faults.push(wrong(format!("/{index}"), "unknown_value", detail));
+                }
+            }
+        }
+        endings.sort();
+        endings.dedup();
+        if faults.is_empty() {
+            Ok(Self(endings))
+        } else {
+            Err(faults)
+        }
+    }
+
+    /// Whether it is told of this one.
+    pub fn include(&self, ending: Ending) -> bool {
+        self.0.contains(&ending)
+    }
+
+    /// In the order of the docs.
+    pub fn as_slice(&self) -> &[Ending] {
+        &self.0
+    }
+}
+
+/// A webhook of one job, as its submission asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoint {
+    pub url: EndpointUrl,
+    #[serde(default)]
+    pub events: Endings,
+    /// Where there is none, the tenant's secrets sign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SigningSecret>,
+}
+
+impl Endpoint {
+    /// Reads `{url, events?, secret?}`, all faults at once; `null` counts as absent. `plain`: `http` will do.
+    pub fn parse(value: Value, plain: bool) -> Result<Self, Vec<Fault>> {
+        let Value::Object(mut fields) = value else {
+            let detail = "The webhook must be an object.";
+            return Err(vec![wrong("", "wrong_type", detail)]);
+        };
+        let mut faults = Vec::new();
+        let mut take = |name: &str| fields.remove(name).filter(|value| !value.is_null());
+        let url = match take("url").map(|value| EndpointUrl::parse(&value, plain)) {
+            None => Err(wrong("", "required", "The address is missing.")),
+            Some(parsed) => parsed,
+        };
+        let url = url.map_err(|fault| faults.push(fault.within("url"))).ok();
+        let events = take("events").map_or(Ok(Endings::default()), |value| Endings::parse(&value));
+        let events = events
+            .map_err(|all| faults.extend(all.into_iter().map(|fault| fault.within("events"))))
+            .ok();
+        let secret = take("secret").map(|value| SigningSecret::parse(&value));
+        let secret = secret
+            .transpose()
+            .map_err(|fault| faults.push(fault.within("secret")))
+            .ok();
+        let unknown = fields.into_iter().map(|(name, _)| pointer::of(&name));
+        faults.extend(unknown.map(|at| wrong(at, "unknown_field", "There is no such field.")));
+        match (url, events, secret, faults.is_empty()) {
+            (Some(url), Some(events), Some(secret), true) => Ok(Self {
+                url,
+                events,
+                secret,
+            }),
+            _ => Err(faults),
+        }
+    }
+}
+
+/// Whose endpoint a message goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Target {
+    /// The one of the submission.
+    Job,
+    /// One of the tenant's, by its id.
+    Tenant(Uuid),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Job => f.write_str("job"),
+            Self::Tenant(id) => id.as_hyphenated().fmt(f),
+        }
+    }
+}
+
+/// The text names no target.
+#[derive(Debug, thiserror::Error)]
+#[error("a target is `job` or the id of an endpoint")]
+pub struct UnknownTarget;
+
+impl FromStr for Target {
+    type Err = UnknownTarget;
+
+    fn from_str(text: &str) -> Result<Self, UnknownTarget> {
+        if text == "job" {
+            return Ok(Self::Job);
+        }
+        uuid_of(text).map(Self::Tenant).ok_or(UnknownTarget)
+    }
+}
+
+impl TryFrom<String> for Target {
+    type Error = UnknownTarget;
+
+    fn try_from(text: String) -> Result<Self, UnknownTarget> {
+        text.parse()
+    }
+}
+
+impl From<Target> for String {
+    fn from(target: Target) -> Self {
+        target.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,402 @@
+//! Messages from the end of a job to a receiver, over a real Redis and a real store.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use redis::Cmd;
+use serde_json::{Value, json};
+use shared::audit::Operator;
+use shared::caller::{Caller, Role};
+use shared::clients::Clients;
+use shared::config::Config;
+use shared::endpoint::{Endings, EndpointUrl, Target};
+use shared::http::RequestId;
+use shared::job::{JobId, TenantId, UserId};
+use shared::submit::{self, Context};
+use shared::webhook::{self, DeliveryPage, Hooks, Registered, Secret};
+use shared::{change, lookup, settle};
+use uuid::Uuid;
+
+use crate::redis::Server;
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// Everything that delivers, and a receiver that answers with a status that can be changed.
+struct Site {
+    clients: Clients,
+    status: Arc<Mutex<StatusCode>>,
+    calls: Arc<Mutex<Vec<(HeaderMap, Value)>>>,
+    url: String,
+    _redis: Server,
+    _files: local::Scratch,
+}
+
+impl Site {
+    async fn start() -> Self {
+        let redis = Server::start();
+        let files = local::Scratch::new().unwrap();
+        let (address, folder) = (redis.address(), files.path().display().to_string());
+        let config = Config::read(|name| match name {
+            "REDIS_URL" => Some(address.clone()),
+            "ARTIFACTS_URL" => Some(format!("file://{folder}")),
+            "JWT_SECRET" => Some("a-secret-of-more-than-thirty-two-bytes".to_owned()),
+            "DEV_MODE" => Some("1".to_owned()),
+            _ => None,
+        });
+        let status = Arc::new(Mutex::new(StatusCode::OK));
+        let calls: Arc<Mutex<Vec<(HeaderMap, Value)>>> = Arc::default();
+        let (answer, heard) = (status.clone(), calls.clone());
+        let receive = async move |headers: HeaderMap, body: String| {
+            let body = serde_json::from_str(&body).unwrap();
+            heard.lock().unwrap().push((headers, body));
+            *answer.lock().unwrap()
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!(
+            "http://{}/hook?token=hunter2",
+            listener.local_addr().unwrap()
+        );
+        let router = Router::new().route("/hook", post(receive));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self {
+            clients: Clients::new(config.unwrap()).unwrap(),
+            status,
+            calls,
+            url,
+            _redis: redis,
+            _files: files,
+        }
+    }
+
+    fn answer(&self, status: u16) {
+        *self.status.lock().unwrap() = StatusCode::from_u16(status).unwrap();
+    }
+
+    fn heard(&self) -> Vec<(HeaderMap, Value)> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    async fn submit(&self, webhook: Value) -> JobId {
+        let caller = Caller {
+            sub: "alice".to_owned(),
+            user: UserId::new("alice"),
+            tenant: TenantId::new("alice"),
+            role: Role::User,
+        };
+        let context = Context::new(RequestId("rq-1".to_owned()), &HeaderMap::new()).unwrap();
+        let body = json!({"narrative": "rain", "webhook": webhook});
+        let known = submit::submit(&self.clients, caller, context, body).await;
+        known.unwrap().job.id
+    }
+
+    fn own(&self) -> Value {
+        json!({"url": self.url, "secret": SECRET})
+    }
+
+    /// A job that was cancelled, and whose end is settled.
+    async fn ended(&self, webhook: Value) -> JobId {
+        let id = self.submit(webhook).await;
+        self.cancel(id).await;
+        id
+    }
+
+    async fn cancel(&self, id: JobId) {
+        let known = lookup::find(&self.clients, id).await.unwrap().unwrap();
+        change::cancel(&self.clients, &known, "user").await.unwrap();
+    }
+
+    async fn deliver(&self, id: JobId) -> usize {
+        webhook::deliver(&self.clients, id).await.unwrap()
+    }
+
+    async fn page(&self, id: JobId) -> DeliveryPage {
+        webhook::page(&self.clients, id).await.unwrap()
+    }
+
+    async fn is_due(&self, id: JobId) -> bool {
+        self.clients.store.due(id).await.unwrap().is_some()
+    }
+
+    /// An endpoint of the tenant, with a secret.
+    async fn register(&self) -> Uuid {
+        let id = Uuid::now_v7();
+        let endpoint = Registered {
+            id,
+            url: EndpointUrl::parse(&json!(self.url), true).unwrap(),
+            events: Endings::default(),
+            disabled: None,
+            created_at: chrono::Utc::now(),
+        };
+        self.change(|hooks| {
+            hooks.items.push(endpoint.clone());
+            let secret =
+                json!({"id": Uuid::now_v7(), "secret": SECRET, "createdAt": chrono::Utc::now()});
+            let secret: Secret = serde_json::from_value(secret).unwrap();
+            hooks.rotate(secret, std::time::Duration::ZERO);
+        })
+        .await;
+        id
+    }
+
+    async fn change(&self, change: impl Fn(&mut Hooks) + Send + Sync) {
+        let caller = Caller {
+            sub: "ops".to_owned(),
+            user: UserId::new("ops"),
+            tenant: TenantId::new("ops"),
+            role: Role::Admin,
+        };
+        let operator = Operator::new(&caller, RequestId("rq-2".to_owned()));
+        let tenant = TenantId::new("alice");
+        let apply = |hooks: &mut Hooks| {
+            change(hooks);
+            Ok(())
+        };
+        webhook::change(&self.clients, &operator, "webhook.change", &tenant, apply)
+            .await
+            .unwrap();
+    }
+
+    async fn hooks(&self) -> Hooks {
+        webhook::hooks(&self.clients, &TenantId::new("alice"))
+            .await
+            .unwrap()
+    }
+
+    async fn raw(&self, command: &Cmd) {
+        let _: redis::Value = self.clients.queue.redis().run(command).await.unwrap();
+    }
+
+    async fn make_due(&self, id: JobId, target: Target) {
+        let key = self.clients.queue.keys().deliveries();
+        self.raw(&Cmd::zadd(key, format!("{id}:{target}"), 1)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_job_arrives_once_signed_and_with_its_names() {
+    let site = Site::start().await;
+    let id = site.submit(site.own()).await;
+    assert_eq!(site.deliver(id).await, 0, "it has not ended");
+    site.cancel(id).await;
+    assert!(site.is_due(id).await);
+    assert_eq!(site.deliver(id).await, 1);
+    assert_eq!(site.deliver(id).await, 0);
+    let [(headers, body)] = &site.heard()[..] else {
+        panic!("{:?}", site.heard())
+    };
+    let header = |name: &str| headers[name].to_str().unwrap().to_owned();
+    assert_eq!(header("webhook-id"), format!("msg_{id}_0_job"));
+    assert!(header("webhook-signature").starts_with("v1,"));
+    assert_eq!(header("x-request-id"), "rq-1");
+    assert!(header("traceparent").starts_with("00-"));
+    assert!(header("user-agent").starts_with("tutti/"));
+    assert_eq!(header("content-type"), "application/json");
+    assert_eq!(body["type"], "job.cancelled");
+    assert_eq!(
+        (&body["data"]["jobId"], &body["data"]["status"]),
+        (&json!(id), &json!("cancelled"))
+    );
+    assert_eq!(body["data"]["narrative"], Value::Null);
+    assert!(!site.is_due(id).await);
+    let page = json!(site.page(id).await);
+    let item = &page["items"][0];
+    assert_eq!(
+        (&item["state"], &item["attempts"][0]["status"]),
+        (&json!("delivered"), &json!(200))
+    );
+    assert!(!page.to_string().contains("hunter2"), "{page}");
+}
+
+#[tokio::test]
+async fn what_redis_forgot_before_it_was_delivered_is_delivered_all_the_same() {
+    let site = Site::start().await;
+    let id = site.ended(site.own()).await;
+    site.raw(&redis::cmd("FLUSHALL")).await;
+    assert_eq!(site.deliver(id).await, 0);
+    assert!(site.page(id).await.gap);
+    webhook::restore(&site.clients, id).await.unwrap();
+    assert_eq!(site.deliver(id).await, 1);
+    assert!(!site.is_due(id).await);
+    // Put back once more, as by a sweep that was slow: nothing is owed.
+    webhook::restore(&site.clients, id).await.unwrap();
+    assert_eq!((site.deliver(id).await, site.heard().len()), (0, 1));
+}
+
+#[tokio::test]
+async fn an_end_that_was_recorded_and_not_settled_is_told_when_redis_is_emptied() {
+    let site = Site::start().await;
+    let id = site.ended(site.own()).await;
+    // As if whoever settled had stopped after the manifest.
+    let request = site.clients.store.request(id).await.unwrap().unwrap();
+    let marker = shared::envelope::OpenMarker::starting(0, chrono::Utc::now(), &request);
+    site.clients.store.put_open(id, &marker).await.unwrap();
+    site.clients.store.remove_due(id).await.unwrap();
+    site.raw(&redis::cmd("FLUSHALL")).await;
+    lookup::ensure(&site.clients, id).await.unwrap();
+    assert_eq!(site.deliver(id).await, 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_answers_410_is_told_of_nothing_more() {
+    let site = Site::start().await;
+    let endpoint = site.register().await;
+    site.answer(410);
+    let (one, other) = (site.ended(json!(null)).await, site.ended(site.own()).await);
+    site.deliver(one).await;
+    let disabled = site.hooks().await.find(endpoint).unwrap().disabled.clone();
+    assert_eq!(disabled.unwrap().reason, "it answered 410 Gone");
+    // The other job ended before that.
+    assert_eq!(site.deliver(other).await, 2);
+    let page = json!(site.page(other).await);
+    let states = ["disabled", "given_up"].map(|state| {
+        let items = page["items"].as_array().unwrap();
+        let item = items.iter().find(|item| item["state"] == state).unwrap();
+        item["attempts"][0]["reason"].clone()
+    });
+    assert_eq!(
+        states,
+        [json!("the endpoint is disabled"), json!("410 Gone")]
+    );
+    assert_eq!(site.heard().len(), 2);
+    let third = site.ended(json!(null)).await;
+    assert!(!site.is_due(third).await);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_failed_for_five_days_is_disabled_and_one_that_failed_for_four_is_not() {
+    let site = Site::start().await;
+    let endpoint = site.register().await;
+    site.answer(500);
+    let failing = site.clients.queue.keys().failing();
+    for (days, disabled) in [(4, false), (5, true)] {
+        let since = chrono::Utc::now() - chrono::TimeDelta::days(days);
+        let name = webhook::failing_name(&TenantId::new("alice"), endpoint);
+        site.raw(&Cmd::hset(&failing, name, since.timestamp_millis()))
+            .await;
+        let id = site.ended(json!(null)).await;
+        site.deliver(id).await;
+        let found = site.hooks().await.find(endpoint).unwrap().disabled.clone();
+        assert_eq!(found.is_some(), disabled, "{days} days");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_was_moved_or_removed_is_called_where_it_is_now() {
+    let site = Site::start().await;
+    let endpoint = site.register().await;
+    let id = site.ended(json!(null)).await;
+    let moved = site.url.replace("/hook?", "/hook?moved=1&");
+    let url = EndpointUrl::parse(&json!(moved), true).unwrap();
+    site.answer(503);
+    site.change(|hooks| hooks.items[0].url = url.clone()).await;
+    site.deliver(id).await;
+    let page = json!(site.page(id).await);
+    assert_eq!(
+        page["items"][0]["attempts"][0]["reason"],
+        "503 Service Unavailable"
+    );
+    site.change(|hooks| hooks.items.clear()).await;
+    site.make_due(id, Target::Tenant(endpoint)).await;
+    site.deliver(id).await;
+    let page = json!(site.page(id).await);
+    assert_eq!(page["items"][0]["state"], "disabled");
+    assert_eq!(
+        page["items"][0]["attempts"][1]["reason"],
+        "the endpoint was removed"
+    );
+    assert_eq!(site.heard().len(), 1);
+}
+
+#[tokio::test]
+async fn a_job_that_was_started_again_has_a_message_of_its_own_when_it_ends_again() {
+    let site = Site::start().await;
+    let id = site.ended(site.own()).await;
+    let known = lookup::find(&site.clients, id).await.unwrap().unwrap();
+    change::retry(&site.clients, &known, "user").await.unwrap();
+    site.answer(500);
+    site.deliver(id).await;
+    site.cancel(id).await;
+    site.answer(200);
+    assert_eq!(site.deliver(id).await, 1);
+    let ids: Vec<_> = site
+        .heard()
+        .iter()
+        .map(|(headers, _)| headers["webhook-id"].to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(ids, [format!("msg_{id}_0_job"), format!("msg_{id}_1_job")]);
+    assert!(!site.is_due(id).await);
+}
+
+#[tokio::test]
+async fn a_message_that_nobody_can_send_any_more_is_given_up() {
+    let site = Site::start().await;
+    let id = site.ended(site.own()).await;
+    site.clients.store.remove_job(id).await.unwrap();
+    assert_eq!(site.deliver(id).await, 1);
+    let page = json!(site.page(id).await);
+    assert_eq!(page["items"][0]["state"], "given_up");
+    assert_eq!(site.heard().len(), 0);
+    // And the marker of one that is not even told of goes.
+    let other = site.ended(site.own()).await;
+    let due = site.clients.store.due(other).await.unwrap().unwrap();
+    site.clients.store.remove_job(other).await.unwrap();
+    site.clients.store.put_due(other, &due).await.unwrap();
+    webhook::restore(&site.clients, other).await.unwrap();
+    assert!(!site.is_due(other).await);
+}
+
+#[tokio::test]
+async fn all_endpoints_of_a_tenant_and_the_jobs_own_are_told_and_no_filter_is_passed_over() {
+    let site = Site::start().await;
+    site.register().await;
+    site.change(|hooks| {
+        let only_failed = Endings::parse(&json!(["job.failed"])).unwrap();
+        for n in 0..9 {
+            let mut more = hooks.items[0].clone();
+            more.id = Uuid::now_v7();
+            if n == 0 {
+                more.events = only_failed.clone();
+            }
+            hooks.items.push(more);
+        }
+    })
+    .await;
+    let id = site.ended(site.own()).await;
+    assert_eq!(site.deliver(id).await, 10);
+    assert_eq!(site.heard().len(), 10);
+    assert!(!site.is_due(id).await);
+}
+
+#[tokio::test]
+async fn a_message_is_sent_again_by_hand_under_its_own_id() {
+    let site = Site::start().await;
+    let id = site.ended(site.own()).await;
+    site.deliver(id).await;
+    let known = lookup::find(&site.clients, id).await.unwrap().unwrap();
+    let message = format!("msg_{id}_0_job");
+    let again = webhook::redeliver(&site.clients, &known, Some(&message)).await;
+    again.unwrap();
+    assert!(site.is_due(id).await);
+    assert_eq!(site.deliver(id).await, 1);
+    webhook::redeliver(&site.clients, &known, None)
+        .await
+        .unwrap();
+    assert_eq!(site.deliver(id).await, 1);
+    let heard = site.heard();
+    assert_eq!(heard.len(), 3);
+    assert!(
+        heard
+            .iter()
+            .all(|(headers, _)| headers["webhook-id"] == message)
+    );
+    let unknown = format!("msg_{id}_1_job");
+    let refused = webhook::redeliver(&site.clients, &known, Some(&unknown)).await;
+    assert_eq!(refused.unwrap_err().code(), "unknown_delivery");
+    settle::settle(&site.clients, id).await.unwrap();
+    assert!(
+        !site.is_due(id).await,
+        "settled once more, and all has arrived"
+    );
+}
