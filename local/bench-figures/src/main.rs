@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use figures::chaos::{self, Options};
-use figures::{Verdict, billed, eta, logins, overview, scale};
+use figures::{Verdict, billed, eta, logins, overview, scale, sockets};
 use local::HarnessError;
 
 /// Measures this system on this machine, and checks what it measures.
@@ -46,6 +46,8 @@ enum Figure {
     Billed(billed::Options),
     /// Whether the time of a refused login tells a user from nobody.
     Logins(logins::Options),
+    /// How fast a transition reaches a thousand sockets, and one.
+    Sockets(sockets::Options),
 }
 
 #[tokio::main]
@@ -76,6 +78,7 @@ async fn main() -> ExitCode {
         Some(Figure::Overview(options)) => overview::run(&options).await,
         Some(Figure::Billed(options)) => billed::run(&options).await,
         Some(Figure::Logins(options)) => logins::run(&options).await,
+        Some(Figure::Sockets(options)) => sockets::run(&options).await,
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
