@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Parser;
-use local::stand_ins::{muscgen, music, serve};
+use local::stand_ins::{muscgen, serve};
 
 /// Plays song plans on a SoundFont, and pretends to need a GPU for it.
 #[derive(Parser)]

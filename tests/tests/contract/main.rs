@@ -12,6 +12,7 @@
 mod deployment;
 mod docs;
 mod document;
+mod features;
 mod files;
 mod functions;
 mod layers;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use local::stand_ins::{muscgen, music};
+use local::stand_ins::muscgen;
 use reqwest::Url;
 use serde_json::{Map, json};
 use shared::models::{Fetcher, ModelError, Muscgen, RenderAnswer, RenderRequest, http_client};

@@ -1,5 +1,6 @@
 //! A song plan by rules from the words of a narrative: the same narrative and length give the same plan.
 
+use music::fingerprint;
 use serde::Serialize;
 
 use super::chords::{self, Tonality};
@@ -7,7 +8,6 @@ use super::genres::{GENRES, Genre};
 use super::lyrics;
 use super::narrative::Words;
 use super::words::{INSTRUMENTS, MOODS, Mood};
-use crate::stand_ins::music::fingerprint;
 
 /// A song plan, in the field names that planners use.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -1,10 +1,10 @@
 use std::sync::OnceLock;
 
+use music::font;
 use reqwest::{Client, Response};
 use serde_json::Value;
 
 use super::*;
-use crate::stand_ins::music::font;
 use crate::stand_ins::testing::{Inbox, serve};
 
 async fn service(gpus: usize, faults: Value) -> String {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::order::{Ending, Product};
 use super::renders::{Outcome, Render};
 use super::{NAME, Service, VERSION};
-use crate::stand_ins::{bulk, music};
+use crate::stand_ins::bulk;
 
 /// A render tells its progress at least so often.
 const FEWEST_REPORTS: u32 = 4;

@@ -7,7 +7,7 @@ mod load;
 
 use std::time::{Duration, Instant};
 
-use local::stand_ins::{jen1, muscgen, music};
+use local::stand_ins::{jen1, muscgen};
 use local::{Artifacts, Redis, RedisChoice, Scratch, StackOptions};
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -2,8 +2,8 @@
 
 use std::io::Cursor;
 
-use super::RenderError;
-use super::synth::{SAMPLE_RATE, Stereo};
+use crate::RenderError;
+use crate::synth::{SAMPLE_RATE, Stereo};
 
 /// Integrated loudness aimed at, in LUFS.
 const LOUDNESS: f64 = -16.0;
@@ -16,7 +16,7 @@ const RELEASE_SECONDS: f32 = 0.12;
 
 impl Stereo {
     /// Fades the edges, sets the loudness and limits the peaks.
-    pub(super) fn master(&mut self, fade_seconds: f64) -> Result<(), RenderError> {
+    pub(crate) fn master(&mut self, fade_seconds: f64) -> Result<(), RenderError> {
         fade(&mut self.left, fade_seconds);
         fade(&mut self.right, fade_seconds);
         // Limiting lowers the loudness again, so it takes a few rounds to arrive.
@@ -88,7 +88,7 @@ fn limit(left: &mut [f32], right: &mut [f32]) {
 }
 
 /// A 16-bit stereo WAV file.
-pub(super) fn wav(track: &Stereo) -> Result<Vec<u8>, hound::Error> {
+pub(crate) fn wav(track: &Stereo) -> Result<Vec<u8>, hound::Error> {
     let spec = hound::WavSpec {
         channels: 2,
         sample_rate: SAMPLE_RATE,

@@ -1,4 +1,6 @@
-//! From a song plan to a WAV file. Reading order: `song` (the plan as music), `style` (who plays), `melody`,
+//! How the muscgen stand-in plays: from a song plan to a WAV file. A crate of its own because it alone must be optimised.
+//!
+//! Reading order: `song` (the plan as music), `style` (who plays), `melody`,
 //! `accompany` and `drums` (what they play), `synth` and `master` (how it sounds), `font` (where the sounds come from).
 
 mod accompany;

@@ -7,7 +7,7 @@ use ebur128::{EbuR128, Mode};
 use serde_json::json;
 
 use super::*;
-use crate::stand_ins::jen1::planner;
+use local::stand_ins::jen1::planner;
 
 const NARRATIVES: [&str; 9] = [
     "a calm piano evening in the rain",

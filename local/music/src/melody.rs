@@ -1,9 +1,9 @@
 //! The tune: each section gets a theme of two motifs and a close, laid out in four-bar phrases that ask and answer.
 
-use super::score::Score;
-use super::song::{Bar, SECOND_CHORD, Song};
-use super::style::Band;
-use super::theory::{Chord, near};
+use crate::score::Score;
+use crate::song::{Bar, SECOND_CHORD, Song};
+use crate::style::Band;
+use crate::theory::{Chord, near};
 
 /// Onsets and lengths in beats.
 type Rhythm = &'static [(f64, f64)];
@@ -92,7 +92,7 @@ const HEIGHTS: [[i32; 4]; 5] = [
 const FORMS: [[usize; 3]; 3] = [[0, 0, 1], [0, 1, 0], [0, 1, 1]];
 
 /// Writes the tune of every bar but an intro's, and holds the last note over the final chord.
-pub(super) fn write(song: &Song, band: &Band, score: &mut Score, rng: &mut fastrand::Rng) {
+pub(crate) fn write(song: &Song, band: &Band, score: &mut Score, rng: &mut fastrand::Rng) {
     let mut themes: Vec<Theme> = Vec::new();
     let body = song.bars.len() - 1;
     let mut last = band.lead.centre;

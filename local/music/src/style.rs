@@ -1,10 +1,10 @@
 //! Who plays and how: a feel from the genre's words, and General MIDI voices from the instruments' names.
 
-use super::song::Song;
+use crate::song::Song;
 
 /// The manner of accompaniment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Feel {
+pub(crate) enum Feel {
     Ballad,
     Folk,
     Pop,
@@ -19,7 +19,7 @@ pub(super) enum Feel {
 
 /// One channel's sound.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Voice {
+pub(crate) struct Voice {
     pub channel: u8,
     /// General MIDI program; on the drum channel the kit.
     pub program: u8,
@@ -34,7 +34,7 @@ pub(super) struct Voice {
 
 /// The voices of one performance.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Band {
+pub(crate) struct Band {
     pub feel: Feel,
     pub lead: Voice,
     pub chords: Voice,
@@ -119,7 +119,7 @@ const SOUNDS: [(&str, u8, i32, Role); 61] = [
 
 impl Feel {
     /// By the genre's words, else by all the words, else by the mood.
-    pub(super) fn of(song: &Song) -> Self {
+    pub(crate) fn of(song: &Song) -> Self {
         Self::named(&song.genre)
             .or_else(|| Self::named(&song.words))
             .unwrap_or(if song.energy < 0.45 {
@@ -170,12 +170,12 @@ impl Feel {
     }
 
     /// Whether off-beats come late.
-    pub(super) fn swings(self) -> bool {
+    pub(crate) fn swings(self) -> bool {
         matches!(self, Self::Jazz | Self::LoFi)
     }
 
     /// Whether the band slows down before the end.
-    pub(super) fn broadens(self) -> bool {
+    pub(crate) fn broadens(self) -> bool {
         !matches!(self, Self::Electronic | Self::LoFi | Self::Rock)
     }
 
@@ -197,7 +197,7 @@ impl Feel {
 
 impl Band {
     /// The plan's instruments in their roles; a plan without instruments gets the feel's usual ones.
-    pub(super) fn of(song: &Song) -> Self {
+    pub(crate) fn of(song: &Song) -> Self {
         let feel = Feel::of(song);
         let named: Vec<_> = song.instruments.iter().filter_map(|i| sound(i)).collect();
         let usual: Vec<_> = feel.usual().iter().filter_map(|i| sound(i)).collect();
@@ -235,7 +235,7 @@ impl Band {
     }
 
     /// Every voice that plays.
-    pub(super) fn voices(&self) -> impl Iterator<Item = Voice> {
+    pub(crate) fn voices(&self) -> impl Iterator<Item = Voice> {
         let more = [self.pad, self.bass, self.drums];
         [self.lead, self.chords]
             .into_iter()

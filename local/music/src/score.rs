@@ -1,11 +1,11 @@
 //! Notes in seconds, and the clock that turns bars and beats into them.
 
-use super::song::Song;
-use super::style::{Feel, Voice};
+use crate::song::Song;
+use crate::style::{Feel, Voice};
 
 /// One note of one voice.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Note {
+pub(crate) struct Note {
     pub channel: u8,
     pub key: u8,
     pub velocity: u8,
@@ -16,7 +16,7 @@ pub(super) struct Note {
 
 /// All notes of a performance, in no order.
 #[derive(Debug)]
-pub(super) struct Score {
+pub(crate) struct Score {
     pub notes: Vec<Note>,
     clock: Clock,
     rng: fastrand::Rng,
@@ -34,7 +34,7 @@ struct Clock {
 
 impl Score {
     /// An empty score for a song.
-    pub(super) fn new(song: &Song, feel: Feel, rng: fastrand::Rng) -> Self {
+    pub(crate) fn new(song: &Song, feel: Feel, rng: fastrand::Rng) -> Self {
         let body_bars = song.bars.len() - 1;
         let stretch = if feel.broadens() && body_bars >= 4 {
             1.25
@@ -58,7 +58,7 @@ impl Score {
     }
 
     /// Writes a note at a beat of a bar, lasting `beats`; `loudness` is 0 to 1. Time and force vary as a player's do.
-    pub(super) fn play(
+    pub(crate) fn play(
         &mut self,
         voice: Voice,
         bar: usize,

@@ -1,9 +1,9 @@
 //! Chords, pad and bass under the tune.
 
-use super::score::Score;
-use super::song::{Bar, SECOND_CHORD, Song};
-use super::style::{Band, Feel, Voice};
-use super::theory::{Chord, near};
+use crate::score::Score;
+use crate::song::{Bar, SECOND_CHORD, Song};
+use crate::style::{Band, Feel, Voice};
+use crate::theory::{Chord, near};
 
 /// A stretch of a bar under one chord: number, first beat, beats.
 struct Span<'a> {
@@ -15,7 +15,7 @@ struct Span<'a> {
 }
 
 /// Writes every accompanying voice but the drums, and the final chord.
-pub(super) fn write(song: &Song, band: &Band, score: &mut Score, rng: &mut fastrand::Rng) {
+pub(crate) fn write(song: &Song, band: &Band, score: &mut Score, rng: &mut fastrand::Rng) {
     let body = song.bars.len() - 1;
     let mut hand = Vec::new();
     let mut pad_hand = Vec::new();

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use ebur128::{EbuR128, Mode};
 use rustysynth::{SoundFont, Synthesizer, SynthesizerSettings};
 
-use super::RenderError;
-use super::score::Note;
-use super::style::{Band, Voice};
+use crate::RenderError;
+use crate::score::Note;
+use crate::style::{Band, Voice};
 
 /// Samples a second.
-pub(super) const SAMPLE_RATE: u32 = 44_100;
+pub(crate) const SAMPLE_RATE: u32 = 44_100;
 
 const PROGRAM: i32 = 0xC0;
 const CONTROL: i32 = 0xB0;
@@ -23,13 +23,13 @@ const REVERB: i32 = 0x5B;
 const PROBE_SECONDS: f64 = 5.0;
 
 /// Two channels of one length.
-pub(super) struct Stereo {
-    pub(super) left: Vec<f32>,
-    pub(super) right: Vec<f32>,
+pub(crate) struct Stereo {
+    pub(crate) left: Vec<f32>,
+    pub(crate) right: Vec<f32>,
 }
 
 impl Stereo {
-    pub(super) fn silent(samples: usize) -> Self {
+    pub(crate) fn silent(samples: usize) -> Self {
         Self {
             left: vec![0.0; samples],
             right: vec![0.0; samples],
@@ -37,7 +37,7 @@ impl Stereo {
     }
 
     /// Integrated loudness in LUFS; minus infinity for silence.
-    pub(super) fn loudness(&self) -> Result<f64, RenderError> {
+    pub(crate) fn loudness(&self) -> Result<f64, RenderError> {
         let mut meter = EbuR128::new(2, SAMPLE_RATE, Mode::I)?;
         meter.add_frames_planar_f32(&[&self.left, &self.right])?;
         Ok(meter.loudness_global()?)
@@ -45,7 +45,7 @@ impl Stereo {
 }
 
 /// Plays all notes of a band; those beyond `samples` are cut.
-pub(super) fn play(
+pub(crate) fn play(
     font: &Arc<SoundFont>,
     band: &Band,
     notes: &[Note],

@@ -1,9 +1,9 @@
 //! Drum patterns on a grid of sixteenths: `x` is struck, `o` is touched, `.` is a rest.
 
-use super::score::Score;
-use super::song::{Bar, Song};
-use super::style::{Band, Feel, Voice};
-use super::theory::near;
+use crate::score::Score;
+use crate::song::{Bar, Song};
+use crate::style::{Band, Feel, Voice};
+use crate::theory::near;
 
 const KICK: i32 = 36;
 const RIM: i32 = 37;
@@ -64,7 +64,7 @@ const WALTZ: Lanes = &[
 const BREATH: Lanes = &[(CLOSED_HAT, "o...o...o...o...")];
 
 /// Writes the drums, if the band has any: thinner in quiet sections, a fill where a section ends.
-pub(super) fn write(song: &Song, band: &Band, score: &mut Score) {
+pub(crate) fn write(song: &Song, band: &Band, score: &mut Score) {
     let Some(kit) = band.drums else { return };
     let body = song.bars.len() - 1;
     for (number, bar) in song.bars[..body].iter().enumerate() {

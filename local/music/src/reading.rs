@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// The mean of the mood words that occur, 0.5 if none does.
-pub(super) fn energy_of(words: &str) -> f64 {
+pub(crate) fn energy_of(words: &str) -> f64 {
     const MOODS: [(&str, f64); 24] = [
         ("calm", 0.15),
         ("peace", 0.15),
@@ -42,7 +42,7 @@ pub(super) fn energy_of(words: &str) -> f64 {
 }
 
 /// A number, a text with a number in it, or an Italian or English tempo word, in beats a minute.
-pub(super) fn tempo_of(tempo: Option<&Value>) -> Option<f64> {
+pub(crate) fn tempo_of(tempo: Option<&Value>) -> Option<f64> {
     const WORDS: [(&str, f64); 12] = [
         ("largo", 52.0),
         ("adagio", 66.0),
@@ -80,7 +80,7 @@ pub(super) fn tempo_of(tempo: Option<&Value>) -> Option<f64> {
 }
 
 /// A text, or a list of texts in one line.
-pub(super) fn words_of(value: &Value) -> String {
+pub(crate) fn words_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.trim().to_owned(),
         Value::Array(_) => list_of(Some(value)).join(" "),
@@ -89,7 +89,7 @@ pub(super) fn words_of(value: &Value) -> String {
 }
 
 /// A list of texts, or one text with commas.
-pub(super) fn list_of(value: Option<&Value>) -> Vec<String> {
+pub(crate) fn list_of(value: Option<&Value>) -> Vec<String> {
     match value {
         Some(Value::Array(items)) => items
             .iter()

@@ -2,7 +2,7 @@
 
 /// A tonic and a mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Key {
+pub(crate) struct Key {
     /// 0 is C.
     pub tonic: i32,
     pub minor: bool,
@@ -10,7 +10,7 @@ pub(super) struct Key {
 
 /// A chord as pitch classes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Chord {
+pub(crate) struct Chord {
     pub root: i32,
     /// The note under the chord; the root unless the name has a slash.
     pub bass: i32,
@@ -23,7 +23,7 @@ const MINOR: [i32; 7] = [0, 2, 3, 5, 7, 8, 10];
 
 impl Key {
     /// Reads "F major", "c# minor", "Bbm", "D dorian"; modes with a minor third count as minor.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (tonic, rest) = note(text.trim())?;
         let mode = rest.trim_start();
         let lower = mode.to_lowercase();
@@ -35,14 +35,14 @@ impl Key {
     }
 
     /// The seven pitch classes, the tonic first.
-    pub(super) fn scale(self) -> [i32; 7] {
+    pub(crate) fn scale(self) -> [i32; 7] {
         let steps = if self.minor { MINOR } else { MAJOR };
         steps.map(|s| (self.tonic + s).rem_euclid(12))
     }
 
     /// The scale bent to a chord: a scale note gives way to a foreign chord note a semitone from it, so that
     /// a melody over E7 in A minor sings G sharp.
-    pub(super) fn scale_over(self, chord: &Chord) -> [i32; 7] {
+    pub(crate) fn scale_over(self, chord: &Chord) -> [i32; 7] {
         let mut scale = self.scale();
         for &tone in &chord.tones {
             if scale.contains(&tone) {
@@ -63,7 +63,7 @@ impl Key {
     }
 
     /// The triad on a degree of the scale, 0 being the tonic; `dominant` makes the fifth degree a major seventh chord.
-    pub(super) fn triad(self, degree: usize) -> Chord {
+    pub(crate) fn triad(self, degree: usize) -> Chord {
         let scale = self.scale();
         let tones: Vec<i32> = [0, 2, 4].map(|s| scale[(degree + s) % 7]).to_vec();
         Chord {
@@ -74,7 +74,7 @@ impl Key {
     }
 
     /// The chord that wants to go home: the major triad with a minor seventh on the fifth degree.
-    pub(super) fn dominant(self) -> Chord {
+    pub(crate) fn dominant(self) -> Chord {
         let root = (self.tonic + 7).rem_euclid(12);
         Chord::of(root, &[0, 4, 7, 10])
     }
@@ -93,7 +93,7 @@ impl Chord {
     }
 
     /// Reads "F", "Gm7", "Bbmaj7", "C#dim", "Dsus4", "Am7b5", "F/A"; `None` if the name starts with no note.
-    pub(super) fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         let (name, bass) = match name.trim().split_once('/') {
             Some((chord, bass)) => (chord.to_owned(), note(bass).map(|(pitch, _)| pitch)),
             None => (name.trim().to_owned(), None),
@@ -142,7 +142,7 @@ impl Chord {
     }
 
     /// The pitch class a fifth, or whatever stands for it, above the root.
-    pub(super) fn fifth(&self) -> i32 {
+    pub(crate) fn fifth(&self) -> i32 {
         self.tones
             .iter()
             .copied()
@@ -152,7 +152,7 @@ impl Chord {
 }
 
 /// The nearest MIDI key of a pitch class to `around`.
-pub(super) fn near(pitch_class: i32, around: i32) -> i32 {
+pub(crate) fn near(pitch_class: i32, around: i32) -> i32 {
     let up = (pitch_class - around).rem_euclid(12);
     if up > 6 {
         around + up - 12

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::reading::{energy_of, list_of, tempo_of, words_of};
-use super::theory::{Chord, Key};
+use crate::reading::{energy_of, list_of, tempo_of, words_of};
+use crate::theory::{Chord, Key};
 
 /// What is to be played, bar by bar; the last bar is the held final chord.
 #[derive(Debug, Clone)]
-pub(super) struct Song {
+pub(crate) struct Song {
     pub key: Key,
     /// Quarter notes a bar, 3 or 4.
     pub beats: usize,
@@ -26,7 +26,7 @@ pub(super) struct Song {
 
 /// One bar.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Bar {
+pub(crate) struct Bar {
     /// Lower-case section name; sections of one name share their tune.
     pub section: String,
     /// Counted from the section's first bar.
@@ -40,14 +40,14 @@ pub(super) struct Bar {
 }
 
 /// The beat on which the second chord of a bar enters.
-pub(super) const SECOND_CHORD: f64 = 2.0;
+pub(crate) const SECOND_CHORD: f64 = 2.0;
 
 /// Loops for plans that name no chords, as scale degrees.
 const LOOPS: [[usize; 4]; 4] = [[0, 4, 5, 3], [0, 5, 3, 4], [5, 3, 0, 4], [0, 3, 5, 4]];
 
 impl Song {
     /// Reads whatever the plan says and fills in the rest; `prompt` stands in for a silent plan.
-    pub(super) fn read(plan: &Value, prompt: &str, seconds: f64, seed: u64) -> Self {
+    pub(crate) fn read(plan: &Value, prompt: &str, seconds: f64, seed: u64) -> Self {
         let text = |name: &str| plan.get(name).map(words_of).unwrap_or_default();
         let instruments = list_of(plan.get("instrumentation"));
         let said = [text("genre"), text("mood"), instruments.join(" ")].join(" ");
