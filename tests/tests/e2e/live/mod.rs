@@ -63,9 +63,20 @@ impl Listener {
     pub(crate) async fn subscribe(&mut self, job: &str, after: u64) -> Value {
         let message = json!({"action": "job:subscribe", "jobId": job, "after": after});
         self.say(&message).await;
-        let answer = self.next(SOON).await;
+        // Events may come before the answer.
+        let mut early = Vec::new();
+        let answer = loop {
+            let said = self.next(SOON).await;
+            match said["event"].as_str() {
+                Some(event) if event.starts_with("job:") => early.push(said),
+                _ => break said,
+            }
+        };
         assert_eq!(answer["event"], "subscribed", "{answer}");
         assert_eq!(answer["jobId"], job);
+        for event in early.into_iter().rev() {
+            self.waiting.push_front(event);
+        }
         answer
     }
 
