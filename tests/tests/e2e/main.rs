@@ -36,3 +36,4 @@ mod routes;
 mod secrets;
 mod steer;
 mod track;
+mod webhooks;
