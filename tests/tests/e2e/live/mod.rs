@@ -63,9 +63,19 @@ impl Listener {
     pub(crate) async fn subscribe(&mut self, job: &str, after: u64) -> Value {
         let message = json!({"action": "job:subscribe", "jobId": job, "after": after});
         self.say(&message).await;
-        let answer = self.next(SOON).await;
-        assert_eq!(answer["event"], "subscribed", "{answer}");
-        assert_eq!(answer["jobId"], job);
+        // The job's events may come before the answer.
+        let mut early = VecDeque::new();
+        let answer = loop {
+            let heard = self.next(SOON).await;
+            assert_eq!(heard["jobId"], job, "{heard}");
+            if heard["event"] == "subscribed" {
+                break heard;
+            }
+            assert!(heard["seq"].is_u64(), "{heard}");
+            early.push_back(heard);
+        };
+        early.append(&mut self.waiting);
+        self.waiting = early;
         answer
     }
 
