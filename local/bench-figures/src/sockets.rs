@@ -17,6 +17,8 @@ const CROWD_TARGET: f64 = 2_000.0;
 const TARGETS: (f64, f64) = (30.0, 150.0);
 /// Sockets that are opened at a time.
 const BUNCH: usize = 25;
+/// How often one of them tries to open.
+const TRIES: u32 = 5;
 /// Nothing here takes longer.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -181,8 +183,20 @@ impl<'a> Caller<'a> {
         Ok(())
     }
 
-    /// A socket on which `message` was answered with `answer`.
+    /// A socket on which `message` was answered with `answer`. As clients do, it tries again when it is refused.
     async fn listen(&self, message: &Value, answer: &str) -> Result<SocketClient> {
+        let mut pause = Duration::from_millis(200);
+        for _ in 1..TRIES {
+            if let Ok(socket) = self.listen_once(message, answer).await {
+                return Ok(socket);
+            }
+            tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
+            pause *= 2;
+        }
+        self.listen_once(message, answer).await
+    }
+
+    async fn listen_once(&self, message: &Value, answer: &str) -> Result<SocketClient> {
         let request = self.http.post(format!("{}/auth/ticket", self.stack.api()));
         let ticket = request.bearer_auth(&self.user).send().await?;
         let ticket: Value = ticket.error_for_status()?.json().await?;
@@ -193,10 +207,15 @@ impl<'a> Caller<'a> {
             Opening::Refused(status) => return Err(format!("refused with {status}").into()),
         };
         socket.say(message.to_string()).await?;
-        match socket.next(PATIENCE).await {
-            Some(Heard::Message(said)) if said["event"] == answer => Ok(socket),
-            other => Err(format!("not {answer} but {other:?}").into()),
+        // The job's first event may come before the answer.
+        for _ in 0..2 {
+            match socket.next(PATIENCE).await {
+                Some(Heard::Message(said)) if said["event"] == answer => return Ok(socket),
+                Some(Heard::Message(event)) if event["event"] == "job:status" => {}
+                other => return Err(format!("not {answer} but {other:?}").into()),
+            }
         }
+        Err(format!("no {answer}").into())
     }
 }
 

@@ -13,8 +13,7 @@ use tokio::time::timeout;
 use super::event::Handshake;
 use super::registry::{Entry, Outgoing};
 use super::socket::{End, Socket};
-use super::{FUNCTION, Shared};
-use crate::error::HarnessError;
+use super::{Shared, Unanswered};
 
 /// Messages to a client that wait for it to read.
 pub(super) const OUTBOX: usize = 64;
@@ -65,21 +64,20 @@ async fn live(
     };
     shared.registry.remove(&entry.handshake.connection_id);
     let event = entry.handshake.disconnect(end.code, &end.reason);
-    if let Err(error) = shared.invoker.invoke(FUNCTION, &event).await {
+    if let Err(error) = shared.invoke(&event).await {
         failed(&shared, &event, &error);
     }
 }
 
 async fn ask(shared: &Shared, handshake: &Handshake) -> Verdict {
     let event = handshake.connect();
-    match shared.invoker.invoke(FUNCTION, &event).await {
+    match shared.invoke(&event).await {
         Ok(answer) => judged(&answer),
         Err(error) => {
             failed(shared, &event, &error);
-            let late = matches!(&error, HarnessError::Http(error) if error.is_timeout());
-            Err(match late {
-                true => StatusCode::GATEWAY_TIMEOUT,
-                false => StatusCode::BAD_GATEWAY,
+            Err(match error {
+                Unanswered::Late => StatusCode::GATEWAY_TIMEOUT,
+                Unanswered::Failed(_) => StatusCode::BAD_GATEWAY,
             })
         }
     }
@@ -121,7 +119,7 @@ async fn converse(
 async fn answer_all(shared: &Shared, entry: &Entry, mut messages: mpsc::Receiver<String>) {
     while let Some(message) = messages.recv().await {
         let event = entry.handshake.message(&message);
-        let Err(error) = shared.invoker.invoke(FUNCTION, &event).await else {
+        let Err(error) = shared.invoke(&event).await else {
             continue;
         };
         failed(shared, &event, &error);
@@ -138,7 +136,7 @@ async fn answer_all(shared: &Shared, entry: &Entry, mut messages: mpsc::Receiver
     }
 }
 
-fn failed(shared: &Shared, event: &Value, error: &HarnessError) {
+fn failed(shared: &Shared, event: &Value, error: &Unanswered) {
     let context = &event["requestContext"];
     let fields = json!({
         "route": context["routeKey"],

@@ -13,9 +13,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::serve::ListenerExt;
+use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 
 use crate::error::{HarnessError, Result};
 use crate::invoke::Invoker;
@@ -25,6 +27,9 @@ use registry::Registry;
 
 /// The function that has the events of all sockets.
 const FUNCTION: &str = "live";
+
+/// Invocations on their way; further ones wait. `cargo lambda` loses some of many hundreds at once.
+const INVOCATIONS: usize = 32;
 
 /// Bytes of one message, in either direction.
 const MESSAGE_MAX: usize = 128 * 1024;
@@ -40,9 +45,30 @@ struct Shared {
     /// Counts the cuts; who sees it change ends.
     cuts: watch::Sender<u64>,
     lives: Mutex<JoinSet<()>>,
+    room: Semaphore,
+}
+
+/// Why the function did not answer.
+#[derive(Debug, thiserror::Error)]
+enum Unanswered {
+    #[error("no answer in time")]
+    Late,
+    #[error("{0}")]
+    Failed(#[from] HarnessError),
 }
 
 impl Shared {
+    /// The function's answer to one event, within its time, the wait for its turn included.
+    async fn invoke(&self, event: &Value) -> std::result::Result<Value, Unanswered> {
+        let invoke = async {
+            // Never closed.
+            let _turn = self.room.acquire().await;
+            self.invoker.invoke(FUNCTION, event).await
+        };
+        let answer = timeout(self.limits.integration, invoke).await;
+        Ok(answer.map_err(|_| Unanswered::Late)??)
+    }
+
     /// Runs the life of one connection until it ends or the gateway does.
     fn spawn(&self, life: impl Future<Output = ()> + Send + 'static) {
         let mut lives = self.lives.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,12 +102,14 @@ impl Gateway {
                 let _ = stream.set_nodelay(true);
             });
         let shared = Arc::new(Shared {
-            invoker: Invoker::new(api, limits.integration)?,
+            // Its own limit never comes first.
+            invoker: Invoker::new(api, limits.integration * 2)?,
             log,
             limits,
             registry: Registry::default(),
             cuts: watch::Sender::new(0),
             lives: Mutex::default(),
+            room: Semaphore::new(INVOCATIONS),
         });
         let service =
             routes::router(shared.clone()).into_make_service_with_connect_info::<SocketAddr>();

@@ -104,6 +104,29 @@ async fn a_gateway_that_ends_leaves_no_socket_open() {
     assert!(hear(&mut client).await.is_err());
 }
 
+#[tokio::test]
+async fn so_many_invocations_are_on_their_way_and_others_wait_for_their_turn() {
+    let mut bench = Bench::start().await;
+    bench.function(Does::Wait);
+    let most = INVOCATIONS + 10;
+    let opening: Vec<_> = (0..most)
+        .map(|_| tokio::spawn(connect_async(bench.socket_url("/"))))
+        .collect();
+    bench
+        .running
+        .wait_for(|count| *count == INVOCATIONS)
+        .await
+        .unwrap();
+    let mut running = bench.running.clone();
+    let more = running.wait_for(|count| *count > INVOCATIONS);
+    let more = tokio::time::timeout(Duration::from_millis(300), more);
+    assert!(more.await.is_err());
+    bench.function(Does::Answer(json!({"statusCode": 200})));
+    for opened in join_all(opening).await {
+        opened.unwrap().unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_sockets_hear_a_push_each() {
     let mut bench = Bench::start().await;

@@ -63,20 +63,19 @@ impl Listener {
     pub(crate) async fn subscribe(&mut self, job: &str, after: u64) -> Value {
         let message = json!({"action": "job:subscribe", "jobId": job, "after": after});
         self.say(&message).await;
-        // Events may come before the answer.
-        let mut early = Vec::new();
+        // The job's events may come before the answer.
+        let mut early = VecDeque::new();
         let answer = loop {
-            let said = self.next(SOON).await;
-            match said["event"].as_str() {
-                Some(event) if event.starts_with("job:") => early.push(said),
-                _ => break said,
+            let heard = self.next(SOON).await;
+            assert_eq!(heard["jobId"], job, "{heard}");
+            if heard["event"] == "subscribed" {
+                break heard;
             }
+            assert!(heard["seq"].is_u64(), "{heard}");
+            early.push_back(heard);
         };
-        assert_eq!(answer["event"], "subscribed", "{answer}");
-        assert_eq!(answer["jobId"], job);
-        for event in early.into_iter().rev() {
-            self.waiting.push_front(event);
-        }
+        early.append(&mut self.waiting);
+        self.waiting = early;
         answer
     }
 
