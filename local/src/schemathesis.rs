@@ -50,6 +50,7 @@ pub async fn command(stack: &Stack, role: &str, arguments: &[String]) -> Result<
     let caller = stack.token(role, &sub)?;
     let person = json!({"email": format!("{sub}@example.com"), "password": Uuid::new_v4()});
     user(stack, &person).await?;
+    secret(stack, &sub).await?;
     let case = json!({
         "person": {"emailOrUsername": person["email"], "password": person["password"]},
         "api": stack.api(),
@@ -80,6 +81,17 @@ async fn user(stack: &Stack, person: &Value) -> Result<()> {
         .post(format!("{}/auth/users", stack.api()))
         .bearer_auth(stack.token("admin", "schemathesis-setup")?);
     request.json(person).send().await?.error_for_status()?;
+    Ok(())
+}
+
+/// Gives the caller's tenant a secret, so that a webhook needs none of its own.
+async fn secret(stack: &Stack, tenant: &str) -> Result<()> {
+    let http = Client::builder().no_proxy().timeout(PATIENCE).build()?;
+    let url = format!("{}/admin/tenants/{tenant}/webhooks/secrets", stack.api());
+    let request = http
+        .post(url)
+        .bearer_auth(stack.token("admin", "schemathesis-setup")?);
+    request.json(&json!({})).send().await?.error_for_status()?;
     Ok(())
 }
 
