@@ -47,7 +47,7 @@ pub use options::{
     Artifacts, BellFaults, Bells, OllamaChoice, Ports, RedisChoice, SocketLimits, StackOptions,
 };
 pub use password::{LocalAdmin, hash_password};
-pub use place::{Scratch, binary, free_port, root};
+pub use place::{Scratch, binary, free_port, root, tool};
 pub use proxy::Proxy;
 pub use redis::{Redis, RedisKind};
 pub use socket_client::{Heard, Opening, SocketClient};

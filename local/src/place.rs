@@ -36,7 +36,7 @@ pub fn binary(name: &str) -> Result<PathBuf> {
 }
 
 /// An installed tool: the private Python environment first, then `PATH`.
-pub(crate) fn tool(name: &str) -> Result<PathBuf> {
+pub fn tool(name: &str) -> Result<PathBuf> {
     let path = variable("PATH").unwrap_or_default();
     std::iter::once(private().join("venv/bin"))
         .chain(std::env::split_paths(&path))

@@ -44,8 +44,7 @@ fn examples() -> Vec<(&'static str, Value)> {
                 "detail": "2 fields are not acceptable", "retryable": false, "requestId": ID,
                 "errors": [
                     {"pointer": "/narrative", "code": "too_short", "detail": "The narrative is empty."},
-                    {"pointer": "/webhook", "code": "unsupported_field",
-                     "detail": "This version does not support the field yet."},
+                    {"pointer": "/webhook/url", "code": "malformed", "detail": "The address must begin with https://."},
                 ],
             }),
         ),
@@ -54,6 +53,24 @@ fn examples() -> Vec<(&'static str, Value)> {
         (
             "Tenant",
             json!({"tenant": "alice", "weight": 3, "cap": 2, "paused": false, "queued": 12, "running": 2}),
+        ),
+        (
+            "DeliveryPage",
+            json!({"gap": false, "items": [{
+                "id": format!("msg_{ID}_0_job"), "target": "job", "url": "https://example.com/tutti", "event": "job.completed",
+                "state": "pending", "nextAt": "2030-01-31T12:05:20Z",
+                "attempts": [{"at": "2030-01-31T12:00:20Z", "status": 413, "reason": "413 Payload Too Large", "durationMs": 84}],
+            }]}),
+        ),
+        (
+            "TenantWebhooks",
+            json!({
+                "secrets": [{"id": ID, "createdAt": "2030-01-31T12:00:00Z"}],
+                "items": [{
+                    "id": ID, "url": "https://example.com/tutti", "events": ["job.completed"], "createdAt": "2030-01-31T12:00:00Z",
+                    "disabled": {"at": "2030-02-01T12:00:00Z", "reason": "it answered 410 Gone"},
+                }],
+            }),
         ),
         (
             "Redriven",

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 pub(crate) const REQUEST_ID: &str = "^[A-Za-z0-9._:-]{1,64}$";
 
 /// Code, status, meaning.
-pub const PROBLEMS: [(&str, u16, &str); 46] = [
+pub const PROBLEMS: [(&str, u16, &str); 49] = [
     ("malformed_json", 400, "not JSON"),
     ("malformed_id", 400, "not a UUID in its usual form"),
     (
@@ -45,6 +45,8 @@ pub const PROBLEMS: [(&str, u16, &str); 46] = [
     ),
     ("unknown_user", 404, "no such user"),
     ("unknown_token", 404, "no such token was issued here"),
+    ("unknown_webhook", 404, "the tenant has no such endpoint"),
+    ("unknown_delivery", 404, "the job has no such message"),
     ("method_not_allowed", 405, "see `Allow`"),
     ("not_finished", 409, "the track is not there yet"),
     ("already_ended", 409, "it ended and cannot be cancelled"),
@@ -71,6 +73,7 @@ pub const PROBLEMS: [(&str, u16, &str); 46] = [
         409,
         "another admin must disable you or take your role",
     ),
+    ("limit_reached", 409, "there are as many as there may be"),
     ("body_too_large", 413, "longer than this address accepts"),
     ("uri_too_long", 414, "over 16 KiB of address"),
     ("unsupported_media_type", 415, "send JSON"),
@@ -122,11 +125,10 @@ pub const PROBLEMS: [(&str, u16, &str); 46] = [
 ];
 
 /// The codes in a problem's `errors`.
-pub const FIELD_CODES: [&str; 21] = [
+pub const FIELD_CODES: [&str; 20] = [
     "required",
     "missing",
     "unknown_field",
-    "unsupported_field",
     "duplicate",
     "wrong_type",
     "wrong_length",

@@ -102,7 +102,7 @@ struct Said(
     &'static [&'static str],
 );
 
-const SAID: [Said; 27] = [
+const SAID: [Said; 32] = [
     Said(
         "## Submit",
         "Codes:",
@@ -151,6 +151,51 @@ const SAID: [Said; 27] = [
         ],
     ),
     Said("## Events", "Codes:", "| field", &["GET /jobs/{id}/events"]),
+    Said(
+        "## Webhooks",
+        "Codes of both:",
+        "Of sending again:",
+        &[
+            "GET /jobs/{id}/deliveries",
+            "POST /jobs/{id}/deliveries/redeliver",
+        ],
+    ),
+    Said(
+        "## Webhooks",
+        "Of sending again:",
+        "| field of an item",
+        &["POST /jobs/{id}/deliveries/redeliver"],
+    ),
+    Said(
+        "## Webhooks",
+        "Codes of all five:",
+        "Of a new endpoint",
+        &[
+            "GET /admin/tenants/{tenant}/webhooks",
+            "POST /admin/tenants/{tenant}/webhooks",
+            "PATCH /admin/tenants/{tenant}/webhooks/{id}",
+            "DELETE /admin/tenants/{tenant}/webhooks/{id}",
+            "POST /admin/tenants/{tenant}/webhooks/secrets",
+        ],
+    ),
+    Said(
+        "## Webhooks",
+        "Of a new endpoint and a new secret:",
+        "Of one endpoint:",
+        &[
+            "POST /admin/tenants/{tenant}/webhooks",
+            "POST /admin/tenants/{tenant}/webhooks/secrets",
+        ],
+    ),
+    Said(
+        "## Webhooks",
+        "Of one endpoint:",
+        "\n\n",
+        &[
+            "PATCH /admin/tenants/{tenant}/webhooks/{id}",
+            "DELETE /admin/tenants/{tenant}/webhooks/{id}",
+        ],
+    ),
     Said(
         "## Report",
         "/jobs/report`",

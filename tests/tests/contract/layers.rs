@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::project::{self, Text};
 
 /// The words of a job: they know each other and nothing else of the project.
-const PURE: [&str; 13] = [
+const PURE: [&str; 14] = [
+    "endpoint",
     "envelope",
     "event",
     "job",

@@ -9,7 +9,7 @@ use shared::stage::Stage;
 
 use crate::app::{ALICE, App, ten_seconds};
 use crate::doors::{held_by_the_model, quiet, with_token};
-use crate::routes::{COLUMNS, Needs, Route, routes};
+use crate::routes::{COLUMNS, ENDPOINT, Needs, Route, routes};
 
 /// The roles of the column `service`.
 const SERVICES: [&str; 3] = ["orchestrator", "system", "worker"];
@@ -21,9 +21,10 @@ struct Jobs {
     ended: String,
     held: (String, String),
     other: (String, String),
-    /// A user, and the name of a service token.
+    /// A user, the name of a service token, an endpoint of ALICE's tenant.
     user: String,
     issued: String,
+    endpoint: String,
 }
 
 #[tokio::test]
@@ -60,12 +61,15 @@ impl Jobs {
     async fn prepare(app: &App) -> Self {
         let (completed, _) = app.compose(json!({"renderSeconds": 0})).await;
         let person = json!({"email": "ann@example.com", "username": "ann", "password": "correct horse battery"});
+        let endpoint = serde_json::from_str(ENDPOINT).unwrap();
+        let endpoint = made(app, "/admin/tenants/alice/webhooks", endpoint).await;
         let (user, issued) = (
             made(app, "/auth/users", person).await,
             made(app, "/auth/service-tokens", json!({"sub": "gpu-1"})).await,
         );
         Self {
             user: user["id"].as_str().unwrap().to_owned(),
+            endpoint: endpoint["id"].as_str().unwrap().to_owned(),
             issued: issued["jti"].as_str().unwrap().to_owned(),
             ring: KeyRing::single(app.stack.secret()).unwrap(),
             completed,
@@ -125,6 +129,7 @@ async fn answer(app: &App, jobs: &Jobs, route: &Route, who: &str, role: &str) ->
         Needs::Held => jobs.held.0.clone(),
         Needs::User | Needs::Session => jobs.user.clone(),
         Needs::Issued => jobs.issued.clone(),
+        Needs::Endpoint => jobs.endpoint.clone(),
         Needs::Completed | Needs::Nothing => jobs.completed.clone(),
     };
     let token = match who {

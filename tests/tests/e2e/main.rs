@@ -37,3 +37,4 @@ mod routes;
 mod secrets;
 mod steer;
 mod track;
+mod webhooks;

@@ -35,6 +35,8 @@ pub(crate) enum Needs {
     Session,
     /// A service token that was issued.
     Issued,
+    /// An endpoint of its tenant.
+    Endpoint,
 }
 
 /// What is sent beside the address.
@@ -47,12 +49,15 @@ enum Sends {
 
 const SUBMISSION: Sends = Sends::Json(r#"{"narrative": "rain", "duration": 5}"#);
 
+/// Where nobody listens.
+pub(crate) const ENDPOINT: &str = r#"{"url": "http://127.0.0.1:9/hook"}"#;
+
 const SESSION: Sends = Sends::Json(r#"{"refreshToken": "{token}"}"#);
 const PERSON: Sends =
     Sends::Json(r#"{"email": "{new}@example.com", "password": "correct horse battery"}"#);
 
 /// Every route that there is.
-const RECIPES: [(&str, Needs, Sends); 42] = [
+const RECIPES: [(&str, Needs, Sends); 49] = [
     ("GET /compose", Needs::Nothing, Sends::Nothing),
     ("POST /compose", Needs::Nothing, SUBMISSION),
     ("POST /jobs", Needs::Nothing, SUBMISSION),
@@ -60,6 +65,16 @@ const RECIPES: [(&str, Needs, Sends); 42] = [
     ("GET /jobs/{id}", Needs::Completed, Sends::Nothing),
     ("GET /jobs/{id}/events", Needs::Completed, Sends::Nothing),
     ("GET /jobs/{id}/audio", Needs::Completed, Sends::Nothing),
+    (
+        "GET /jobs/{id}/deliveries",
+        Needs::Completed,
+        Sends::Nothing,
+    ),
+    (
+        "POST /jobs/{id}/deliveries/redeliver",
+        Needs::Ended,
+        Sends::Json("{}"),
+    ),
     ("POST /jobs/{id}/cancel", Needs::Held, Sends::Nothing),
     ("POST /jobs/{id}/retry", Needs::Ended, Sends::Nothing),
     ("DELETE /jobs/{id}", Needs::Ended, Sends::Nothing),
@@ -97,6 +112,31 @@ const RECIPES: [(&str, Needs, Sends); 42] = [
         "PUT /admin/tenants/{tenant}",
         Needs::Nothing,
         Sends::Json(r#"{"weight": 1}"#),
+    ),
+    (
+        "GET /admin/tenants/{tenant}/webhooks",
+        Needs::Nothing,
+        Sends::Nothing,
+    ),
+    (
+        "POST /admin/tenants/{tenant}/webhooks",
+        Needs::Nothing,
+        Sends::Json(ENDPOINT),
+    ),
+    (
+        "PATCH /admin/tenants/{tenant}/webhooks/{id}",
+        Needs::Endpoint,
+        Sends::Json(r#"{"events": ["job.failed"]}"#),
+    ),
+    (
+        "DELETE /admin/tenants/{tenant}/webhooks/{id}",
+        Needs::Endpoint,
+        Sends::Nothing,
+    ),
+    (
+        "POST /admin/tenants/{tenant}/webhooks/secrets",
+        Needs::Nothing,
+        Sends::Json("{}"),
     ),
     ("POST /admin/queue/pause", Needs::Nothing, Sends::Nothing),
     ("POST /admin/queue/resume", Needs::Nothing, Sends::Nothing),

@@ -56,6 +56,9 @@ fn told(line: &str, secrets: &[String]) -> Option<&'static str> {
     if PASSWORDS.iter().any(|password| line.contains(password)) {
         return Some("a password");
     }
+    if line.contains("whsec_") {
+        return Some("the secret of a webhook");
+    }
     if line.contains("sig=") {
         return Some("a signed link");
     }
@@ -91,6 +94,10 @@ fn a_line_that_tells_a_secret_is_found() {
     assert_eq!(
         told("login with correct horse battery", &secrets),
         Some("a password")
+    );
+    assert_eq!(
+        told("signed with whsec_MfKQ9r8G", &secrets),
+        Some("the secret of a webhook")
     );
     assert_eq!(told("functions 1.2.3 at 127.0.0.1", &secrets), None);
 }

@@ -46,7 +46,6 @@ pub(crate) async fn list(
 #[serde(deny_unknown_fields)]
 pub(crate) struct Redeliver {
     /// Its `webhook-id`.
-    #[schema(value_type = Option<String>)]
     id: Option<String>,
 }
 

@@ -6,6 +6,7 @@ use local::stand_ins::jen1::Jen1Faults;
 use local::stand_ins::muscgen::MuscgenFaults;
 use local::stand_ins::ollama::OllamaFaults;
 use serde_json::{Value, json};
+use shared::endpoint::{Endings, EndpointUrl};
 use shared::event::{Event, EventKind};
 use shared::job::{JobError, JobId, JobStatus, Progress, Usage};
 use shared::models::{Callback, RenderRequest, Upload};
@@ -13,7 +14,7 @@ use shared::plan::Plan;
 use shared::priority::Priority;
 use shared::stage::Stage;
 use shared::track::{Format, Measurement, Track, Warning};
-use shared::view::{EtaView, JobView, Links, TrackView, WaitingView};
+use shared::view::{EtaView, JobView, Links, TrackView, WaitingView, WebhookView};
 
 use super::{API, MODELS, Names, named, rows, words};
 
@@ -234,6 +235,10 @@ fn job() -> JobView {
             events: text(),
             audio: Some(text()),
         },
+        webhook: Some(WebhookView {
+            url: EndpointUrl::parse(&json!("https://example.com/"), false).unwrap(),
+            events: Endings::default(),
+        }),
         usage: Usage::default(),
     }
 }

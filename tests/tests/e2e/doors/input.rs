@@ -78,6 +78,11 @@ async fn a_field_that_is_wrong_is_named_by_its_pointer(app: &App, path: &str) {
         body
     };
     let too_many = vec!["t"; 11];
+    let hook = |name: &str, value: Value| {
+        let mut hook = json!({"url": "https://example.com/hook"});
+        hook[name] = value;
+        with("webhook", hook)
+    };
     for (body, pointer, code) in [
         (json!([1, 2]), "", "wrong_type"),
         (json!("a calm piano evening"), "", "wrong_type"),
@@ -115,6 +120,26 @@ async fn a_field_that_is_wrong_is_named_by_its_pointer(app: &App, path: &str) {
         (with("tags", json!(too_many)), "/tags", "too_many"),
         (with("tags", json!(["rain", "{x}"])), "/tags/1", "malformed"),
         (with("tags", json!([7])), "/tags/0", "malformed"),
+        (hook("url", json!(null)), "/webhook/url", "required"),
+        (hook("url", json!("ftp://x")), "/webhook/url", "malformed"),
+        (
+            hook("url", json!("https://a:b@example.com")),
+            "/webhook/url",
+            "malformed",
+        ),
+        (
+            hook("events", json!(["job.done"])),
+            "/webhook/events/0",
+            "unknown_value",
+        ),
+        (
+            hook("secret", json!("whsec_MfKQ9r8G")),
+            "/webhook/secret",
+            "wrong_length",
+        ),
+        // The tenant has none.
+        (hook("secret", json!(null)), "/webhook/secret", "required"),
+        (hook("to", json!(1)), "/webhook/to", "unknown_field"),
         (with("tempo", json!(120)), "/tempo", "unknown_field"),
         (with("a/b~c", json!(1)), "/a~1b~0c", "unknown_field"),
     ] {
@@ -166,11 +191,7 @@ async fn a_feature_that_is_not_there_or_used_wrongly_is_refused_and_not_ignored(
         ("priority", json!(5), "unknown_priority"),
         ("startBy", json!("2001-01-01T00:00:00Z"), "out_of_range"),
         ("finishBy", json!("tomorrow"), "malformed"),
-        (
-            "webhook",
-            json!({"url": "https://example.com/hook"}),
-            "unsupported_field",
-        ),
+        ("webhook", json!("https://example.com/hook"), "wrong_type"),
     ] {
         let mut body = json!({"narrative": "a calm piano evening"});
         body[name] = value;

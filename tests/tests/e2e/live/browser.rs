@@ -49,8 +49,12 @@ impl Follower {
              }};
              window.ended = follow('{id}', ticket, (event) => window.heard.push(event)); null"
         );
-        let loaded = "new Promise(done => document.readyState == 'complete' ? done() : addEventListener('load', done))";
-        browser.evaluate(loaded, SOON).await.unwrap();
+        // Before its page comes the empty one that every browser begins with.
+        let loaded = local::until(PATIENCE, async || {
+            let kind = browser.evaluate("typeof window.follow", SOON).await.ok()?;
+            (kind == "function").then_some(())
+        });
+        loaded.await.expect("the page has its client");
         browser.evaluate(&begin, SOON).await.unwrap();
         Self(browser)
     }
@@ -63,19 +67,29 @@ impl Follower {
         self.ask("heard.length", SOON).await.as_u64().unwrap()
     }
 
-    /// Until it has heard more than `before`; how much then.
-    async fn more_than(&mut self, before: u64) -> u64 {
-        let more = local::until(PATIENCE, async || {
-            let count = self.count().await;
-            (count > before).then_some(count)
+    /// Until it has heard something over its socket of this number, counted from one: each has a ticket of its own.
+    async fn hears_over(&mut self, socket: usize) {
+        let connecting = local::until(PATIENCE, async || {
+            (self.tickets().await >= socket as u64).then_some(())
         });
-        more.await.expect("the browser hears more")
+        connecting.await.expect("the browser connects");
+        let before = self.count().await;
+        let more = local::until(PATIENCE, async || {
+            (self.count().await > before).then_some(())
+        });
+        more.await.expect("the browser hears more");
+    }
+
+    async fn tickets(&mut self) -> u64 {
+        self.ask("tickets", SOON).await.as_u64().unwrap()
     }
 }
 
 /// The same by a plain socket.
 struct Plain {
     listener: Listener,
+    /// That it had so far.
+    sockets: usize,
     heard: Vec<Value>,
 }
 
@@ -83,8 +97,19 @@ impl Plain {
     async fn start(app: &App, id: &str) -> Self {
         let mut listener = app.listen(ALICE).await;
         listener.subscribe(id, 0).await;
-        let heard = Vec::new();
-        Self { listener, heard }
+        Self {
+            listener,
+            sockets: 1,
+            heard: Vec::new(),
+        }
+    }
+
+    /// Until something was heard over its socket of this number, counted from one.
+    async fn hears_over(&mut self, socket: usize, app: &App, id: &str) {
+        self.more(app, id).await;
+        while self.sockets < socket {
+            self.more(app, id).await;
+        }
     }
 
     /// Until something new was heard, over a new socket if the old one broke.
@@ -96,6 +121,7 @@ impl Plain {
                 Ok(event) => return self.heard.push(event),
                 Err(Some(Heard::Broken)) => {
                     self.listener = app.listen(ALICE).await;
+                    self.sockets += 1;
                     let seen = seqs(&self.heard).last().copied().unwrap_or(0);
                     self.listener.subscribe(id, seen).await;
                 }
@@ -119,10 +145,9 @@ async fn a_browser_and_a_plain_client_hear_every_event_once_and_in_order_over_fi
     let id = app.submit(ten_seconds()).await;
     let mut browser = Follower::start(&app, &origin, &id).await;
     let mut plain = Plain::start(&app, &id).await;
-    let mut count = 0;
     for cut in 0..CUTS {
-        count = browser.more_than(count).await;
-        plain.more(&app, &id).await;
+        browser.hears_over(cut + 1).await;
+        plain.hears_over(cut + 1, &app, &id).await;
         let job = app.job(&id).await;
         assert_eq!(job["status"], "processing", "cut {cut} comes too late");
         app.stack.cut_sockets();
@@ -137,8 +162,7 @@ async fn a_browser_and_a_plain_client_hear_every_event_once_and_in_order_over_fi
     assert_whole(by_browser);
     assert_whole(&plain.heard);
     assert_eq!(by_browser, &plain.heard);
-    let tickets = browser.ask("tickets", SOON).await.as_u64().unwrap();
-    assert!(tickets > CUTS as u64, "{tickets} tickets for {CUTS} cuts");
+    assert!(browser.tickets().await > CUTS as u64 && plain.sockets > CUTS);
     browser.0.stop().await;
     app.stop().await;
 }

@@ -91,11 +91,7 @@ async fn a_connection_that_redis_has_forgotten_is_closed_and_the_next_one_resume
         }
     }
     let mut again = app.listen(ALICE).await;
-    again
-        .say(&json!({"action": "job:subscribe", "jobId": id, "after": first}))
-        .await;
-    let answer = again.next(SOON).await;
-    assert_eq!(answer["event"], "subscribed", "{answer}");
+    again.subscribe(&id, first).await;
     let rest = again.until_ended(&id).await;
     // After a loss of Redis numbers may jump and never fall.
     assert!(seqs(&rest).is_sorted_by(|one, next| one < next), "{rest:?}");

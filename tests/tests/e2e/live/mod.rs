@@ -63,19 +63,20 @@ impl Listener {
     pub(crate) async fn subscribe(&mut self, job: &str, after: u64) -> Value {
         let message = json!({"action": "job:subscribe", "jobId": job, "after": after});
         self.say(&message).await;
-        // The job's events may come before the answer.
-        let mut early = VecDeque::new();
+        // Events may come before the answer.
+        let mut early = Vec::new();
         let answer = loop {
-            let heard = self.next(SOON).await;
-            assert_eq!(heard["jobId"], job, "{heard}");
-            if heard["event"] == "subscribed" {
-                break heard;
+            let said = self.next(SOON).await;
+            match said["event"].as_str() {
+                Some(event) if event.starts_with("job:") => early.push(said),
+                _ => break said,
             }
-            assert!(heard["seq"].is_u64(), "{heard}");
-            early.push_back(heard);
         };
-        early.append(&mut self.waiting);
-        self.waiting = early;
+        assert_eq!(answer["event"], "subscribed", "{answer}");
+        assert_eq!(answer["jobId"], job);
+        for event in early.into_iter().rev() {
+            self.waiting.push_front(event);
+        }
         answer
     }
 
