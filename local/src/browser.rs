@@ -164,9 +164,8 @@ mod tests {
         assert_eq!(answer, json!([2, "two"]));
         let thrown = browser.evaluate("nobody.knows", limit).await.unwrap_err();
         assert!(thrown.to_string().contains("ReferenceError"), "{thrown}");
-        let late = browser
-            .evaluate("new Promise(() => {})", Duration::from_millis(100))
-            .await;
+        let never = "window.never = new Promise(() => {})";
+        let late = browser.evaluate(never, Duration::from_millis(100)).await;
         assert!(late.unwrap_err().to_string().contains("no answer within"));
         browser.stop().await;
     }
