@@ -1,11 +1,14 @@
 //! Where things are on this machine: the clone, its private folder, its programs, the tools.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 use uuid::Uuid;
 
 use crate::error::{HarnessError, Result};
@@ -45,19 +48,61 @@ pub fn tool(name: &str) -> Result<PathBuf> {
         .ok_or_else(|| HarnessError::Missing(name.to_owned()))
 }
 
-/// Ports that this process gave out: whoever got one may not have bound it yet, so nobody else gets it.
-static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+/// Ports that this program gave out: whoever got one may not have bound it yet, so nobody else gets it.
+static GIVEN: Mutex<Given> = Mutex::new(Given {
+    ports: BTreeSet::new(),
+    claims: None,
+});
 
-/// A port of the loopback address on which nothing listens at this moment; never the same twice in one process.
+struct Given {
+    ports: BTreeSet<u16>,
+    /// In this file of the clone a byte is locked for each port, so that no other program of it gives the port out. The system lets go
+    /// of a program's locks when it ends, or closes the file once: so it is opened once.
+    claims: Option<File>,
+}
+
+impl Given {
+    fn claim(&mut self, port: u16) -> Result<bool> {
+        if !self.ports.insert(port) {
+            return Ok(false);
+        }
+        let claims = match self.claims.take() {
+            Some(file) => file,
+            None => open_claims()?,
+        };
+        let byte = libc::flock {
+            l_type: libc::F_WRLCK as _,
+            l_whence: libc::SEEK_SET as _,
+            l_start: port.into(),
+            l_len: 1,
+            l_pid: 0,
+        };
+        let claimed = fcntl(&claims, FcntlArg::F_SETLK(&byte)).is_ok();
+        self.claims = Some(claims);
+        Ok(claimed)
+    }
+}
+
+fn open_claims() -> Result<File> {
+    let path = private().join("ports");
+    let about = || format!("open {}", path.display());
+    std::fs::create_dir_all(private()).map_err(HarnessError::io(about()))?;
+    let mut options = File::options();
+    let file = options.create(true).truncate(false).write(true).open(&path);
+    file.map_err(HarnessError::io(about()))
+}
+
+/// A port of the loopback address on which nothing listens at this moment; never the same twice, in this program or in others of the
+/// clone that run at the same time.
 pub fn free_port() -> Result<u16> {
-    std::iter::repeat_with(|| fastrand::u16(PORTS))
-        .take(200)
-        .filter(|&port| is_free(port))
-        .find(|&port| {
-            let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-            given.insert(port)
-        })
-        .ok_or(HarnessError::NoPort)
+    for _ in 0..200 {
+        let port = fastrand::u16(PORTS);
+        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_free(port) && given.claim(port)? {
+            return Ok(port);
+        }
+    }
+    Err(HarnessError::NoPort)
 }
 
 pub(crate) fn is_free(port: u16) -> bool {
@@ -136,6 +181,23 @@ mod tests {
     fn a_port_is_given_out_once() {
         let ports: BTreeSet<u16> = (0..500).map(|_| free_port().unwrap()).collect();
         assert_eq!(ports.len(), 500);
+    }
+
+    #[test]
+    fn a_port_that_was_given_out_is_given_out_by_no_other_program() {
+        let port = free_port().unwrap();
+        let claims = private().join("ports");
+        let claim = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+'), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, int(sys.argv[2]))";
+        let claimed = |port: u16| {
+            let mut python = std::process::Command::new(tool("python3").unwrap());
+            python
+                .args(["-c", claim])
+                .arg(&claims)
+                .arg(port.to_string());
+            python.output().unwrap().status.success()
+        };
+        assert!(!claimed(port));
+        assert!(claimed(1), "the control");
     }
 
     #[test]

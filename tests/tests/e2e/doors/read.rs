@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-use super::{held_by_the_model, quiet, refused, report};
+use super::{held_by_the_model, quiet, refused, report, with_token};
 use crate::app::{ALICE, App, PATIENCE, ten_seconds};
 
 /// Long enough to see that an answer stays away.
@@ -23,7 +23,7 @@ async fn reading_waits_for_a_change_and_for_nothing_else() {
     a_long_poll_of_which_nothing_comes_ends_with_its_time(&app, &held).await;
     one_waiter_too_many_is_answered_at_once(&app, &held, &token).await;
     an_unchanged_job_is_304_and_a_changed_one_is_not(&app, &held, &token).await;
-    the_log_is_read_after_a_number_and_says_what_was_trimmed(&app, &held, &token).await;
+    the_log_is_read_after_a_number_and_says_what_was_trimmed(&app, &held).await;
 
     let done = app.submit(ten_seconds()).await;
     app.until_completed(&done).await;
@@ -39,10 +39,26 @@ async fn body(answer: Response) -> Value {
     answer.json().await.unwrap()
 }
 
+/// Progress that is an event: the log takes it twice a second.
 async fn tell_progress(app: &App, id: &str, token: &str, current: u32) {
     let progress = json!({"current": current, "total": 1000, "message": "playing"});
     let body = json!({"jobId": id, "type": "progress", "progress": progress});
-    assert_eq!(report(app, token, body).await.status(), 200);
+    let before = app.job(id).await["seq"].clone();
+    let logged = local::until(PATIENCE, async || {
+        assert_eq!(report(app, token, body.clone()).await.status(), 200);
+        (app.job(id).await["seq"] != before).then_some(())
+    });
+    logged.await.expect("progress becomes an event");
+}
+
+/// An event that no limit holds back: an operator moves the job to another level.
+async fn tell_of_a_move(app: &App, id: &str, turn: u64) {
+    let level = ["high", "normal"][usize::from(turn % 2 == 1)];
+    let path = format!("/admin/jobs/{id}/priority");
+    let token = app.stack.token("admin", "ops").unwrap();
+    let request = with_token(app, Method::POST, &path, Some(&token));
+    let moved = request.json(&json!({"priority": level})).send().await;
+    assert_eq!(moved.unwrap().status(), 200);
 }
 
 /// A request under way, counted in as a waiter.
@@ -174,11 +190,7 @@ fn numbers(page: &Value) -> Vec<u64> {
         .collect()
 }
 
-async fn the_log_is_read_after_a_number_and_says_what_was_trimmed(
-    app: &App,
-    id: &str,
-    token: &str,
-) {
+async fn the_log_is_read_after_a_number_and_says_what_was_trimmed(app: &App, id: &str) {
     let seq = app.job(id).await["seq"].as_u64().unwrap();
     let all = events(app, id, 0).await;
     assert_eq!(numbers(&all), (1..=seq).collect::<Vec<_>>());
@@ -196,8 +208,8 @@ async fn the_log_is_read_after_a_number_and_says_what_was_trimmed(
         );
     }
     let kept = shared::event::KEPT as u64;
-    for current in 0..kept {
-        tell_progress(app, id, token, u32::try_from(current).unwrap()).await;
+    for turn in 0..kept {
+        tell_of_a_move(app, id, turn).await;
     }
     let page = events(app, id, 0).await;
     assert_eq!(numbers(&page), (seq + 1..=seq + kept).collect::<Vec<_>>());
