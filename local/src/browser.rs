@@ -25,6 +25,9 @@ const NAMES: [&str; 4] = [
 /// A cold start on a busy machine.
 const START: Duration = Duration::from_secs(60);
 
+/// Whether the page has come.
+const LOADED: &str = "location.href != 'about:blank' && document.readyState == 'complete'";
+
 /// One page of a browser of its own; the browser ends with its owner.
 #[derive(Debug)]
 pub struct Browser {
@@ -96,6 +99,12 @@ impl Browser {
             .as_str()
             .unwrap_or_default()
             .clone_into(&mut browser.session);
+        // Every page begins as an empty one, and what is asked of that is lost with it.
+        let loaded = until(START, async || {
+            let asked = browser.evaluate(LOADED, START).await.ok()?;
+            (asked == true).then_some(())
+        });
+        loaded.await.ok_or_else(silent)?;
         Ok(browser)
     }
 
