@@ -5,9 +5,10 @@ use std::time::Duration;
 use chrono::Utc;
 use serde_json::{Map, Value};
 use shared::endpoint::{Endings, EndpointUrl};
+use shared::http::Form as Fields;
 use shared::number;
-use shared::pointer::{self, Fault};
-use shared::problem::{FieldError, Problem};
+use shared::pointer::Fault;
+use shared::problem::Problem;
 use shared::webhook::{Disabled, KEEP_DEFAULT, KEEP_MAX, Registered};
 
 /// What an operator changes of an endpoint; what is left out stays.
@@ -43,50 +44,39 @@ impl Change {
     }
 }
 
-pub(crate) struct Form {
-    body: Map<String, Value>,
-    errors: Vec<FieldError>,
-}
+pub(crate) struct Form(Fields);
 
 impl Form {
-    fn new(body: Map<String, Value>) -> Self {
-        let errors = Vec::new();
-        Self { body, errors }
-    }
-
     /// `{url, events?}`
     pub(crate) fn webhook(
         body: Map<String, Value>,
         plain: bool,
     ) -> Result<(EndpointUrl, Endings), Problem> {
-        let mut form = Self::new(body);
-        if form.body.get("url").is_none_or(Value::is_null) {
-            form.refuse("url", "required", "The address is missing.");
+        let mut form = Self(Fields::new(body));
+        if form.0.lacks("url") {
+            form.0.refuse("url", "required", "The address is missing.");
         }
         let url = form.url(plain);
         let events = form.events().unwrap_or_default();
-        form.finish(url.map(|url| (url, events)))
+        form.0.finish(url.map(|url| (url, events)))
     }
 
     /// `{url?, events?, disabled?}`
     pub(crate) fn webhook_change(body: Map<String, Value>, plain: bool) -> Result<Change, Problem> {
-        let mut form = Self::new(body);
+        let mut form = Self(Fields::new(body));
         let (url, events) = (form.url(plain), form.events());
-        let disabled = form.take("disabled");
-        if disabled.as_ref().is_some_and(|value| !value.is_boolean()) {
-            form.refuse("disabled", "wrong_type", "This must be true or false.");
-        }
-        form.finish(Some(Change {
+        let disabled = form.0.switch("disabled");
+        form.0.finish(Some(Change {
             url,
             events,
-            disabled: disabled.and_then(|value| value.as_bool()),
+            disabled,
         }))
     }
 
     /// `{keepFor?}`
     pub(crate) fn rotation(body: Map<String, Value>) -> Result<Duration, Problem> {
-        let mut form = Self::new(body);
-        let given = form.take("keepFor");
+        let mut form = Self(Fields::new(body));
+        let given = form.0.take("keepFor");
         let seconds = match &given {
             None => Some(KEEP_DEFAULT),
             Some(value) => number::of(value).filter(|seconds| *seconds <= KEEP_MAX),
@@ -97,54 +87,24 @@ impl Form {
                 false => "wrong_type",
             };
             let detail = format!("This must be a whole number of seconds from 0 to {KEEP_MAX}.");
-            form.errors.push(FieldError::new("/keepFor", code, detail));
+            form.0.refuse("keepFor", code, detail);
         }
-        form.finish(seconds.map(Duration::from_secs))
-    }
-
-    fn refuse(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
-        self.errors
-            .push(FieldError::new(pointer::of(name), code, detail));
-    }
-
-    /// `null` counts as absent.
-    fn take(&mut self, name: &str) -> Option<Value> {
-        self.body.remove(name).filter(|value| !value.is_null())
+        form.0.finish(seconds.map(Duration::from_secs))
     }
 
     fn url(&mut self, plain: bool) -> Option<EndpointUrl> {
-        let parsed = EndpointUrl::parse(&self.take("url")?, plain);
-        parsed.map_err(|fault| self.note("url", fault)).ok()
+        let parsed = EndpointUrl::parse(&self.0.take("url")?, plain);
+        parsed.map_err(|fault| self.0.note("url", fault)).ok()
     }
 
     fn events(&mut self) -> Option<Endings> {
-        let parsed = Endings::parse(&self.take("events")?);
+        let parsed = Endings::parse(&self.0.take("events")?);
         let note = |faults: Vec<Fault>| {
             for fault in faults {
-                self.note("events", fault);
+                self.0.note("events", fault);
             }
         };
         parsed.map_err(note).ok()
-    }
-
-    fn note(&mut self, name: &str, fault: Fault) {
-        let Fault {
-            pointer,
-            code,
-            detail,
-        } = fault.within(name);
-        self.errors.push(FieldError::new(pointer, code, detail));
-    }
-
-    /// What was read, unless something was wrong or is left.
-    fn finish<T>(mut self, read: Option<T>) -> Result<T, Problem> {
-        for name in std::mem::take(&mut self.body).into_iter().map(|(n, _)| n) {
-            self.refuse(&name, "unknown_field", "This field is not known here.");
-        }
-        match read {
-            Some(read) if self.errors.is_empty() => Ok(read),
-            _ => Err(Problem::validation(self.errors)),
-        }
     }
 }
 

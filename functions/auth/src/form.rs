@@ -1,12 +1,12 @@
-//! Reads the fields of a body one by one and collects all that is wrong with them.
+//! Reads the bodies of this function.
 
 use serde_json::{Map, Value};
+use shared::http::Form as Fields;
 use shared::identity::{Email, PASSWORD_MAX, PASSWORD_MIN, Person, Username};
 use shared::identity::{LIFE_DEFAULT, LIFE_RANGE, NewServiceToken};
 use shared::keyring::{MAX_TOKEN, Role};
 use shared::number;
-use shared::pointer;
-use shared::problem::{FieldError, Problem};
+use shared::problem::Problem;
 
 /// The longest name of somebody that is looked at, in characters.
 const NAME_MAX: usize = 256;
@@ -26,43 +26,36 @@ pub(crate) struct Change {
     pub(crate) role: Option<Role>,
 }
 
-pub(crate) struct Form {
-    body: Map<String, Value>,
-    errors: Vec<FieldError>,
-}
+pub(crate) struct Form(Fields);
 
 impl Form {
-    fn new(body: Map<String, Value>) -> Self {
-        let errors = Vec::new();
-        Self { body, errors }
-    }
-
     /// `{emailOrUsername, password}`
     pub(crate) fn credentials(body: Map<String, Value>) -> Result<Credentials, Problem> {
-        let mut form = Self::new(body);
+        let mut form = Self(Fields::new(body));
         let name = form.required("emailOrUsername", NAME_MAX);
         let password = form.required("password", PASSWORD_MAX);
-        form.finish(name.zip(password))
+        form.0
+            .finish(name.zip(password))
             .map(|(name, password)| Credentials { name, password })
     }
 
     /// `{refreshToken}`
     pub(crate) fn refresh_token(body: Map<String, Value>) -> Result<String, Problem> {
-        let mut form = Self::new(body);
+        let mut form = Self(Fields::new(body));
         let token = form.required("refreshToken", MAX_TOKEN);
-        form.finish(token)
+        form.0.finish(token)
     }
 
     /// `{email, username?, password, role?, tenant?}`: the user and the password.
     pub(crate) fn person(body: Map<String, Value>) -> Result<(Person, String), Problem> {
-        let mut form = Self::new(body);
+        let mut form = Self(Fields::new(body));
         let email = form.email();
         let username = form.username();
         let password = form.required("password", PASSWORD_MAX);
         form.long_enough(password.as_deref());
         let role = form.role().unwrap_or_default();
         let tenant = form.text("tenant", CLAIM_MAX);
-        let (email, password) = form.finish(email.zip(password))?;
+        let (email, password) = form.0.finish(email.zip(password))?;
         let person = Person {
             email,
             username,
@@ -74,12 +67,12 @@ impl Form {
 
     /// `{disabled?, password?, role?}`
     pub(crate) fn change(body: Map<String, Value>) -> Result<Change, Problem> {
-        let mut form = Self::new(body);
-        let disabled = form.switch("disabled");
+        let mut form = Self(Fields::new(body));
+        let disabled = form.0.switch("disabled");
         let password = form.text("password", PASSWORD_MAX);
         form.long_enough(password.as_deref());
         let role = form.role();
-        form.finish(Some(Change {
+        form.0.finish(Some(Change {
             disabled,
             password,
             role,
@@ -88,50 +81,40 @@ impl Form {
 
     /// `{sub, role?, expiresIn?}`
     pub(crate) fn service_token(body: Map<String, Value>) -> Result<NewServiceToken, Problem> {
-        let mut form = Self::new(body);
+        let mut form = Self(Fields::new(body));
         let sub = form.required("sub", CLAIM_MAX);
         let role = form.role().unwrap_or(Role::Orchestrator);
         if !role.is_service() {
             let detail = "A service is an orchestrator, system or worker.";
-            form.refuse("role", "not_allowed", detail);
+            form.0.refuse("role", "not_allowed", detail);
         }
         let expires_in = form.life();
-        form.finish(sub.map(|sub| NewServiceToken {
+        form.0.finish(sub.map(|sub| NewServiceToken {
             sub,
             role,
             expires_in,
         }))
     }
 
-    fn refuse(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
-        self.errors
-            .push(FieldError::new(pointer::of(name), code, detail));
-    }
-
-    /// `null` counts as absent.
-    fn take(&mut self, name: &str) -> Option<Value> {
-        self.body.remove(name).filter(|value| !value.is_null())
-    }
-
     /// 1 to `most` characters, if it is there.
     fn text(&mut self, name: &str, most: usize) -> Option<String> {
-        match self.take(name)? {
+        match self.0.take(name)? {
             Value::String(text) if text.is_empty() => {
-                self.refuse(name, "too_short", "This is empty.");
+                self.0.refuse(name, "too_short", "This is empty.");
             }
             Value::String(text) if text.chars().count() > most => {
                 let detail = format!("This has over {most} characters.");
-                self.refuse(name, "too_long", detail);
+                self.0.refuse(name, "too_long", detail);
             }
             Value::String(text) => return Some(text),
-            _ => self.refuse(name, "wrong_type", "This must be a string."),
+            _ => self.0.refuse(name, "wrong_type", "This must be a string."),
         }
         None
     }
 
     fn required(&mut self, name: &str, most: usize) -> Option<String> {
-        if self.body.get(name).is_none_or(Value::is_null) {
-            self.refuse(name, "required", "This field is missing.");
+        if self.0.lacks(name) {
+            self.0.refuse(name, "required", "This field is missing.");
         }
         self.text(name, most)
     }
@@ -140,7 +123,8 @@ impl Form {
         let text = self.required("email", NAME_MAX)?;
         let email = Email::parse(&text);
         if email.is_none() {
-            self.refuse("email", "malformed", "This is no e-mail address.");
+            self.0
+                .refuse("email", "malformed", "This is no e-mail address.");
         }
         email
     }
@@ -150,7 +134,7 @@ impl Form {
         let username = Username::parse(&text);
         if username.is_none() {
             let detail = "A username is 1 to 64 letters, digits, '.', '_' or '-'.";
-            self.refuse("username", "malformed", detail);
+            self.0.refuse("username", "malformed", detail);
         }
         username
     }
@@ -158,7 +142,7 @@ impl Form {
     fn long_enough(&mut self, password: Option<&str>) {
         if password.is_some_and(|password| password.chars().count() < PASSWORD_MIN) {
             let detail = format!("A password has at least {PASSWORD_MIN} characters.");
-            self.refuse("password", "too_short", detail);
+            self.0.refuse("password", "too_short", detail);
         }
     }
 
@@ -167,48 +151,29 @@ impl Form {
         let role = text.parse();
         if role.is_err() {
             let detail = "A role is user, admin, orchestrator, system or worker.";
-            self.refuse("role", "unknown_value", detail);
+            self.0.refuse("role", "unknown_value", detail);
         }
         role.ok()
     }
 
-    fn switch(&mut self, name: &str) -> Option<bool> {
-        let value = self.take(name)?;
-        if !value.is_boolean() {
-            self.refuse(name, "wrong_type", "This must be true or false.");
-        }
-        value.as_bool()
-    }
-
     fn life(&mut self) -> u64 {
         let default = LIFE_DEFAULT.as_secs();
-        let Some(value) = self.take("expiresIn") else {
+        let Some(value) = self.0.take("expiresIn") else {
             return default;
         };
         match number::of(&value) {
             Some(seconds) if LIFE_RANGE.contains(&seconds) => return seconds,
             None if !value.is_number() => {
                 let detail = "This must be a number of seconds.";
-                self.refuse("expiresIn", "wrong_type", detail);
+                self.0.refuse("expiresIn", "wrong_type", detail);
             }
             _ => {
                 let (least, most) = LIFE_RANGE.into_inner();
                 let detail = format!("This must be a whole number from {least} to {most} seconds.");
-                self.refuse("expiresIn", "out_of_range", detail);
+                self.0.refuse("expiresIn", "out_of_range", detail);
             }
         }
         default
-    }
-
-    /// What was read, unless something was wrong or is left.
-    fn finish<T>(mut self, read: Option<T>) -> Result<T, Problem> {
-        for name in std::mem::take(&mut self.body).into_iter().map(|(n, _)| n) {
-            self.refuse(&name, "unknown_field", "This field is not known here.");
-        }
-        match read {
-            Some(read) if self.errors.is_empty() => Ok(read),
-            _ => Err(Problem::validation(self.errors)),
-        }
     }
 }
 

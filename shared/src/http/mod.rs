@@ -1,11 +1,12 @@
 //! What every HTTP function needs around its routes.
 //!
-//! `edge` finishes a router (request ids, problems, access log), `serve` runs it on Lambda; the rest are extractors.
+//! `edge` finishes a router (request ids, problems, access log), `serve` runs it on Lambda, `form` reads the fields of a body; the rest are extractors.
 
 mod body;
 mod cors;
 mod edge;
 mod fields;
+mod form;
 mod params;
 mod prefer;
 mod quota;
@@ -16,6 +17,7 @@ mod trace;
 
 pub use body::{Body, Object, parse_json};
 pub use edge::{MAX_BODY, finish_router};
+pub use form::Form;
 pub use params::{IdPath, JobPath, Query};
 pub use prefer::Wait;
 pub use quota::Quota;
