@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
-use aws_config::timeout::TimeoutConfig;
 use aws_sdk_apigatewaymanagement::Client;
 use aws_sdk_apigatewaymanagement::error::{DisplayErrorContext, SdkError};
 use aws_sdk_apigatewaymanagement::operation::delete_connection::DeleteConnectionError;
@@ -12,11 +10,15 @@ use aws_sdk_apigatewaymanagement::operation::post_to_connection::PostToConnectio
 use aws_sdk_apigatewaymanagement::primitives::Blob;
 use tokio::sync::OnceCell;
 
+use crate::aws;
 use crate::config::{Address, Config};
 use crate::socket::ConnectionId;
 
 /// The largest message that is sent, in bytes: one frame.
 pub const MAX_MESSAGE: usize = 32 * 1024;
+
+/// A call with its retries.
+const CALL: Duration = Duration::from_secs(4);
 
 /// `SOCKETS_URL` is not set.
 #[derive(Debug, thiserror::Error)]
@@ -55,16 +57,8 @@ impl Gateway {
     async fn client(&self) -> &Client {
         self.client
             .get_or_init(|| async {
-                // Three tries with backoff and jitter.
-                let timeouts = TimeoutConfig::builder()
-                    .operation_timeout(Duration::from_secs(4))
-                    .operation_attempt_timeout(Duration::from_millis(1500))
-                    .build();
-                let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-                    .endpoint_url(self.address.as_str())
-                    .timeout_config(timeouts)
-                    .load()
-                    .await;
+                let endpoint = Some(self.address.as_str().to_owned());
+                let config = aws::config(CALL, endpoint).await;
                 Client::new(&config)
             })
             .await

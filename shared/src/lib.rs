@@ -20,6 +20,7 @@ pub mod track;
 // One owner for each technology.
 pub mod address;
 pub mod audio;
+mod aws;
 pub mod callback;
 pub mod caller;
 pub mod config;
@@ -27,6 +28,7 @@ pub mod doorbell;
 pub mod gateway;
 pub mod http;
 pub mod keyring;
+pub mod metrics;
 pub mod models;
 pub mod problem;
 pub mod queue;

@@ -8,6 +8,7 @@ use crate::envelope::{Manifest, OpenMarker};
 use crate::job::{JobError, JobId, JobStatus};
 use crate::keyring::now;
 use crate::lookup::{self, Unreachable};
+use crate::metrics::{self, Embedded};
 use crate::models::{ModelError, Outgoing, Report, ReportKind};
 use crate::provenance::Provenance;
 use crate::queue::{Debt, Settled, millis};
@@ -89,16 +90,56 @@ pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
             .settle_later(id, generation, TELL_AGAIN)
             .await?;
         tracing::warn!(job_id = %id, request_id = known.job.request_id, error = %error, "a service was not told of the job's end");
-        if !matches!(settled, Settled::Ok { tries } if tries >= TELL_TRIES) {
+        if !matches!(settled, Settled::Ok { tries, .. } if tries >= TELL_TRIES) {
             return Ok(());
         }
     }
-    clients.queue.settle(id, generation).await?;
+    let settled = clients.queue.settle(id, generation).await?;
+    if matches!(settled, Settled::Ok { first: true, .. }) {
+        tell_figures(&known);
+    }
     tracing::info!(
         job_id = %id, request_id = known.job.request_id, status = %known.job.status, attempt = known.job.attempt,
         "the job is settled"
     );
     Ok(())
+}
+
+/// How the job ended and what it took, once for each end.
+fn tell_figures(known: &Known) {
+    let (job, usage) = (&known.job, known.job.usage);
+    let line = Embedded::default()
+        .with("job_id", job.id.to_string())
+        .with("request_id", job.request_id.clone())
+        .with("attempt", job.attempt)
+        .with("billed_ms", usage.billed_ms)
+        .put(&metrics::JOBS_ENDED, 1.0, Some(job.status.as_str()));
+    // What was never begun took no time, which would spoil the percentiles.
+    let times = [
+        (
+            &metrics::QUEUE_SECONDS,
+            Some(usage.queue_ms).filter(|_| job.started_at.is_some()),
+        ),
+        (
+            &metrics::PLAN_SECONDS,
+            Some(usage.plan_ms).filter(|ms| *ms > 0),
+        ),
+        (
+            &metrics::AUDIO_SECONDS,
+            Some(usage.audio_ms).filter(|ms| *ms > 0),
+        ),
+        (
+            &metrics::FINISH_SECONDS,
+            Some(usage.finish_ms).filter(|ms| *ms > 0),
+        ),
+    ];
+    let took = times
+        .into_iter()
+        .filter_map(|(metric, ms)| Some((metric, ms?)));
+    took.fold(line, |line, (metric, ms)| {
+        line.put(metric, metrics::seconds(ms), None)
+    })
+    .send();
 }
 
 /// Writes the manifest of the job's end. One that is there already and tells of another end stays: Redis was rolled back behind it,

@@ -12,7 +12,7 @@ use crate::clients::Clients;
 use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::envelope::{Envelope, Manifest, OpenMarker};
-use crate::http::{RequestId, traceparent};
+use crate::http::{RequestId, note_trace, traceparent};
 use crate::job::{JobId, TenantId, sha256_hex};
 use crate::lookup::{self, Unreachable};
 use crate::priority::Priority;
@@ -119,7 +119,9 @@ pub async fn submit(
     signed(clients, &caller.tenant, &submission).await?;
     let key = context.idempotency_key.as_deref();
     let id = key.map_or_else(JobId::mint, |key| JobId::from_key(&caller.tenant, key));
-    tracing::Span::current().record("job_id", tracing::field::display(id));
+    let span = tracing::Span::current();
+    span.record("job_id", tracing::field::display(id));
+    note_trace(&span, &context.traceparent);
     let request = Envelope {
         id,
         tenant: caller.tenant,

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::io::Write;
+use std::sync::OnceLock;
 
 use chrono::{SecondsFormat, Utc};
 use serde::Serialize;
@@ -15,11 +16,14 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config;
+use crate::metrics::{COLD_STARTS, Embedded};
+
+static SERVICE: OnceLock<&'static str> = OnceLock::new();
 
 /// The longest text of one field, in bytes.
 const MAX_TEXT: usize = 4096;
 
-/// Sends this program's events to standard output, from `LOG_LEVEL` on; `service` is the function's crate name.
+/// Sends this program's events to standard output, from `LOG_LEVEL` on, and counts its start; `service` is the function's crate name.
 ///
 /// Libraries are heard from `info` on whatever the level: below it some of them print what they send and receive.
 pub fn init(service: &'static str) {
@@ -30,6 +34,15 @@ pub fn init(service: &'static str) {
     };
     // Only a second call fails, and the first one's lines go on.
     let _ = tracing::subscriber::set_global_default(Registry::default().with(lines));
+    let service = SERVICE.get_or_init(|| service);
+    Embedded::default()
+        .put(&COLD_STARTS, 1.0, Some(service))
+        .send();
+}
+
+/// The name that [`init`] was given.
+pub(crate) fn service() -> &'static str {
+    SERVICE.get().copied().unwrap_or_default()
 }
 
 struct JsonLines<W> {

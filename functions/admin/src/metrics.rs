@@ -1,72 +1,40 @@
-//! Prometheus text (exposition format 0.0.4) from what Redis holds.
+//! Prometheus text from what Redis holds.
 
-use std::fmt::Write;
+use shared::metrics::{
+    AUDIO_SECONDS, Exposition, FINISH_SECONDS, JOBS_ENDED, Metric, PLAN_SECONDS, QUEUE_SECONDS,
+    gauges, seconds, whole,
+};
+use shared::queue::Figures;
 
-use shared::queue::Counts;
+const OUTCOMES: [&str; 4] = ["completed", "failed", "cancelled", "expired"];
 
-/// Gauges only: each is one constant-time read.
-pub(crate) fn text(counts: &Counts) -> String {
-    let gauges = [
-        (
-            "tutti_jobs_queued",
-            "Jobs with status queued, delayed ones included.",
-            counts.queued,
-        ),
-        (
-            "tutti_jobs_running",
-            "Jobs that hold a slot, in stage plan or audio.",
-            counts.running,
-        ),
-        (
-            "tutti_jobs_finishing",
-            "Jobs whose audio is being examined, or waits to be.",
-            counts.finishing,
-        ),
-        (
-            "tutti_jobs_delayed",
-            "Jobs whose next attempt is not yet due.",
-            counts.delayed,
-        ),
-        (
-            "tutti_jobs_completed",
-            "Completed jobs that are still kept in Redis.",
-            counts.completed,
-        ),
-        (
-            "tutti_jobs_failed",
-            "Failed jobs that are still kept in Redis.",
-            counts.failed,
-        ),
-        (
-            "tutti_jobs_dead",
-            "Jobs that used up their attempts.",
-            counts.dead,
-        ),
-        (
-            "tutti_jobs_unsettled",
-            "Ended jobs of which somebody must still be told.",
-            counts.unsettled,
-        ),
-        (
-            "tutti_tenants_ready",
-            "Tenants that may run a job now.",
-            counts.ready_tenants,
-        ),
-        (
-            "tutti_slots",
-            "Jobs that may hold a slot at the same time.",
-            counts.slots,
-        ),
-    ];
-    let mut text = String::new();
-    for (name, help, value) in gauges {
-        // Writing to a String cannot fail.
-        let _ = write!(
-            text,
-            "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"
-        );
+/// Stages as the totals name them.
+const TIMES: [(&str, &Metric); 4] = [
+    ("queue", &QUEUE_SECONDS),
+    ("plan", &PLAN_SECONDS),
+    ("audio", &AUDIO_SECONDS),
+    ("finish", &FINISH_SECONDS),
+];
+
+/// All but what no request can see: cold starts and sweeps are in CloudWatch alone. Counters begin anew with an emptied Redis.
+pub(crate) fn text(figures: &Figures) -> String {
+    let mut text = Exposition::default();
+    for (metric, value) in gauges(figures) {
+        text.single(metric, value);
     }
-    text
+    text.head(&JOBS_ENDED);
+    for outcome in OUTCOMES {
+        let label = JOBS_ENDED.by.map(|by| (by, outcome));
+        text.value(&JOBS_ENDED, "", label, whole(figures.total(outcome)));
+    }
+    for (stage, metric) in TIMES {
+        text.head(metric);
+        let took = seconds(figures.total(&format!("{stage}_ms")));
+        text.value(metric, "_sum", None, took);
+        let over = whole(figures.total(&format!("{stage}_n")));
+        text.value(metric, "_count", None, over);
+    }
+    text.text()
 }
 
 #[cfg(test)]
@@ -74,15 +42,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_gauge_has_its_help_and_type() {
-        let counts = Counts {
-            queued: 7,
-            slots: 4,
-            ..Counts::default()
-        };
-        let text = text(&counts);
-        assert!(text.contains("# TYPE tutti_jobs_queued gauge\ntutti_jobs_queued 7\n"));
-        assert!(text.contains("tutti_slots 4\n"));
-        assert_eq!(text.lines().count() % 3, 0);
+    fn every_figure_has_its_help_and_type() {
+        let text = text(&Figures::default());
+        assert!(text.contains("# TYPE tutti_jobs_queued gauge\ntutti_jobs_queued 0\n"));
+        assert!(text.contains(
+            "# TYPE tutti_jobs_ended counter\ntutti_jobs_ended{outcome=\"completed\"} 0\n"
+        ));
+        assert!(text.contains("tutti_plan_seconds_sum 0\ntutti_plan_seconds_count 0\n"));
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let name = line.split([' ', '{']).next().unwrap();
+            let family = name.trim_end_matches("_sum").trim_end_matches("_count");
+            assert!(text.contains(&format!("# HELP {family} ")), "{line}");
+        }
     }
 }

@@ -37,7 +37,8 @@ async fn serve(desk: &Desk, record: &SqsMessage) -> Result<(), Unreachable> {
     // On the heap: the compiler gives up on a future that holds all of this.
     let done: Done<'_> = match bell.job {
         Some(job) => {
-            let span = tracing::info_span!("notice", job_id = %job);
+            let span =
+                tracing::info_span!("notice", job_id = %job, trace_id = tracing::field::Empty);
             Box::pin(of_job(desk, job).instrument(span))
         }
         None => Box::pin(of_nobody(desk)),

@@ -8,6 +8,7 @@ use shared::clients::Clients;
 use shared::control;
 use shared::identity::{Pruned, Pruner};
 use shared::lookup::Unreachable;
+use shared::metrics::{self, Embedded, SWEEPS};
 use shared::queue::millis;
 use shared::settle;
 use shared::webhook;
@@ -74,7 +75,23 @@ pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Err
         revoked = report.pruned.revoked,
         "round over"
     );
+    tell_figures(clients).await;
     Ok(report)
+}
+
+/// How the queue stands, once a minute, for alarms. Without it the round is not worse.
+async fn tell_figures(clients: &Clients) {
+    let round = Embedded::default().put(&SWEEPS, 1.0, None);
+    let line = match clients.queue.figures().await {
+        Ok(figures) => metrics::gauges(&figures)
+            .into_iter()
+            .fold(round, |line, (metric, value)| line.put(metric, value, None)),
+        Err(error) => {
+            tracing::warn!(error = %error, "the queue has no figures to tell");
+            round
+        }
+    };
+    line.send();
 }
 
 async fn expire(clients: &Clients, report: &mut Report, from: Instant) -> Result<(), Unreachable> {

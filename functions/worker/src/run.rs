@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use shared::clients::Clients;
 use shared::config::Fallback;
 use shared::envelope::Envelope;
+use shared::http::note_trace;
 use shared::job::JobRecord;
 use shared::lookup::{self, Unreachable};
 use shared::models::{Outgoing, Report, ReportKind};
@@ -12,7 +13,8 @@ use shared::plan::Planned;
 use shared::queue::{Debt, HEARTBEAT, Held, Holder, LEASE, Parked, Troubled, backoff, millis};
 use shared::settle;
 use shared::stage::Stage;
-use tracing::Instrument;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use crate::ask::Asking;
 use crate::meter::Meter;
@@ -75,13 +77,14 @@ pub(crate) async fn run(
 ) -> Result<Ran, Unreachable> {
     let meter = Meter::start();
     let span = tracing::info_span!(
-        "job", job_id = %job.id, request_id = job.request_id, stage = %job.stage, attempt = job.attempt
+        "job", job_id = %job.id, request_id = job.request_id, trace_id = Empty, stage = %job.stage, attempt = job.attempt
     );
     async move {
         let Some(request) = lookup::envelope(clients, &job).await? else {
             tracing::error!("the job's request is gone: it was deleted while it ran");
             return Ok(clients.queue.cancel(job.id, "deleted").await?.debt.into());
         };
+        note_trace(&Span::current(), &request.traceparent);
         tracing::info!("job acquired");
         stages(
             Work {

@@ -29,6 +29,9 @@ pub struct Callback {
     pub token: String,
     /// How often progress is wanted.
     pub every_seconds: Option<f64>,
+    /// As the request came with it; a report goes back with the same.
+    #[serde(skip)]
+    pub traceparent: Option<String>,
 }
 
 impl<F: FaultState> Controls<F> {

@@ -98,11 +98,16 @@ impl Reporter {
     }
 
     fn report(&self, to: &Callback, request_id: &str, body: &Value) -> RequestBuilder {
-        self.http
+        let request = self
+            .http
             .post(&to.url)
             .bearer_auth(&to.token)
             .header("x-request-id", request_id)
-            .json(body)
+            .json(body);
+        let traceparent = to.traceparent.iter();
+        traceparent.fold(request, |request, value| {
+            request.header("traceparent", value)
+        })
     }
 }
 

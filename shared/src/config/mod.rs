@@ -69,6 +69,7 @@ pub struct Config {
     pub model_hosts: Vec<String>,
     pub dev_mode: bool,
     pub log_level: Level,
+    pub metrics_namespace: String,
 }
 
 impl Config {
@@ -127,6 +128,7 @@ impl Config {
         from.optional("CORS_ORIGINS", values::origins);
         let dev_mode = from.needed("DEV_MODE", values::switch);
         let log_level = from.needed("LOG_LEVEL", values::level);
+        let metrics_namespace = from.needed("METRICS_NAMESPACE", values::namespace);
 
         if planner_fallback == Some(Fallback::Ollama) && ollama_url.is_none() {
             from.fault("OLLAMA_URL is not set, but PLANNER_FALLBACK is ollama");
@@ -191,6 +193,7 @@ impl Config {
             model_hosts: model_hosts.unwrap_or_default(),
             dev_mode: dev_mode?,
             log_level: log_level?,
+            metrics_namespace: metrics_namespace?,
         })
     }
 }
@@ -212,6 +215,18 @@ pub fn cors_origins() -> Vec<HeaderValue> {
 /// Whether this is AWS Lambda itself; `cargo lambda` sets neither of the two variables that tell.
 pub fn on_lambda() -> bool {
     Reader::new(&environment).on_lambda()
+}
+
+/// `METRICS_NAMESPACE`, or its default when it is unset or malformed: the first figures are told before the configuration is read.
+pub fn metrics_namespace() -> String {
+    environment("METRICS_NAMESPACE")
+        .and_then(|text| values::namespace(&text).ok())
+        .unwrap_or_else(|| "Tutti".to_owned())
+}
+
+/// Where SQS is when it is not AWS's: `AWS_ENDPOINT_URL_SQS`, as every SDK reads it.
+pub fn sqs_endpoint() -> Option<String> {
+    environment("AWS_ENDPOINT_URL_SQS").filter(|url| !url.is_empty())
 }
 
 #[expect(

@@ -190,8 +190,18 @@ pub(super) fn level(text: &str) -> Result<Level, String> {
         "warn" => Ok(Level::WARN),
         "info" => Ok(Level::INFO),
         "debug" => Ok(Level::DEBUG),
-        "trace" => Ok(Level::TRACE),
-        _ => Err("must be error, warn, info, debug or trace".to_owned()),
+        _ => Err("must be error, warn, info or debug".to_owned()),
+    }
+}
+
+/// As CloudWatch takes it; those that begin with `AWS/` are AWS's own.
+pub(super) fn namespace(text: &str) -> Result<String, String> {
+    let known = |c: char| c.is_ascii_alphanumeric() || "_./#:-".contains(c);
+    let sound = (1..=255).contains(&text.len()) && text.chars().all(known);
+    if sound && !text.starts_with("AWS/") && !text.starts_with(':') {
+        Ok(text.to_owned())
+    } else {
+        Err("must be 1-255 of A-Za-z0-9_./#:- and not begin with AWS/ or a colon".to_owned())
     }
 }
 

@@ -196,10 +196,11 @@ pub const VARIABLES: &[Variable] = &[
         "0",
         "`1` lets addresses be private and plain; refused on Lambda",
     ),
+    defaulted("LOG_LEVEL", "info", "`error`, `warn`, `info` or `debug`"),
     defaulted(
-        "LOG_LEVEL",
-        "info",
-        "`error`, `warn`, `info`, `debug` or `trace`",
+        "METRICS_NAMESPACE",
+        "Tutti",
+        "CloudWatch's namespace for the figures that stand among the logs",
     ),
 ];
 

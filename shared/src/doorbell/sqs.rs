@@ -4,13 +4,12 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
-use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use tokio::sync::OnceCell;
 
 use super::{Bell, RingError};
+use crate::{aws, config};
 
 #[derive(Clone)]
 pub(super) struct Queue {
@@ -18,13 +17,8 @@ pub(super) struct Queue {
     client: Arc<OnceCell<Client>>,
 }
 
-/// The whole call with the SDK's retries 3 s, one attempt of it 1.5 s.
-fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .operation_timeout(Duration::from_secs(3))
-        .operation_attempt_timeout(Duration::from_millis(1500))
-        .build()
-}
+/// A call with its retries.
+const CALL: Duration = Duration::from_secs(3);
 
 impl Queue {
     pub(super) fn new(url: String) -> Self {
@@ -38,10 +32,7 @@ impl Queue {
     async fn client(&self) -> &Client {
         self.client
             .get_or_init(|| async {
-                let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-                    .timeout_config(timeouts())
-                    .load()
-                    .await;
+                let config = aws::config(CALL, config::sqs_endpoint()).await;
                 Client::new(&config)
             })
             .await
@@ -143,12 +134,10 @@ mod tests {
             (kind, answer(asked).to_string()).into_response()
         });
         let base = serve(axum::Router::new().route("/", route)).await;
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .endpoint_url(base.as_str())
+        let shared = aws::config(CALL, Some(base.to_string())).await;
+        let config = aws_sdk_sqs::config::Builder::from(&shared)
             .region(Region::new("eu-north-1"))
             .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
-            .timeout_config(timeouts())
             .build();
         Queue {
             url: format!("{base}1/bells"),

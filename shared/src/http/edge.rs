@@ -18,7 +18,7 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use super::{RequestId, cors, quota};
+use super::{RequestId, cors, quota, trace};
 use crate::config;
 use crate::problem::Problem;
 
@@ -70,7 +70,10 @@ async fn edge(mut request: Request, next: Next) -> Response {
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     request.extensions_mut().insert(id.clone());
 
-    let span = tracing::info_span!("request", request_id = %id, caller = Empty, job_id = Empty);
+    let span = tracing::info_span!(
+        "request", request_id = %id, trace_id = Empty, caller = Empty, job_id = Empty
+    );
+    trace::note_given(&span, request.headers());
     let answer = AssertUnwindSafe(answer(request, next))
         .catch_unwind()
         .instrument(span.clone());

@@ -24,7 +24,7 @@ pub use quota::Quota;
 pub use request_id::RequestId;
 pub use serve::{serve, serve_long};
 pub use tag::matches;
-pub use trace::traceparent;
+pub use trace::{note_trace, traceparent};
 
 #[cfg(test)]
 mod tests;

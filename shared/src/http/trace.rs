@@ -1,15 +1,31 @@
 //! W3C Trace Context.
 
 use axum::http::HeaderMap;
+use tracing::Span;
 use uuid::Uuid;
 
 /// The caller's `traceparent` if it is a version 00 one, else that of a new trace.
 pub fn traceparent(headers: &HeaderMap) -> String {
-    headers
-        .get("traceparent")
-        .and_then(|value| value.to_str().ok())
-        .filter(|text| is_valid(text))
-        .map_or_else(mint, str::to_owned)
+    given(headers).map_or_else(mint, str::to_owned)
+}
+
+fn given(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    is_valid(text).then_some(text)
+}
+
+/// Notes on the log lines of this span whose trace they belong to.
+pub fn note_trace(span: &Span, traceparent: &str) {
+    if let Some(trace) = traceparent.split('-').nth(1) {
+        span.record("trace_id", trace);
+    }
+}
+
+/// The same, where the caller says it.
+pub(super) fn note_given(span: &Span, headers: &HeaderMap) {
+    if let Some(text) = given(headers) {
+        note_trace(span, text);
+    }
 }
 
 fn mint() -> String {

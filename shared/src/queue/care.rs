@@ -49,6 +49,9 @@ pub enum Settled {
         /// Failed tries so far, where it was put off.
         #[serde(default)]
         tries: u32,
+        /// This call took it out of the outbox; others that settled it meanwhile did not.
+        #[serde(default)]
+        first: bool,
     },
     /// Retried or forgotten meanwhile.
     Stale,

@@ -200,6 +200,11 @@ impl Keys {
         self.key(format_args!("minute:{minute}"))
     }
 
+    /// hash: what happened since Redis began, by the words of `minute`; `<stage>_n` and `<stage>_ms`: stages that are over, and what they took.
+    pub fn totals(&self) -> String {
+        self.key("totals")
+    }
+
     /// hash: `<stage>:<bucket>` stage times of one hour since 1970, for three hours; bucket = 4·log₂(ms).
     pub fn times(&self, hour: i64) -> String {
         self.key(format_args!("times:{hour}"))

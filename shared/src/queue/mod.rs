@@ -10,6 +10,7 @@ mod care;
 mod connection;
 mod control;
 mod delivery;
+mod figures;
 mod identity;
 mod keys;
 mod lists;
@@ -35,6 +36,7 @@ pub use self::control::{MAX_TENANTS, QueueSettings, Revised, Settings, TenantSet
 pub use self::delivery::{
     Attempt, Delivered, Delivery, DeliveryState, Log, Outcome, Taken, TakenAll,
 };
+pub use self::figures::Figures;
 pub use self::identity::{Attempted, Limit, MAX_REVOKED};
 pub use self::keys::{Keys, Owner};
 pub use self::lists::Position;

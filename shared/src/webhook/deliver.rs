@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use tracing::Span;
 
 use super::message;
 use super::owe::{over, ring};
@@ -11,10 +12,12 @@ use super::register::{self, Hooks};
 use super::schedule;
 use super::send::{Message, Verdict};
 use super::target::{Addressed, Nowhere, address};
+
 use crate::clients::Clients;
 use crate::doorbell::MAX_DELAY;
 use crate::endpoint::{Ending, Target};
 use crate::envelope::Manifest;
+use crate::http::note_trace;
 use crate::job::JobId;
 use crate::lookup::Unreachable;
 use crate::models::Outgoing;
@@ -67,6 +70,7 @@ async fn round(clients: &Clients, id: JobId, all: &TakenAll) -> Result<Option<u3
         }
         return Ok(pending);
     };
+    note_trace(&Span::current(), &manifest.request.traceparent);
     let trip = Trip {
         hooks: register::hooks(clients, &manifest.job.tenant).await?,
         body: message::body(clients, &manifest, all.event),

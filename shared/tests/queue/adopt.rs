@@ -1,10 +1,10 @@
 //! Adopt: a job that Redis believes to be live had ended before Redis was rolled back.
 
 use shared::job::{JobRecord, JobStatus};
-use shared::queue::{Acquired, Adopted, Settled};
+use shared::queue::{Acquired, Adopted};
 use shared::stage::Stage;
 
-use crate::rig::{LONG, Rig, error, new_job, track};
+use crate::rig::{LONG, Rig, SETTLED, error, new_job, put_off, track};
 
 /// The record that the manifest has of a job.
 async fn ended(rig: &Rig, id: shared::job::JobId, status: JobStatus, generation: u32) -> JobRecord {
@@ -34,7 +34,7 @@ async fn a_waiting_and_a_running_job_end_as_their_manifest_says() {
             "numbers go on behind the manifest's"
         );
         assert!(rig.queue.events(id, 0).await.unwrap().unwrap().gap);
-        assert_eq!(rig.settle(id, 0).await, Settled::Ok { tries: 0 });
+        assert_eq!(rig.settle(id, 0).await, SETTLED);
     }
     assert_eq!(rig.acquire().await.outcome, Acquired::Empty);
 }
@@ -63,7 +63,7 @@ async fn what_was_settled_before_a_retry_that_redis_forgot_is_owed_a_settling_ag
     let counts = rig.queue.counts().await.unwrap();
     assert_eq!((counts.unsettled, counts.dead), (1, 0));
     let tried = rig.settle_later(job.id, 1, LONG).await;
-    assert_eq!(tried, Settled::Ok { tries: 1 }, "counted anew");
+    assert_eq!(tried, put_off(1), "counted anew");
 }
 
 #[tokio::test]
@@ -98,5 +98,5 @@ async fn an_end_that_redis_came_to_by_forgetting_another_gives_way() {
     let found = rig.job(id).await;
     assert_eq!(found.job.status, JobStatus::Cancelled);
     assert_eq!(found.outcome, None);
-    assert_eq!(rig.settle(id, 0).await, Settled::Ok { tries: 0 });
+    assert_eq!(rig.settle(id, 0).await, SETTLED);
 }

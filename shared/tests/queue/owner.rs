@@ -205,7 +205,14 @@ async fn delete_leaves_nothing_of_an_ended_job() {
             .any(|own| key.starts_with(own))
     });
     left.sort();
-    let may_stay = ["clock", "control", "eta", "tenant:alice", "tenants"];
+    let may_stay = [
+        "clock",
+        "control",
+        "eta",
+        "tenant:alice",
+        "tenants",
+        "totals",
+    ];
     assert_eq!(left, may_stay.map(|name| format!("{{p}}:{name}")));
     // Broken off and sent again.
     assert_eq!(

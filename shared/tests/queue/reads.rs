@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use chrono::Utc;
+use redis::Cmd;
 use shared::event::{Event, EventKind};
 use shared::job::{JobId, JobStatus, Progress, UserId};
 use shared::priority::Priority;
-use shared::queue::{Counts, Owner, Position, Spent, Waiting};
+use shared::queue::{Counts, FAILURES, Owner, Position, Showed, Spent, Waiting};
 use shared::stage::Stage;
 use uuid::Uuid;
 
@@ -226,6 +227,39 @@ async fn counts_are_the_sizes_of_the_sets() {
         slots: 8,
     };
     assert_eq!(rig.queue.counts().await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn figures_tell_what_happened_how_long_it_took_and_who_waits_longest() {
+    let rig = Rig::start();
+    let none = rig.queue.figures().await.unwrap();
+    assert_eq!((none.oldest_wait_ms, none.breakers_open), (0, 0));
+    assert_eq!((none.total("completed"), none.total("plan_n")), (0, 0));
+    rig.ended("a", JobStatus::Completed).await;
+    rig.ended("a", JobStatus::Failed).await;
+    rig.ended("a", JobStatus::Failed).await;
+    rig.finishing("a").await;
+    let waiting = rig.put("a").await;
+    let queued = rig.queue.keys().by_user(&Owner::Everybody, "queued");
+    let minute_ago = Utc::now().timestamp_millis() - 60_000;
+    let _: () = rig
+        .raw(&Cmd::zadd(queued, waiting.to_string(), minute_ago))
+        .await;
+    for _ in 1..FAILURES {
+        rig.breaker("jen1", Showed::Failed, true).await;
+    }
+    assert_eq!(rig.queue.figures().await.unwrap().breakers_open, 0);
+    rig.breaker("jen1", Showed::Failed, true).await;
+    let some = rig.queue.figures().await.unwrap();
+    assert_eq!((some.total("completed"), some.total("failed")), (1, 2));
+    let stages = ["plan", "audio", "finish"].map(|stage| some.total(&format!("{stage}_n")));
+    // All four went from the plan to the end of their audio at once, and one is still being finished.
+    assert_eq!(stages, [4, 0, 1]);
+    assert!((60_000..70_000).contains(&some.oldest_wait_ms), "{some:?}");
+    assert_eq!(some.breakers_open, 1);
+    assert_eq!(some.counts, rig.queue.counts().await.unwrap());
+    rig.breaker("jen1", Showed::Answered, true).await;
+    assert_eq!(rig.queue.figures().await.unwrap().breakers_open, 0);
 }
 
 #[tokio::test]

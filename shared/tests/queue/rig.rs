@@ -21,6 +21,18 @@ use shared::track::{Format, Measurement, Track};
 use crate::check::check;
 use crate::redis::Server;
 
+/// Nobody settled it before.
+pub(crate) const SETTLED: Settled = Settled::Ok {
+    tries: 0,
+    first: true,
+};
+
+/// It stays in the outbox, or had left it already.
+pub(crate) fn put_off(tries: u32) -> Settled {
+    let first = false;
+    Settled::Ok { tries, first }
+}
+
 /// How long the queue of a rig keeps settled jobs.
 pub(crate) const RETENTION: Duration = Duration::from_secs(3600);
 /// A deadline that no test reaches.

@@ -9,6 +9,7 @@
     reason = "a test says what is wrong by panicking"
 )]
 
+mod cloud;
 mod deployment;
 mod docs;
 mod document;
@@ -16,6 +17,7 @@ mod features;
 mod files;
 mod functions;
 mod layers;
+mod policies;
 mod project;
 mod queue;
 mod routes;

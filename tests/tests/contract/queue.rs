@@ -10,6 +10,7 @@ fn sources(template: &Template) -> Vec<(&str, &Value, Function<'_>, &Value)> {
         .of_type("AWS::Lambda::EventSourceMapping")
         .map(|(name, source)| {
             let target = references(&source["FunctionName"])[0];
+            let target = target.trim_end_matches(".Alias");
             let mut functions = template.functions().into_iter();
             let function = functions.find(|function| function.name == target);
             let queue = references(&source["EventSourceArn"])[0];

@@ -6,7 +6,7 @@ use shared::config::{Config, GeneratorApi};
 use crate::template::{Function, Template};
 
 /// What somebody who deploys may give.
-const GIVEN: [(&str, &str); 17] = [
+const GIVEN: [(&str, &str); 18] = [
     ("MuscgenUrl", "https://muscgen.example.com/api"),
     ("Jen1Url", "https://jen1.example.com"),
     ("OllamaUrl", "http://ollama.example.com:11434"),
@@ -31,6 +31,7 @@ const GIVEN: [(&str, &str); 17] = [
     ("JwksUrl", "https://id.example.com/keys"),
     ("JwtIssuer", "https://id.example.com/"),
     ("JwtAudience", "tutti"),
+    ("CacheMode", "durable"),
     ("AdminEmail", "ops@example.com"),
     (
         "AdminPasswordHash",
@@ -79,12 +80,19 @@ impl Deployment<'_> {
         }
     }
 
-    /// The conditions here all ask whether a parameter is given.
+    /// The conditions here ask whether a parameter is given, or which of some words it is.
     fn holds(&self, condition: &str) -> bool {
         let condition = self.template.condition(condition);
-        let equals = &condition["Fn::Not"][0]["Fn::Equals"];
-        assert_eq!(equals[1], "", "{condition}");
-        self.value(&equals[0]).is_some_and(|text| !text.is_empty())
+        let negated = &condition["Fn::Not"][0];
+        let equals = if negated.is_null() {
+            condition
+        } else {
+            negated
+        };
+        let [given, word] = equals["Fn::Equals"].as_array().unwrap().as_slice() else {
+            panic!("{condition}")
+        };
+        (self.value(given).as_deref() == word.as_str()) == negated.is_null()
     }
 
     fn substituted(&self, text: &str) -> String {
@@ -93,7 +101,9 @@ impl Deployment<'_> {
         for part in parts {
             let (name, rest) = part.split_once('}').unwrap();
             out.push_str(&match name.split_once('.') {
-                Some((_, "PrimaryEndPoint.Port")) => "6379".to_owned(),
+                Some((_, "PrimaryEndPoint.Port" | "ConfigurationEndPoint.Port")) => {
+                    "6379".to_owned()
+                }
                 Some((name, _)) => name.to_ascii_lowercase(),
                 None if name.starts_with("AWS::") => name[5..].to_ascii_lowercase(),
                 None => self.reference(name).unwrap(),
@@ -155,6 +165,9 @@ fn every_function_accepts_a_deployment_with_everything_given() {
             .as_ref()
             .map(|issuer| issuer.audience.as_str());
         assert_eq!(issuer, Some("tutti"), "{name}");
+        let redis = config.redis_url.url();
+        assert_eq!(redis.host_str(), Some("durablecache"), "{name}");
+        assert_eq!(redis.query(), Some("cluster=true"), "{name}");
         let admin = given("ADMIN_EMAIL");
         assert_eq!(config.first_admin.is_some(), admin, "{name}");
         assert_ne!(
@@ -175,6 +188,8 @@ fn every_function_accepts_a_deployment_with_nothing_given_that_may_be_empty() {
     };
     for function in configured(&template) {
         let config = deployment.configure(&function).unwrap();
+        let redis = config.redis_url.url();
+        assert_eq!((redis.host_str(), redis.query()), (Some("cache"), None));
         assert!(config.ollama_url.is_none() && config.api.is_none());
         assert!(config.issuer.is_none());
     }

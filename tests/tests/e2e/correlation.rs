@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 
 use crate::app::{ALICE, App, Model, PATIENCE, ten_seconds};
 
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 #[tokio::test]
 async fn the_callers_request_id_stands_in_the_job_at_both_models_and_in_every_log_line() {
     let app = App::start().await;
@@ -22,7 +25,8 @@ async fn the_callers_request_id_stands_in_the_job_at_both_models_and_in_every_lo
     .await;
     let request = app
         .request(Method::POST, "/jobs", ALICE)
-        .header("x-request-id", "rq-from-the-caller.1");
+        .header("x-request-id", "rq-from-the-caller.1")
+        .header("traceparent", TRACEPARENT);
     let response = request.json(&ten_seconds()).send().await.unwrap();
     assert_eq!(response.headers()["x-request-id"], "rq-from-the-caller.1");
     let id = response.json::<Value>().await.unwrap()["jobId"]
@@ -34,7 +38,7 @@ async fn the_callers_request_id_stands_in_the_job_at_both_models_and_in_every_lo
     for model in [Model::Jen1, Model::Muscgen] {
         for call in app.calls(model, &id).await {
             assert_eq!(call["requestId"], "rq-from-the-caller.1", "{call:#}");
-            assert!(call["traceparent"].is_string(), "{call:#}");
+            assert_eq!(call["traceparent"], TRACEPARENT, "{call:#}");
         }
     }
     let of_job = app.logged(&[&id]);
@@ -43,6 +47,11 @@ async fn the_callers_request_id_stands_in_the_job_at_both_models_and_in_every_lo
             of_job.iter().any(|line| line.to_string().contains(program)),
             "{program} logged nothing of the job"
         );
+    }
+    // From the submission through the bell to the worker, and back with the model's reports.
+    for program in ["jobs", "worker", "report"] {
+        let traced = |line: &&Value| line["service"] == program && line["trace_id"] == TRACE;
+        assert!(of_job.iter().any(|line| traced(&line)), "{program}");
     }
     // Reading is a request of its own; what is done for the job carries the job's.
     let done_for_it = of_job.iter().filter(|line| {
@@ -56,6 +65,50 @@ async fn the_callers_request_id_stands_in_the_job_at_both_models_and_in_every_lo
             line.to_string().contains("rq-from-the-caller.1"),
             "{line:#}"
         );
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_end_is_told_in_figures_once_and_the_sweep_tells_how_the_queue_stands() {
+    let app = App::start().await;
+    let id = app.submit(ten_seconds()).await;
+    app.until_completed(&id).await;
+    let of_end = |line: &&Value| line["tutti_jobs_ended"] == 1.0 && line["job_id"] == id.as_str();
+    let ends = local::until(PATIENCE, async || {
+        let lines = app.stack.log_lines();
+        let ends: Vec<_> = lines.iter().filter(of_end).cloned().collect();
+        (!ends.is_empty()).then_some(ends)
+    })
+    .await;
+    let [end] = ends.as_deref().unwrap() else {
+        panic!("{ends:#?}")
+    };
+    assert_eq!(end["outcome"], "completed");
+    for stage in ["queue", "plan", "audio", "finish"] {
+        assert!(end[format!("tutti_{stage}_seconds")].is_f64(), "{end:#}");
+    }
+    assert!(end["request_id"].is_string() && end["billed_ms"].is_u64());
+    app.stack.sweep().await.unwrap();
+    // Settled long ago: nobody tells of it again.
+    let lines = app.stack.log_lines();
+    assert_eq!(lines.iter().filter(of_end).count(), 1);
+    let rounds: Vec<_> = lines
+        .iter()
+        .filter(|line| line["tutti_sweeps"] == 1.0)
+        .collect();
+    let last = rounds.last().unwrap();
+    assert_eq!(
+        (&last["tutti_jobs_queued"], &last["tutti_slots"]),
+        (&json!(0.0), &json!(4.0))
+    );
+    assert_eq!(last["service"], "sweep");
+    for function in [
+        "compose", "jobs", "report", "health", "admin", "auth", "worker", "sweep", "live", "notify",
+    ] {
+        let began =
+            |line: &&Value| line["tutti_cold_starts"] == 1.0 && line["function"] == function;
+        assert!(lines.iter().any(|line| began(&line)), "{function}");
     }
     app.stop().await;
 }

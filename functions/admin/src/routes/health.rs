@@ -72,8 +72,8 @@ pub(crate) async fn figures(
     State(clients): State<Clients>,
     _: Keeper,
 ) -> Result<Response, Problem> {
-    let counts = clients.queue.counts().await.map_err(Unreachable::from)?;
-    let text = metrics::text(&counts);
+    let figures = clients.queue.figures().await.map_err(Unreachable::from)?;
+    let text = metrics::text(&figures);
     Ok((
         [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
         text,

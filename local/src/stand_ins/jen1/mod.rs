@@ -133,6 +133,11 @@ async fn generate(
     };
     let id = format!("p-{}", uuid::Uuid::now_v7().simple());
     let request_id = text_header(&headers, "x-request-id").or_else(|| request.request_id.clone());
+    let traceparent = text_header(&headers, "traceparent");
+    let callback = Callback {
+        traceparent,
+        ..callback
+    };
     let early = order.faults.common.early_report;
     let telling = tokio::spawn(tell(
         service.clone(),

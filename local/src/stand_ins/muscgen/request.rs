@@ -43,6 +43,9 @@ impl Request {
         if let Some(id) = text_header(headers, "x-request-id") {
             request.request_id = id;
         }
+        if let Some(callback) = &mut request.callback {
+            callback.traceparent = text_header(headers, "traceparent");
+        }
         Ok(request)
     }
 }

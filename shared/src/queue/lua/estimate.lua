@@ -5,6 +5,8 @@ local function sample(stage, ms)
   local hour = key('times', math.floor(now / 3600000))
   redis.call('HINCRBY', hour, stage .. ':' .. math.floor(4 * math.log(math.max(ms, 1)) / math.log(2)), 1)
   redis.call('PEXPIRE', hour, 10800000)
+  redis.call('HINCRBY', key('totals'), stage .. '_n', 1)
+  redis.call('HINCRBY', key('totals'), stage .. '_ms', math.floor(ms))
 end
 
 -- The same of a stage that is over now, all attempts of the job together.

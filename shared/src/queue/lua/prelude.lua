@@ -27,11 +27,12 @@ local function add_usage(id, usage)
   for name, ms in pairs(usage or {}) do redis.call('HINCRBY', key('job', id), name, ms) end
 end
 
--- Counts what happened in this minute, for the overview.
+-- Counts what happened: in this minute, for the overview, and ever since, for who watches.
 local function count(what)
   local minute = key('minute', math.floor(now / 60000))
   redis.call('HINCRBY', minute, what, 1)
   redis.call('PEXPIRE', minute, 7200000)
+  redis.call('HINCRBY', key('totals'), what, 1)
 end
 
 -- Whoever listens to the job is to be told that it has news. The sweep rings for what nobody rang for.

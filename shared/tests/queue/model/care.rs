@@ -76,13 +76,14 @@ impl Model {
             return Settled::Stale;
         }
         if !later {
-            job.outbox = None;
-            return Settled::Ok { tries: 0 };
+            let first = job.outbox.take().is_some();
+            return Settled::Ok { tries: 0, first };
         }
         job.tries += 1;
         let again = millis(LONG) << (job.tries - 1).min(9);
         job.outbox = job.outbox.map(|_| now + again);
-        Settled::Ok { tries: job.tries }
+        let (tries, first) = (job.tries, false);
+        Settled::Ok { tries, first }
     }
 
     /// The manifest knows better, unless the queue has gone on since.

@@ -149,16 +149,6 @@ fn every_warning_about_a_track_is_named() {
     );
 }
 
-#[test]
-fn every_metric_stands_in_the_table() {
-    let text = source("functions/admin/src/metrics.rs").body;
-    let metrics: Names = literals(&text)
-        .filter(|name| name.starts_with("tutti_"))
-        .collect();
-    assert!(!metrics.is_empty());
-    assert_eq!(named(API, "## Operate"), metrics);
-}
-
 /// Program text of the functions and the shared crate, without its tests.
 fn sources() -> Vec<Text> {
     let ours = |text: &Text| text.is_of(&["shared/src/", "functions/"]);

@@ -49,7 +49,7 @@ async fn anybody_may_ask_whether_it_lives_and_what_it_can_do(app: &App) {
     assert_eq!(again, can, "asking again is no new probe");
 }
 
-async fn metrics(app: &App) -> BTreeMap<String, u64> {
+async fn metrics(app: &App) -> BTreeMap<String, f64> {
     let answer = with_role(app, Method::GET, "/metrics", "admin")
         .send()
         .await
@@ -64,8 +64,10 @@ async fn metrics(app: &App) -> BTreeMap<String, u64> {
     let mut figures = BTreeMap::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let (name, value) = line.split_once(' ').unwrap();
-        assert!(text.contains(&format!("# TYPE {name} gauge\n")), "{name}");
-        assert!(text.contains(&format!("# HELP {name} ")), "{name}");
+        let family = name.split('{').next().unwrap();
+        let family = family.trim_end_matches("_sum").trim_end_matches("_count");
+        assert!(text.contains(&format!("# TYPE {family} ")), "{name}");
+        assert!(text.contains(&format!("# HELP {family} ")), "{name}");
         figures.insert(name.to_owned(), value.parse().unwrap());
     }
     figures
@@ -79,7 +81,7 @@ async fn the_metrics_count_the_jobs(app: &App) {
             none["tutti_jobs_running"],
             none["tutti_jobs_completed"]
         ),
-        (4, 0, 0)
+        (4.0, 0.0, 0.0)
     );
     let done = app.submit(ten_seconds()).await;
     app.until_completed(&done).await;
@@ -87,12 +89,20 @@ async fn the_metrics_count_the_jobs(app: &App) {
     let some = metrics(app).await;
     assert_eq!(
         (some["tutti_jobs_running"], some["tutti_jobs_completed"]),
-        (1, 1)
+        (1.0, 1.0)
     );
     assert_eq!(
         (some["tutti_jobs_queued"], some["tutti_jobs_failed"]),
-        (0, 0)
+        (0.0, 0.0)
     );
+    let over = ["queue", "plan", "audio", "finish"].map(|stage| {
+        let took = some[&format!("tutti_{stage}_seconds_sum")];
+        (some[&format!("tutti_{stage}_seconds_count")], took < 60.0)
+    });
+    // The second job waited and was planned, and is being rendered.
+    assert_eq!(over, [(2.0, true), (2.0, true), (1.0, true), (1.0, true)]);
+    assert_eq!(some["tutti_jobs_ended{outcome=\"completed\"}"], 1.0);
+    assert_eq!(some["tutti_breakers_open"], 0.0);
 }
 
 async fn only_an_admin_sees_the_dependencies(app: &App) {
