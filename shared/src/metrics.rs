@@ -66,6 +66,7 @@ metrics! {
     OLDEST_WAIT: Gauge "tutti_oldest_wait_seconds", "How long the job that waits longest has waited; 0 when none waits.";
     BREAKERS_OPEN: Gauge "tutti_breakers_open", "Model services that are left alone because they failed five times in a row.";
     JOBS_ENDED: Counter "tutti_jobs_ended" by "outcome", "Jobs that ended: completed, failed, cancelled or expired.";
+    JOB_FAILED: Gauge "tutti_job_failed", "1 for a job that failed, 0 for one that was completed: the mean is the share.";
     QUEUE_SECONDS: Time "tutti_queue_seconds", "How long a job waited in its line.";
     PLAN_SECONDS: Time "tutti_plan_seconds", "How long a job was planned, all attempts together.";
     AUDIO_SECONDS: Time "tutti_audio_seconds", "How long a job was rendered, all attempts together.";

@@ -114,6 +114,14 @@ fn tell_figures(known: &Known) {
         .with("attempt", job.attempt)
         .with("billed_ms", usage.billed_ms)
         .put(&metrics::JOBS_ENDED, 1.0, Some(job.status.as_str()));
+    let failed = match job.status {
+        JobStatus::Completed => Some(0.0),
+        JobStatus::Failed => Some(1.0),
+        _ => None,
+    };
+    let line = failed.into_iter().fold(line, |line, failed| {
+        line.put(&metrics::JOB_FAILED, failed, None)
+    });
     // What was never begun took no time, which would spoil the percentiles.
     let times = [
         (

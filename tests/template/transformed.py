@@ -2,6 +2,7 @@
 
 - No resource waits for itself, by Ref, GetAtt, Sub or DependsOn, whatever the conditions.
 - Whoever invokes a function (routes, sockets, queues, the schedule) invokes its alias, never the newest version.
+- SAM adds no rights but those to write logs and traces and to be in a network, and no action is a pattern.
 """
 
 import copy
@@ -19,6 +20,14 @@ from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 logging.disable()
 
 ALIAS = "Aliaslive"
+
+# Of AWS: logs, traces, network interfaces; for CodeDeploy, what moves an alias.
+MANAGED = {
+    "AWSLambdaBasicExecutionRole",
+    "AWSLambdaVPCAccessExecutionRole",
+    "AWSXrayWriteOnlyAccess",
+    "AWSCodeDeployRoleForLambda",
+}
 
 
 def read(path):
@@ -96,6 +105,23 @@ def invocations(resources):
             yield name, properties["FunctionName"]
 
 
+def rights(resources):
+    """(role, what is wrong) for each right that nobody asked for."""
+    for name, resource in resources.items():
+        if resource["Type"] != "AWS::IAM::Role":
+            continue
+        properties = resource["Properties"]
+        for arn in properties.get("ManagedPolicyArns", []):
+            if arn.rsplit("/")[-1] not in MANAGED:
+                yield name, arn
+        for policy in properties.get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                actions = statement["Action"]
+                for action in [actions] if isinstance(actions, str) else actions:
+                    if "*" in action:
+                        yield name, action
+
+
 def main(path):
     template = read(path)
     resources = transformed(template)["Resources"]
@@ -104,6 +130,8 @@ def main(path):
     for who, what in invoked:
         if not any(name.endswith(ALIAS) for name in references(what)):
             faults.append(f"{who} does not invoke an alias: {what}")
+
+    faults += [f"{role} may do {what}" for role, what in rights(resources)]
 
     # The check would find one: a function behind the API that names the API.
     spoilt = copy.deepcopy(template)

@@ -88,6 +88,7 @@ async fn an_end_is_told_in_figures_once_and_the_sweep_tells_how_the_queue_stands
     for stage in ["queue", "plan", "audio", "finish"] {
         assert!(end[format!("tutti_{stage}_seconds")].is_f64(), "{end:#}");
     }
+    assert_eq!(end["tutti_job_failed"], 0.0);
     assert!(end["request_id"].is_string() && end["billed_ms"].is_u64());
     app.stack.sweep().await.unwrap();
     // Settled long ago: nobody tells of it again.
