@@ -21,6 +21,7 @@ mod policies;
 mod project;
 mod queue;
 mod routes;
+mod runbook;
 mod settings;
 mod template;
 mod variables;
