@@ -1,6 +1,6 @@
 //! `cargo lambda watch`: routes HTTP requests to functions and serves them the Lambda Runtime API.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -18,10 +18,10 @@ const TIMEOUT: &str = "900";
 /// Requests that one function serves at a time when the emulator starts its processes.
 const PROCESSES: &str = "4";
 
-/// Starts it; returns when it listens. With `watch` it builds, starts and reloads the functions itself and gives them `env`;
+/// Starts it at `listen`; returns when it listens. With `watch` it builds, starts and reloads the functions itself and gives them `env`;
 /// else somebody starts them beside it.
 pub(crate) async fn start(
-    port: u16,
+    listen: SocketAddr,
     watch: bool,
     env: &[(String, String)],
     folder: &Path,
@@ -31,9 +31,9 @@ pub(crate) async fn start(
         "lambda",
         "watch",
         "-A",
-        "127.0.0.1",
+        &listen.ip().to_string(),
         "-P",
-        &port.to_string(),
+        &listen.port().to_string(),
         "--disable-cors",
         "--timeout",
         TIMEOUT,
@@ -52,7 +52,9 @@ pub(crate) async fn start(
     let kept = Kept::start(program, house)?;
     let limit = Duration::from_secs(20);
     let listens = until(limit, async || {
-        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok()
+        TcpStream::connect((Ipv4Addr::LOCALHOST, listen.port()))
+            .await
+            .ok()
     })
     .await;
     listens.map(|_| kept).ok_or_else(|| HarnessError::Silent {
