@@ -3,7 +3,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use reqwest::Url;
+use tokio::net::TcpStream;
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
@@ -15,9 +18,13 @@ use crate::options::{BellFaults, Bells, StackOptions};
 use crate::process::Death;
 use crate::pump::{Doorbell, NOTIFY, Pump, Source, Sqs, Stream, WORKER};
 use crate::sweep;
+use crate::wait::until;
 
 /// Notices that are looked after at a time.
 const NOTICES: usize = 32;
+
+/// How long nobody may listen where the functions should be.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where the others are, and where it is found.
 #[derive(Debug)]
@@ -36,6 +43,7 @@ pub struct Beside {
     bells: Pump,
     gateway: Gateway,
     tasks: JoinSet<()>,
+    api: String,
 }
 
 impl Beside {
@@ -78,6 +86,7 @@ impl Beside {
             bells,
             gateway,
             tasks,
+            api: places.api.to_owned(),
         })
     }
 
@@ -90,13 +99,17 @@ impl Beside {
         self.tasks.spawn(mind(deaths, self.bells.clone()));
     }
 
-    /// Returns when one of its parts has ended, which none does by itself, with what is known of it.
+    /// Returns when it cannot go on, with the reason: the functions are gone, or one of its parts ended, which none does by itself.
     pub async fn broken(&mut self) -> HarnessError {
-        let why = match self.tasks.join_next().await {
-            Some(Err(error)) => error.to_string(),
-            Some(Ok(())) | None => "it returned".to_owned(),
+        let why = tokio::select! {
+            () = gone(&self.api, PATIENCE) => format!("nobody listens at {}", self.api),
+            ended = self.tasks.join_next() => {
+                let error = ended.and_then(std::result::Result::err);
+                let error = error.map_or_else(String::new, |error| error.to_string());
+                format!("a pump, the timer or the gateway ended: {error}")
+            }
         };
-        HarnessError::Job(format!("a pump, the timer or the gateway ended: {why}"))
+        HarnessError::Job(why)
     }
 
     /// Returns when all of it has ended.
@@ -124,6 +137,19 @@ fn source(options: &StackOptions, places: &Places<'_>, doorbell: &Doorbell) -> R
             Source::Sqs(Sqs::new(endpoint, queue_url, *visibility))
         }
     })
+}
+
+/// Returns when nobody has listened at `api` for so long.
+async fn gone(api: &str, patience: Duration) {
+    let url = Url::parse(api).ok();
+    let place = url.as_ref().and_then(|url| {
+        let port = url.port_or_known_default()?;
+        Some((url.host_str()?, port))
+    });
+    let listens = async || TcpStream::connect(place?).await.ok();
+    while until(patience, listens).await.is_some() {
+        tokio::time::sleep(patience / 6).await;
+    }
 }
 
 async fn mind(mut deaths: broadcast::Receiver<Death>, pump: Pump) {
@@ -163,11 +189,23 @@ mod tests {
         let mut beside = Beside::start(&options, &places, log).await.unwrap();
         assert_eq!(beside.tasks.len(), 4);
         // Nobody answers, and all go on.
-        let short = std::time::Duration::from_millis(200);
+        let short = Duration::from_millis(200);
         let whole = tokio::time::timeout(short, beside.broken()).await;
         assert!(whole.is_err());
         beside.tasks.abort_all();
         let error = beside.broken().await.to_string();
         assert!(error.contains("ended"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_functions_are_gone_when_nobody_listens_any_more() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let api = format!("http://{}", listener.local_addr().unwrap());
+        let short = Duration::from_millis(300);
+        let watched = tokio::time::timeout(3 * short, gone(&api, short));
+        assert!(watched.await.is_err());
+        drop(listener);
+        let watched = tokio::time::timeout(Duration::from_secs(10), gone(&api, short));
+        assert!(watched.await.is_ok());
     }
 }

@@ -15,9 +15,6 @@ const FILE: &str = "local/docker-compose.yml";
 /// The SDK's own.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL_SQS";
 
-/// Found by whoever needs it once it listens: the functions push to the gateway, which cannot start before them.
-const LATER: [(&str, &str); 1] = [("functions", "beside")];
-
 fn services() -> Map<String, Value> {
     yaml::read(FILE)["services"].as_object().unwrap().clone()
 }
@@ -67,35 +64,39 @@ fn queue_settings() -> BTreeMap<String, String> {
 
 #[test]
 fn every_service_is_where_local_up_has_it_and_for_this_machine_only() {
-    let expected = BTreeMap::from([
+    let services = services();
+    let expected = [
         ("redis", up::REDIS_PORT),
         ("jen1", up::JEN1_PORT),
         ("muscgen", up::MUSCGEN_PORT),
         ("ollama-stand-in", up::OLLAMA_PORT),
         ("functions", up::API_PORT),
         ("beside", up::SOCKETS_PORT),
-    ]);
-    for (name, service) in services() {
-        let ports = texts(&service["ports"]);
-        let Some(port) = expected.get(name.as_str()) else {
-            assert!(ports.is_empty(), "{name}: {ports:?}");
-            continue;
-        };
-        let inside = match name.as_str() {
-            "redis" => 6379,
-            _ => *port,
-        };
-        assert_eq!(ports, [format!("127.0.0.1:{port}:{inside}")], "{name}");
+    ];
+    let mut published = BTreeSet::new();
+    for (name, port) in expected {
+        let service = &services[name];
+        // Who lives in another's network is published there.
+        let network = service["network_mode"].as_str().unwrap_or_default();
+        let owner = network.strip_prefix("service:").unwrap_or(name);
+        let inside = if name == "redis" { 6379 } else { port };
+        let line = format!("127.0.0.1:{port}:{inside}");
+        let ports = texts(&services[owner]["ports"]);
+        assert!(ports.contains(&&*line), "{name}: {ports:?}");
+        published.insert(line);
         let command = texts(&service["command"]);
-        let listens = command
-            .iter()
-            .skip_while(|word| **word != "--listen")
-            .nth(1);
-        if name != "redis" {
-            assert_eq!(listens, Some(&&*format!("0.0.0.0:{port}")), "{name}");
-        }
+        let listens = command.iter().skip_while(|word| **word != "--listen");
+        let listens = listens.copied().nth(1);
+        let expected = format!("0.0.0.0:{port}");
+        assert!(name == "redis" || listens == Some(&expected), "{name}");
     }
-    assert!(expected.keys().all(|name| services().contains_key(*name)));
+    let all = services
+        .values()
+        .flat_map(|service| texts(&service["ports"]));
+    assert_eq!(all.map(str::to_owned).collect::<BTreeSet<_>>(), published);
+    // Clients are told where the sockets are.
+    let sockets = &services["functions"]["environment"]["SOCKETS_URL"];
+    assert_eq!(*sockets, format!("http://127.0.0.1:{}", up::SOCKETS_PORT));
 }
 
 #[test]
@@ -125,10 +126,12 @@ fn nothing_starts_before_what_it_needs_is_well() {
             assert!(healthy && services.contains_key(other), "{name}: {other}");
         }
         let mut said = texts(&service["environment"]);
+        let network = service["network_mode"].as_str().unwrap_or_default();
+        let network = network.replace("service:", "://");
+        said.push(&network);
         said.extend(texts(&service["command"]));
         for host in said.into_iter().flat_map(hosts) {
-            let later = LATER.contains(&(name, host)) || host == name;
-            if later || !services.contains_key(host) {
+            if host == name || !services.contains_key(host) {
                 continue;
             }
             let waited = waits.is_some_and(|waits| waits.contains_key(host));
