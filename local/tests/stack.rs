@@ -1,5 +1,11 @@
 //! The harness itself: everything starts, what dies comes back, nothing stays. The programs must be built; `local/test` does.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test says what is wrong by panicking"
+)]
+
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Output, Stdio};
