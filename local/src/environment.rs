@@ -153,7 +153,7 @@ mod tests {
             endpoint: "http://moto".into(),
             queue_url: "http://moto/q".into(),
             notify_queue_url: "http://moto/n".into(),
-            visibility: 30,
+            visibility: Some(30),
         };
         options.artifacts = Artifacts::S3 {
             endpoint: "http://moto".into(),

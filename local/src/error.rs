@@ -18,6 +18,8 @@ pub enum HarnessError {
         port: u16,
         flag: &'static str,
     },
+    #[error("{0} is not set; the README's table says what it is")]
+    Unset(&'static str),
     #[error("no free port was found on 127.0.0.1")]
     NoPort,
     #[error(

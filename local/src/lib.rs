@@ -1,7 +1,8 @@
 //! The local harness: the whole system on one machine, for `local/up`, `local/demo` and the tests.
 //!
 //! Reading order: `stack` (what runs and in which order), `process` and `guard` (how it is kept and how it ends), `pump`
-//! (bells become invocations), `gateway` (sockets), then what each program needs. `proxy` and the options of `pump` and `stand_ins` are for faults.
+//! (bells become invocations), `gateway` (sockets), `parts` (what runs alone in a container), then what each program needs. `proxy`
+//! and the options of `pump` and `stand_ins` are for faults.
 
 mod browser;
 mod error;
@@ -14,12 +15,14 @@ mod proxy;
 mod socket_client;
 mod wait;
 
+mod beside;
 mod emulator;
 mod environment;
 mod gateway;
 mod invoke;
 mod models;
 mod options;
+mod parts;
 mod password;
 mod pump;
 mod stack;
@@ -35,6 +38,7 @@ pub mod schemathesis;
 pub mod stand_ins;
 pub mod up;
 
+pub use beside::Beside;
 pub use browser::Browser;
 pub use cog::{Cog, CogOptions};
 pub use error::{HarnessError, Result};
@@ -46,6 +50,7 @@ pub use nix::sys::signal::Signal;
 pub use options::{
     Artifacts, BellFaults, Bells, OllamaChoice, Ports, RedisChoice, SocketLimits, StackOptions,
 };
+pub use parts::{Functions, beside};
 pub use password::{LocalAdmin, hash_password};
 pub use place::{Scratch, binary, free_port, root, tool};
 pub use proxy::Proxy;

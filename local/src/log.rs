@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -15,6 +16,8 @@ use crate::error::{HarnessError, Result};
 pub struct Log {
     path: PathBuf,
     file: File,
+    /// False for a pipe: what was written is gone.
+    readable: bool,
 }
 
 impl Log {
@@ -32,8 +35,23 @@ impl Log {
             .append(true)
             .open(path)
             .map_err(HarnessError::io(format!("open {}", path.display())))?;
-        let path = path.to_owned();
-        Ok(Self { path, file })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            readable: true,
+        })
+    }
+
+    /// Standard error, which somebody else keeps.
+    pub(crate) fn stderr() -> Result<Self> {
+        let copy = std::io::stderr().as_fd().try_clone_to_owned();
+        Ok(Self {
+            path: "/dev/stderr".into(),
+            file: copy
+                .map_err(HarnessError::io("share standard error"))?
+                .into(),
+            readable: false,
+        })
     }
 
     /// Where it is.
@@ -91,6 +109,9 @@ impl Log {
     }
 
     fn text(&self) -> String {
+        if !self.readable {
+            return String::new();
+        }
         let bytes = std::fs::read(&self.path).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }

@@ -13,10 +13,10 @@ use crate::token::{mint, own_secret};
 
 /// Unless a flag says otherwise.
 pub const API_PORT: u16 = 9000;
-const REDIS_PORT: u16 = 6390;
-const JEN1_PORT: u16 = 9101;
-const MUSCGEN_PORT: u16 = 9102;
-const OLLAMA_PORT: u16 = 9103;
+pub const REDIS_PORT: u16 = 6390;
+pub const JEN1_PORT: u16 = 9101;
+pub const MUSCGEN_PORT: u16 = 9102;
+pub const OLLAMA_PORT: u16 = 9103;
 pub const SOCKETS_PORT: u16 = 9104;
 
 /// How long the token on the card works.

@@ -1,10 +1,31 @@
 //! The harness itself: everything starts, what dies comes back, nothing stays. The programs must be built; `local/test` does.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test says what is wrong by panicking"
+)]
+
+use std::net::TcpListener;
 use std::path::Path;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use axum::extract::{Path as Segment, State};
+use axum::routing::post;
+use axum::{Json, Router};
 use local::api::Api;
-use local::{Artifacts, Bells, Moto, Scratch, Signal, Stack, StackOptions, demo, until};
+use local::{
+    Artifacts, Bells, Moto, Opening, Scratch, Signal, SocketClient, Stack, StackOptions, demo,
+    free_port, until,
+};
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
 
 fn runs(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
@@ -66,7 +87,7 @@ async fn a_track_is_composed_over_sqs_and_s3_as_well() {
             endpoint: moto.endpoint().to_owned(),
             queue_url: moto.queue_url().to_owned(),
             notify_queue_url: moto.notify_queue_url().to_owned(),
-            visibility: 30,
+            visibility: Some(30),
         },
         artifacts: Artifacts::S3 {
             endpoint: moto.endpoint().to_owned(),
@@ -83,4 +104,110 @@ async fn a_track_is_composed_over_sqs_and_s3_as_well() {
     assert_eq!(job["status"], "completed");
     stack.stop().await;
     moto.stop().await;
+}
+
+/// What stands for the functions: it tells which was invoked, and with what.
+async fn functions() -> (String, mpsc::Receiver<(String, Value)>) {
+    let (sender, seen) = mpsc::channel(100);
+    let invoke = async |State(sender): State<mpsc::Sender<(String, Value)>>,
+                        Segment(name): Segment<String>,
+                        Json(event): Json<Value>| {
+        sender.send((name, event)).await.unwrap();
+        Json(json!({"batchItemFailures": [], "statusCode": 200}))
+    };
+    let router = Router::new()
+        .route("/2015-03-31/functions/{name}/invocations", post(invoke))
+        .with_state(sender);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let api = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (api, seen)
+}
+
+/// `harness beside`, as in its container but for the address at which it listens.
+fn beside(api: &str, listen: &str, variables: &[(&str, &str)]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_harness"))
+        .args(["beside", "--api", api, "--listen", listen])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .envs(variables.iter().copied())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+async fn ended(child: Child) -> Output {
+    let ended = tokio::time::timeout(Duration::from_secs(10), child.wait_with_output());
+    ended.await.expect("it ends").unwrap()
+}
+
+async fn ring(moto: &Moto, queue: &str, body: &str) {
+    let config = aws_sdk_sqs::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .endpoint_url(moto.endpoint())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+        .build();
+    let message = Client::from_conf(config).send_message().queue_url(queue);
+    message.message_body(body).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_stands_beside_functions_runs_alone_until_it_is_told_to_stop() {
+    let moto = Moto::start().await.unwrap();
+    let (api, mut seen) = functions().await;
+    let listen = format!("127.0.0.1:{}", free_port().unwrap());
+    let variables = [
+        ("QUEUE_URL", moto.queue_url()),
+        ("NOTIFY_QUEUE_URL", moto.notify_queue_url()),
+        ("AWS_ENDPOINT_URL_SQS", moto.endpoint()),
+    ];
+    let child = beside(&api, &listen, &variables);
+    let pid = Pid::from_raw(child.id().unwrap().try_into().unwrap());
+
+    ring(&moto, moto.queue_url(), "a bell").await;
+    ring(&moto, moto.notify_queue_url(), "a notice").await;
+    let opened = until(
+        Duration::from_secs(10),
+        async || match SocketClient::open(&format!("ws://{listen}")).await.ok()? {
+            Opening::Open(client) => Some(client),
+            Opening::Refused(_) => None,
+        },
+    );
+    let _client = opened.await.expect("the gateway opens a socket");
+    let mut events = std::collections::BTreeMap::new();
+    while events.len() < 4 {
+        let next = tokio::time::timeout(Duration::from_secs(20), seen.recv());
+        let (name, event) = next.await.expect("four functions are invoked").unwrap();
+        events.entry(name).or_insert(event);
+    }
+    assert_eq!(events["worker"]["Records"][0]["body"], "a bell");
+    assert_eq!(events["notify"]["Records"][0]["body"], "a notice");
+    assert_eq!(events["sweep"]["source"], "aws.scheduler");
+    assert_eq!(events["live"]["requestContext"]["eventType"], "CONNECT");
+
+    kill(pid, Signal::SIGTERM).unwrap();
+    assert!(ended(child).await.status.success());
+    moto.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_stand_beside_functions_says_why_and_fails() {
+    let nobody = "http://127.0.0.1:1";
+    let half = [("QUEUE_URL", nobody), ("AWS_ENDPOINT_URL_SQS", nobody)];
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().to_string();
+    let redis = [("REDIS_URL", "redis://127.0.0.1:1")];
+    for (listen, variables, why) in [
+        ("127.0.0.1:0", &half[..], "NOTIFY_QUEUE_URL"),
+        ("127.0.0.1:0", &[][..], "REDIS_URL"),
+        (&taken, &redis[..], &taken),
+    ] {
+        let output = ended(beside(nobody, listen, variables)).await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(why), "{said}");
+    }
 }

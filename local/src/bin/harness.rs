@@ -1,14 +1,16 @@
-//! The program behind `local/up`, `local/demo`, `local/token` and `local/hash-password`.
+//! The program behind `local/up`, `local/demo`, `local/token` and `local/hash-password`, and in the containers of
+//! `local/docker-compose.yml`.
 
 use std::io::{Read, Write, stdin, stdout};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use local::api::Api;
-use local::{HarnessError, Result, Scratch, Stack, StackOptions};
-use local::{demo, hash_password, mint, own_secret, schemathesis, up};
+use local::{Functions, HarnessError, Result, Scratch, Stack, StackOptions};
+use local::{beside, demo, hash_password, mint, own_secret, schemathesis, up};
 use shared::identity::PASSWORD_MAX;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -33,6 +35,21 @@ enum Command {
         /// Port of the sockets on the loopback address.
         #[arg(long, default_value_t = up::SOCKETS_PORT)]
         sockets_port: u16,
+    },
+    /// Run the functions alone until told to stop: build them, reload them when their code changes.
+    Functions {
+        /// Where the HTTP API is.
+        #[arg(long, default_value_t = loopback(up::API_PORT))]
+        listen: SocketAddr,
+    },
+    /// Run alone, until told to stop, what stands beside the functions: the pumps, the timer of the sweep, the sockets.
+    Beside {
+        /// Base address of the functions.
+        #[arg(long, default_value_t = format!("http://{}", loopback(up::API_PORT)))]
+        api: String,
+        /// Where the sockets are.
+        #[arg(long, default_value_t = loopback(up::SOCKETS_PORT))]
+        listen: SocketAddr,
     },
     /// Compose one track into ./track.wav and stop.
     Demo {
@@ -75,6 +92,8 @@ async fn main() -> ExitCode {
             port,
             sockets_port,
         } => run_up(port, sockets_port, watch).await,
+        Command::Functions { listen } => run_functions(listen).await,
+        Command::Beside { api, listen } => run_beside(&api, listen).await,
         Command::Demo {
             narrative,
             duration,
@@ -106,6 +125,28 @@ async fn run_up(port: u16, sockets_port: u16, watch: bool) -> Result<()> {
     stop.told().await;
     eprintln!("\n  Stopping.");
     stack.stop().await;
+    Ok(())
+}
+
+async fn run_functions(listen: SocketAddr) -> Result<()> {
+    let mut stop = Stop::new()?;
+    let functions = tokio::select! {
+        functions = Functions::start(listen) => functions?,
+        () = stop.told() => return Ok(()),
+    };
+    stop.told().await;
+    functions.stop().await;
+    Ok(())
+}
+
+async fn run_beside(api: &str, listen: SocketAddr) -> Result<()> {
+    let mut stop = Stop::new()?;
+    let mut beside = beside(api, listen).await?;
+    tokio::select! {
+        broken = beside.broken() => return Err(broken),
+        () = stop.told() => {}
+    }
+    beside.stop().await;
     Ok(())
 }
 
@@ -229,6 +270,10 @@ fn say(text: &str) -> Result<()> {
         what: "write to standard output".to_owned(),
         source,
     })
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
 }
 
 fn span(text: &str) -> std::result::Result<Duration, String> {

@@ -1,4 +1,4 @@
-//! The WebSocket side of API Gateway on the loopback address: handshakes, messages and ends of sockets become invocations of
+//! The WebSocket side of API Gateway on this machine: handshakes, messages and ends of sockets become invocations of
 //! `live`, and `POST`, `GET` and `DELETE /@connections/{id}` reach the sockets, as the AWS documentation of WebSocket APIs says.
 //!
 //! `routes` is what is asked over HTTP, `connection` the life of one socket, `socket` its frames, `event` what the function sees.
@@ -9,14 +9,14 @@ mod registry;
 mod routes;
 mod socket;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::serve::ListenerExt;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::error::{HarnessError, Result};
@@ -77,26 +77,26 @@ impl Shared {
     }
 }
 
-/// Listens until it is dropped.
+/// Its sockets end when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Gateway {
     port: u16,
     shared: Arc<Shared>,
-    server: JoinHandle<()>,
 }
 
 impl Gateway {
-    /// Listens on `port`; events go to the functions behind the Invoke API at `api`.
+    /// Listens at `listen`, among `tasks`, for ever; events go to the functions behind the Invoke API at `api`.
     pub(crate) async fn start(
-        port: u16,
+        listen: SocketAddr,
         api: &str,
         limits: SocketLimits,
         log: Arc<Log>,
+        tasks: &mut JoinSet<()>,
     ) -> Result<Self> {
         raise_open_files();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        let listener = TcpListener::bind(listen)
             .await
-            .map_err(HarnessError::io("listen for sockets"))?
+            .map_err(HarnessError::io(format!("listen for sockets on {listen}")))?
             .tap_io(|stream| {
                 // A push must not wait for the acknowledgement of the one before.
                 let _ = stream.set_nodelay(true);
@@ -113,14 +113,13 @@ impl Gateway {
         });
         let service =
             routes::router(shared.clone()).into_make_service_with_connect_info::<SocketAddr>();
-        let server = tokio::spawn(async move {
+        tasks.spawn(async move {
             // Never ends by itself.
             let _ = axum::serve(listener, service).await;
         });
         Ok(Self {
-            port,
+            port: listen.port(),
             shared,
-            server,
         })
     }
 
@@ -137,7 +136,6 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        self.server.abort();
         let mut lives = self
             .shared
             .lives

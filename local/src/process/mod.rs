@@ -48,6 +48,23 @@ impl Household {
         let (deaths, _) = broadcast::channel(64);
         Ok(Self { log, guard, deaths })
     }
+
+    /// What `starting` gives, or the error that one of the children ended meanwhile.
+    pub(crate) async fn unless_one_ends<T>(
+        &self,
+        starting: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let mut deaths = self.deaths.subscribe();
+        tokio::select! {
+            started = starting => started,
+            Ok(Death { name, status }) = deaths.recv() => Err(HarnessError::Ended {
+                name,
+                status,
+                log: self.log.path().to_owned(),
+                tail: self.log.tail(8),
+            }),
+        }
+    }
 }
 
 /// A running program and the one that keeps it running.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use crate::error::{HarnessError, Result};
 use crate::invoke::Invoker;
@@ -122,15 +122,12 @@ struct Shared {
     orphans: AtomicUsize,
 }
 
-/// Runs until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Pump {
-    shared: Arc<Shared>,
-    task: JoinHandle<()>,
-}
+/// One running pump; a clone is another handle on it.
+#[derive(Debug, Clone)]
+pub(crate) struct Pump(Arc<Shared>);
 
 impl Pump {
-    /// `room`: invocations at a time.
+    /// Runs among `tasks`, for ever. `room`: invocations at a time.
     pub(crate) fn start(
         source: Source,
         function: &'static str,
@@ -138,6 +135,7 @@ impl Pump {
         faults: BellFaults,
         invoker: Invoker,
         log: Arc<Log>,
+        tasks: &mut JoinSet<()>,
     ) -> Self {
         let shared = Arc::new(Shared {
             function,
@@ -148,27 +146,21 @@ impl Pump {
             room: Arc::new(Semaphore::new(room)),
             orphans: AtomicUsize::new(0),
         });
-        let task = tokio::spawn(run(source, shared.clone()));
-        Self { shared, task }
+        tasks.spawn(run(source, shared.clone()));
+        Self(shared)
     }
 
     /// A worker died and another takes its place. The emulator never answers the invocation that the dead one may have had,
     /// so the new one gets a permit of its own; without this, `workers` deaths would stop the pump.
     pub(crate) fn worker_lost(&self) {
         // No more can be orphans than are in flight.
-        let in_flight = self.shared.in_flight.change(|ids| ids.len());
+        let in_flight = self.0.in_flight.change(|ids| ids.len());
         let more = |orphans: usize| (orphans < in_flight).then_some(orphans + 1);
-        let orphans = &self.shared.orphans;
+        let orphans = &self.0.orphans;
         let counted = orphans.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
         if counted.is_ok() {
-            self.shared.room.add_permits(1);
+            self.0.room.add_permits(1);
         }
-    }
-}
-
-impl Drop for Pump {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 

@@ -20,7 +20,7 @@ const WAIT: i32 = 1;
 pub(crate) struct Sqs {
     client: Client,
     queue_url: String,
-    visibility: i32,
+    visibility: Option<i32>,
 }
 
 /// Deletes one message.
@@ -55,12 +55,12 @@ pub(crate) fn client(endpoint: &str) -> Client {
 }
 
 impl Sqs {
-    /// `visibility`: seconds after which a message that was not deleted is delivered again.
-    pub(crate) fn new(endpoint: &str, queue_url: &str, visibility: u16) -> Self {
+    /// `visibility`: seconds after which a message that was not deleted is delivered again; `None`: as the queue says.
+    pub(crate) fn new(endpoint: &str, queue_url: &str, visibility: Option<u16>) -> Self {
         Self {
             client: client(endpoint),
             queue_url: queue_url.to_owned(),
-            visibility: visibility.into(),
+            visibility: visibility.map(i32::from),
         }
     }
 
@@ -72,7 +72,7 @@ impl Sqs {
             .queue_url(&self.queue_url)
             .max_number_of_messages(page)
             .wait_time_seconds(WAIT)
-            .visibility_timeout(self.visibility)
+            .set_visibility_timeout(self.visibility)
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .send()
             .await

@@ -53,6 +53,7 @@ struct Bench {
     connection: MultiplexedConnection,
     seen: mpsc::Receiver<Value>,
     pump: Pump,
+    _tasks: JoinSet<()>,
     _scratch: Scratch,
 }
 
@@ -94,6 +95,7 @@ impl Bench {
         let source = Source::Stream(Box::new(
             Stream::new(redis.url(), "tutti", doorbell).unwrap(),
         ));
+        let mut tasks = JoinSet::new();
         let pump = Pump::start(
             source,
             function,
@@ -101,12 +103,14 @@ impl Bench {
             faults,
             Invoker::new(&api, Duration::from_secs(900)).unwrap(),
             log,
+            &mut tasks,
         );
         Self {
             redis,
             connection,
             seen,
             pump,
+            _tasks: tasks,
             _scratch: scratch,
         }
     }
@@ -275,7 +279,7 @@ async fn bells_come_through_sqs_as_well() {
         .send()
         .await
         .unwrap();
-    let source = Sqs::new(moto.endpoint(), moto.queue_url(), 30);
+    let source = Sqs::new(moto.endpoint(), moto.queue_url(), Some(30));
     let mut bells = source.receive(4).await.unwrap();
     assert_eq!(
         (bells.len(), bells[0].body.as_str(), bells[0].count),
@@ -296,5 +300,32 @@ async fn bells_come_through_sqs_as_well() {
         .filter(|(name, _)| name.as_str().starts_with("ApproximateNumber"))
         .collect();
     assert!(left.iter().all(|(_, count)| count == "0"), "{left:?}");
+    moto.stop().await;
+}
+
+#[tokio::test]
+async fn a_bell_that_was_not_deleted_comes_again_when_its_queue_says() {
+    let moto = crate::Moto::start().await.unwrap();
+    let client = sqs_client(moto.endpoint());
+    let queue = client
+        .create_queue()
+        .queue_name("impatient")
+        .attributes(
+            aws_sdk_sqs::types::QueueAttributeName::VisibilityTimeout,
+            "1",
+        )
+        .send()
+        .await
+        .unwrap();
+    let url = queue.queue_url.unwrap();
+    let message = client.send_message().queue_url(&url).message_body("x");
+    message.send().await.unwrap();
+    let source = Sqs::new(moto.endpoint(), &url, None);
+    assert_eq!(source.receive(1).await.unwrap()[0].count, 1);
+    // A queue's own default is 30 s.
+    let again = crate::wait::until(Duration::from_secs(10), async || {
+        source.receive(1).await.ok()?.pop()
+    });
+    assert_eq!(again.await.map(|bell| bell.count), Some(2));
     moto.stop().await;
 }

@@ -23,12 +23,12 @@ impl Stack {
 
     /// Address of the sockets.
     pub fn sockets(&self) -> String {
-        format!("ws://127.0.0.1:{}", self.gateway.port())
+        format!("ws://127.0.0.1:{}", self.beside.gateway().port())
     }
 
     /// Closes the TCP connection of every open socket, without a closing frame.
     pub fn cut_sockets(&self) {
-        self.gateway.cut();
+        self.beside.gateway().cut();
     }
 
     /// What the functions have as `REDIS_URL`.

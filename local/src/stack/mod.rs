@@ -2,29 +2,26 @@
 
 mod doors;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use serde_json::json;
-use tokio::sync::broadcast;
-use tokio::task::JoinSet;
 
+use crate::beside::{Beside, Places};
 use crate::emulator;
 use crate::environment::{Addresses, EVENT_FUNCTIONS, HTTP_FUNCTIONS, configuration, runtime};
 use crate::error::{HarnessError, Result};
-use crate::gateway::Gateway;
 use crate::invoke::Invoker;
 use crate::log::Log;
 use crate::models::Model;
-use crate::options::{BellFaults, Bells, OllamaChoice, RedisChoice, StackOptions};
+use crate::options::{OllamaChoice, RedisChoice, StackOptions};
 use crate::place::{Scratch, binary, free_port};
-use crate::process::{Death, Household, Kept, Program};
+use crate::process::{Household, Kept, Program};
 use crate::proxy::Proxy;
-use crate::pump::{Doorbell, NOTIFY, Pump, Source, Sqs, Stream, WORKER};
 use crate::redis::{Redis, RedisKind};
-use crate::sweep;
 use crate::token::{fresh_secret, mint};
 
 /// Long enough for any test or session; only service roles may hold such a token.
@@ -33,9 +30,6 @@ const SERVICE_TOKEN_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long a function may take from its start to its first answer.
 const READY: Duration = Duration::from_secs(15);
 
-/// Notices that are looked after at a time.
-const NOTICES: usize = 32;
-
 /// A running system. Stop it with [`Stack::stop`]; one that is only dropped ends too, but nobody waits for it.
 #[derive(Debug)]
 pub struct Stack {
@@ -43,11 +37,8 @@ pub struct Stack {
     api: String,
     secret: String,
     redis_url: String,
-    /// The pump plays SQS, which a broken wire to Redis does not concern.
-    bells_url: String,
     invoker: Invoker,
-    pumps: Vec<Arc<Pump>>,
-    tasks: JoinSet<()>,
+    beside: Beside,
     functions: Vec<Kept>,
     emulator: Option<Kept>,
     jen1: Model,
@@ -55,7 +46,6 @@ pub struct Stack {
     ollama: Option<Model>,
     redis: Option<Redis>,
     proxy: Option<Proxy>,
-    gateway: Gateway,
     house: Household,
     folder: PathBuf,
     _scratch: Option<Scratch>,
@@ -72,18 +62,9 @@ impl Stack {
             }
         };
         let log = Arc::new(Log::create(&folder.join("tutti.log"))?);
-        let house = Household::new(log.clone())?;
-        let mut deaths = house.deaths.subscribe();
-        let started = tokio::select! {
-            stack = Self::assemble(options, folder, house) => stack,
-            Ok(Death { name, status }) = deaths.recv() => Err(HarnessError::Ended {
-                name,
-                status,
-                log: log.path().to_owned(),
-                tail: log.tail(8),
-            }),
-        };
-        match started {
+        let house = Household::new(log)?;
+        let started = Self::assemble(options, folder, house.clone());
+        match house.unless_one_ends(started).await {
             Ok(mut stack) => {
                 stack._scratch = scratch;
                 Ok(stack)
@@ -121,6 +102,7 @@ impl Stack {
             ),
             ollama(&options, &house),
         )?;
+        // The pumps play SQS, which a broken wire to Redis does not concern.
         let bells_url = match (&redis, &options.redis) {
             (Some(redis), _) => redis.url().to_owned(),
             (None, RedisChoice::Url(url)) => url.clone(),
@@ -134,7 +116,6 @@ impl Stack {
             format!("redis://127.0.0.1:{}", proxy.port())
         });
         let sockets = options.ports.sockets.map_or_else(free_port, Ok)?;
-        let gateway = Gateway::start(sockets, &api, options.sockets, house.log.clone()).await?;
         let artifacts = folder.join("artifacts");
         std::fs::create_dir_all(&artifacts)
             .map_err(HarnessError::io(format!("make {}", artifacts.display())))?;
@@ -148,20 +129,30 @@ impl Stack {
                 muscgen: muscgen.url(),
                 ollama: ollama.as_ref().map(Model::url),
                 secret: &secret,
-                orchestrator_token: &mint(&secret, "orchestrator", "harness", SERVICE_TOKEN_LIFE)?,
+                orchestrator_token: &service_token(&secret)?,
                 artifacts: &artifacts,
             },
         );
-        let emulator = emulator::start(port, options.watch, &env, &folder, &house).await?;
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let emulator = emulator::start(listen, options.watch, &env, &folder, &house).await?;
         let functions = if options.watch {
             Vec::new()
         } else {
             start_functions(&options, &api, &env, &house)?
         };
-        let mut stack = Self {
+        if !options.watch {
+            functions_answer(&api, &house).await?;
+        }
+        let places = Places {
+            api: &api,
+            redis: &bells_url,
+            listen: (Ipv4Addr::LOCALHOST, sockets).into(),
+        };
+        let mut beside = Beside::start(&options, &places, house.log.clone()).await?;
+        beside.mind_workers(house.deaths.subscribe());
+        Ok(Self {
             invoker: Invoker::new(&api, options.invocation)?,
-            pumps: Vec::new(),
-            tasks: JoinSet::new(),
+            beside,
             functions,
             emulator: Some(emulator),
             jen1,
@@ -169,8 +160,6 @@ impl Stack {
             ollama,
             redis,
             proxy,
-            gateway,
-            bells_url,
             redis_url,
             api,
             secret,
@@ -178,92 +167,12 @@ impl Stack {
             folder,
             options,
             _scratch: None,
-        };
-        if !stack.options.watch {
-            stack.functions_answer().await?;
-        }
-        stack.pump_and_sweep()?;
-        Ok(stack)
-    }
-
-    /// Any answer will do: it shows that the function runs and asks for work.
-    async fn functions_answer(&self) -> Result<()> {
-        let http = reqwest::Client::builder()
-            .timeout(READY)
-            .no_proxy()
-            .build()?;
-        let probes = HTTP_FUNCTIONS.map(|name| {
-            let probe = http
-                .get(format!("{}/lambda-url/{name}/is/ready", self.api))
-                .send();
-            async move {
-                probe.await.map_err(|_| HarnessError::Silent {
-                    name: name.to_owned(),
-                    seconds: READY.as_secs(),
-                    log: self.house.log.path().to_owned(),
-                    tail: self.house.log.tail(8),
-                })
-            }
-        });
-        try_join_all(probes).await?;
-        Ok(())
-    }
-
-    fn pump_and_sweep(&mut self) -> Result<()> {
-        let log = self.house.log.clone();
-        let bells = Arc::new(Pump::start(
-            self.source(&WORKER)?,
-            WORKER.function,
-            self.options.workers,
-            self.options.bell_faults,
-            self.invoker.clone(),
-            log.clone(),
-        ));
-        let notices = Arc::new(Pump::start(
-            self.source(&NOTIFY)?,
-            NOTIFY.function,
-            NOTICES,
-            BellFaults::default(),
-            self.invoker.clone(),
-            log.clone(),
-        ));
-        self.tasks
-            .spawn(mind_workers(self.house.deaths.subscribe(), bells.clone()));
-        self.tasks.spawn(sweep::run(
-            self.invoker.clone(),
-            self.options.sweep_every,
-            log,
-        ));
-        self.pumps = vec![bells, notices];
-        Ok(())
-    }
-
-    fn source(&self, doorbell: &Doorbell) -> Result<Source> {
-        Ok(match &self.options.bells {
-            Bells::Stream => {
-                let (url, partition) = (&self.bells_url, &self.options.partition);
-                Source::Stream(Box::new(Stream::new(url, partition, doorbell)?))
-            }
-            Bells::Sqs {
-                endpoint,
-                queue_url,
-                notify_queue_url,
-                visibility,
-            } => {
-                let queue_url = match doorbell.function == NOTIFY.function {
-                    true => notify_queue_url,
-                    false => queue_url,
-                };
-                Source::Sqs(Sqs::new(endpoint, queue_url, *visibility))
-            }
         })
     }
 
     /// Ends every process and waits for it: first what makes work, then what does it, Redis last.
     pub async fn stop(mut self) {
-        self.tasks.shutdown().await;
-        self.pumps.clear();
-        drop(self.gateway);
+        self.beside.stop().await;
         let functions = self.functions.drain(..).chain(self.emulator.take());
         futures_util::future::join_all(functions.map(Kept::stop)).await;
         tokio::join!(self.jen1.stop(), self.muscgen.stop());
@@ -277,6 +186,32 @@ impl Stack {
             .log
             .line("INFO", "all processes have ended", json!({}));
     }
+}
+
+/// What our own services show one another.
+pub(crate) fn service_token(secret: &str) -> Result<String> {
+    mint(secret, "orchestrator", "harness", SERVICE_TOKEN_LIFE)
+}
+
+/// Any answer will do: it shows that the function runs and asks for work.
+async fn functions_answer(api: &str, house: &Household) -> Result<()> {
+    let http = reqwest::Client::builder()
+        .timeout(READY)
+        .no_proxy()
+        .build()?;
+    let probes = HTTP_FUNCTIONS.map(|name| {
+        let probe = http.get(format!("{api}/lambda-url/{name}/is/ready")).send();
+        async move {
+            probe.await.map_err(|_| HarnessError::Silent {
+                name: name.to_owned(),
+                seconds: READY.as_secs(),
+                log: house.log.path().to_owned(),
+                tail: house.log.tail(8),
+            })
+        }
+    });
+    try_join_all(probes).await?;
+    Ok(())
 }
 
 async fn own_redis(
@@ -325,14 +260,4 @@ fn start_functions(
         }
     }
     Ok(kept)
-}
-
-async fn mind_workers(mut deaths: broadcast::Receiver<Death>, pump: Arc<Pump>) {
-    loop {
-        match deaths.recv().await {
-            Ok(death) if death.name == "worker" => pump.worker_lost(),
-            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-            Err(broadcast::error::RecvError::Closed) => return,
-        }
-    }
 }

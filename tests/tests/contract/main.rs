@@ -1,7 +1,7 @@
 //! What is written down twice must say the same twice: the template, the laptop's router, the table of variables, the
-//! README, and the map of which code may know of which.
+//! README, the containers, and the map of which code may know of which.
 //!
-//! `project` and `template` read the files; every other module is a chapter of the contract.
+//! `project`, `yaml` and `template` read the files; every other module is a chapter of the contract.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,12 +10,14 @@
 )]
 
 mod cloud;
+mod containers;
 mod deployment;
 mod docs;
 mod document;
 mod features;
 mod files;
 mod functions;
+mod image;
 mod layers;
 mod policies;
 mod project;
@@ -25,3 +27,4 @@ mod runbook;
 mod settings;
 mod template;
 mod variables;
+mod yaml;

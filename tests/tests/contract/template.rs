@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value, json};
 
-use crate::project;
+use crate::yaml;
 
 /// The whole document.
 pub(crate) struct Template(Value);
@@ -29,10 +28,7 @@ pub(crate) struct Route<'a> {
 
 impl Template {
     pub(crate) fn read() -> Self {
-        let text = project::read("template.yaml");
-        let documents = Yaml::load_from_str(&text).unwrap();
-        assert_eq!(documents.len(), 1, "template.yaml is one document");
-        Self(plain(&documents[0]))
+        Self(yaml::read("template.yaml"))
     }
 
     /// Name → resource.
@@ -134,33 +130,4 @@ fn placeholders(text: &str) -> Vec<&str> {
         .skip(1)
         .filter_map(|rest| rest.split(['}', '.']).next())
         .collect()
-}
-
-fn plain(node: &Yaml<'_>) -> Value {
-    match node {
-        Yaml::Value(Scalar::Null) => Value::Null,
-        Yaml::Value(Scalar::Boolean(value)) => json!(value),
-        Yaml::Value(Scalar::Integer(value)) => json!(value),
-        Yaml::Value(Scalar::FloatingPoint(value)) => json!(value.into_inner()),
-        Yaml::Value(Scalar::String(value)) => json!(value),
-        Yaml::Sequence(items) => items.iter().map(plain).collect(),
-        Yaml::Mapping(fields) => fields
-            .iter()
-            .map(|(key, value)| (key.as_str().unwrap().to_owned(), plain(value)))
-            .collect(),
-        Yaml::Tagged(tag, node) => intrinsic(&tag.suffix, plain(node)),
-        other => panic!("template.yaml holds what CloudFormation does not read: {other:?}"),
-    }
-}
-
-/// The long form of `!Tag value`.
-fn intrinsic(tag: &str, value: Value) -> Value {
-    match (tag, &value) {
-        ("Ref" | "Condition", _) => json!({ tag: value }),
-        ("GetAtt", Value::String(path)) => {
-            let (name, attribute) = path.split_once('.').unwrap();
-            json!({ "Fn::GetAtt": [name, attribute] })
-        }
-        _ => json!({ format!("Fn::{tag}"): value }),
-    }
 }

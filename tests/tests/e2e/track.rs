@@ -106,7 +106,7 @@ async fn the_main_job_passes_over_sqs_and_s3() {
             endpoint: moto.endpoint().to_owned(),
             queue_url: moto.queue_url().to_owned(),
             notify_queue_url: moto.notify_queue_url().to_owned(),
-            visibility: 30,
+            visibility: Some(30),
         },
         artifacts: Artifacts::S3 {
             endpoint: moto.endpoint().to_owned(),
@@ -133,7 +133,7 @@ async fn the_main_job_passes_over_the_redis_stream_and_s3_and_over_sqs_and_files
         endpoint,
         queue_url,
         notify_queue_url,
-        visibility: 30,
+        visibility: Some(30),
     };
     for (bells, artifacts) in [(Bells::Stream, s3), (sqs, Artifacts::Own)] {
         let is_s3 = matches!(artifacts, Artifacts::S3 { .. });

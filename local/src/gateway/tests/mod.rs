@@ -73,6 +73,7 @@ struct Bench {
     seen: mpsc::UnboundedReceiver<Value>,
     running: watch::Receiver<usize>,
     http: reqwest::Client,
+    _tasks: JoinSet<()>,
     _scratch: Scratch,
 }
 
@@ -99,13 +100,16 @@ impl Bench {
         tokio::spawn(async move { axum::serve(listener, router).await });
         let scratch = Scratch::new().unwrap();
         let log = Arc::new(Log::create(&scratch.path().join("gateway.log")).unwrap());
-        let gateway = Gateway::start(free_port().unwrap(), &api, limits, log).await;
+        let listen = ([127, 0, 0, 1], free_port().unwrap()).into();
+        let mut tasks = JoinSet::new();
+        let gateway = Gateway::start(listen, &api, limits, log, &mut tasks).await;
         Self {
             gateway: gateway.unwrap(),
             does,
             seen,
             running: running.subscribe(),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            _tasks: tasks,
             _scratch: scratch,
         }
     }

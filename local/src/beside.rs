@@ -1,0 +1,211 @@
+//! What the cloud has beside the functions: SQS with its event source mappings (the pumps), the scheduler (the timer of the sweep)
+//! and the WebSocket API (the gateway).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Url;
+use tokio::net::TcpStream;
+use tokio::sync::broadcast;
+use tokio::task::JoinSet;
+
+use crate::error::{HarnessError, Result};
+use crate::gateway::Gateway;
+use crate::invoke::Invoker;
+use crate::log::Log;
+use crate::options::{BellFaults, Bells, StackOptions};
+use crate::process::Death;
+use crate::pump::{Doorbell, NOTIFY, Pump, Source, Sqs, Stream, WORKER};
+use crate::sweep;
+use crate::wait::until;
+
+/// Notices that are looked after at a time.
+const NOTICES: usize = 32;
+
+/// How long nobody may listen where the functions should be.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where the others are, and where it is found.
+#[derive(Debug)]
+pub(crate) struct Places<'a> {
+    /// Base address of the functions.
+    pub(crate) api: &'a str,
+    /// For bells by a stream.
+    pub(crate) redis: &'a str,
+    /// Of the sockets.
+    pub(crate) listen: SocketAddr,
+}
+
+/// All of it; it ends when it is dropped.
+#[derive(Debug)]
+pub struct Beside {
+    bells: Pump,
+    gateway: Gateway,
+    tasks: JoinSet<()>,
+    api: String,
+}
+
+impl Beside {
+    /// Starts it. The functions must run: the first sweep comes at once.
+    pub(crate) async fn start(
+        options: &StackOptions,
+        places: &Places<'_>,
+        log: Arc<Log>,
+    ) -> Result<Self> {
+        let mut tasks = JoinSet::new();
+        let invoker = Invoker::new(places.api, options.invocation)?;
+        let gateway = Gateway::start(
+            places.listen,
+            places.api,
+            options.sockets,
+            log.clone(),
+            &mut tasks,
+        )
+        .await?;
+        let bells = Pump::start(
+            source(options, places, &WORKER)?,
+            WORKER.function,
+            options.workers,
+            options.bell_faults,
+            invoker.clone(),
+            log.clone(),
+            &mut tasks,
+        );
+        Pump::start(
+            source(options, places, &NOTIFY)?,
+            NOTIFY.function,
+            NOTICES,
+            BellFaults::default(),
+            invoker.clone(),
+            log.clone(),
+            &mut tasks,
+        );
+        tasks.spawn(sweep::run(invoker, options.sweep_every, log));
+        Ok(Self {
+            bells,
+            gateway,
+            tasks,
+            api: places.api.to_owned(),
+        })
+    }
+
+    pub(crate) fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// The pump of the worker hears of each worker that dies.
+    pub(crate) fn mind_workers(&mut self, deaths: broadcast::Receiver<Death>) {
+        self.tasks.spawn(mind(deaths, self.bells.clone()));
+    }
+
+    /// Returns when it cannot go on, with the reason: the functions are gone, or one of its parts ended, which none does by itself.
+    pub async fn broken(&mut self) -> HarnessError {
+        let why = tokio::select! {
+            () = gone(&self.api, PATIENCE) => format!("nobody listens at {}", self.api),
+            ended = self.tasks.join_next() => {
+                let error = ended.and_then(std::result::Result::err);
+                let error = error.map_or_else(String::new, |error| error.to_string());
+                format!("a pump, the timer or the gateway ended: {error}")
+            }
+        };
+        HarnessError::Job(why)
+    }
+
+    /// Returns when all of it has ended.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+    }
+}
+
+fn source(options: &StackOptions, places: &Places<'_>, doorbell: &Doorbell) -> Result<Source> {
+    Ok(match &options.bells {
+        Bells::Stream => {
+            let stream = Stream::new(places.redis, &options.partition, doorbell)?;
+            Source::Stream(Box::new(stream))
+        }
+        Bells::Sqs {
+            endpoint,
+            queue_url,
+            notify_queue_url,
+            visibility,
+        } => {
+            let queue_url = match doorbell.function == NOTIFY.function {
+                true => notify_queue_url,
+                false => queue_url,
+            };
+            Source::Sqs(Sqs::new(endpoint, queue_url, *visibility))
+        }
+    })
+}
+
+/// Returns when nobody has listened at `api` for so long.
+async fn gone(api: &str, patience: Duration) {
+    let url = Url::parse(api).ok();
+    let place = url.as_ref().and_then(|url| {
+        let port = url.port_or_known_default()?;
+        Some((url.host_str()?, port))
+    });
+    let listens = async || TcpStream::connect(place?).await.ok();
+    while until(patience, listens).await.is_some() {
+        tokio::time::sleep(patience / 6).await;
+    }
+}
+
+async fn mind(mut deaths: broadcast::Receiver<Death>, pump: Pump) {
+    loop {
+        match deaths.recv().await {
+            Ok(death) if death.name == "worker" => pump.worker_lost(),
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::place::free_port;
+
+    #[tokio::test]
+    async fn it_is_whole_until_a_part_ends() {
+        let nobody = format!("http://127.0.0.1:{}", free_port().unwrap());
+        let queue = |name: &str| format!("{nobody}/000000000000/{name}");
+        let options = StackOptions {
+            bells: Bells::Sqs {
+                endpoint: nobody.clone(),
+                queue_url: queue("bells"),
+                notify_queue_url: queue("notices"),
+                visibility: None,
+            },
+            ..StackOptions::default()
+        };
+        let places = Places {
+            api: &nobody,
+            redis: "",
+            listen: ([127, 0, 0, 1], free_port().unwrap()).into(),
+        };
+        let log = Arc::new(Log::stderr().unwrap());
+        let mut beside = Beside::start(&options, &places, log).await.unwrap();
+        assert_eq!(beside.tasks.len(), 4);
+        // Nobody answers, and all go on.
+        let short = Duration::from_millis(200);
+        let whole = tokio::time::timeout(short, beside.broken()).await;
+        assert!(whole.is_err());
+        beside.tasks.abort_all();
+        let error = beside.broken().await.to_string();
+        assert!(error.contains("ended"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_functions_are_gone_when_nobody_listens_any_more() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let api = format!("http://{}", listener.local_addr().unwrap());
+        let short = Duration::from_millis(300);
+        let watched = tokio::time::timeout(3 * short, gone(&api, short));
+        assert!(watched.await.is_err());
+        drop(listener);
+        let watched = tokio::time::timeout(Duration::from_secs(10), gone(&api, short));
+        assert!(watched.await.is_ok());
+    }
+}

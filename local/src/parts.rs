@@ -1,0 +1,112 @@
+//! Parts of a stack that run alone, each in a container of its own. Where the others are stands in the variables of the README's
+//! table, and in the SDK's `AWS_ENDPOINT_URL_SQS`; the log is standard error.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::beside::{Beside, Places};
+use crate::emulator;
+use crate::environment::{Addresses, configuration};
+use crate::error::{HarnessError, Result};
+use crate::log::Log;
+use crate::options::{Bells, OllamaChoice, StackOptions};
+use crate::place::{private, variable};
+use crate::process::{Household, Kept};
+use crate::stack::service_token;
+use crate::token::own_secret;
+use crate::up;
+
+/// The functions under `cargo lambda watch`; they end when it is dropped.
+#[derive(Debug)]
+pub struct Functions {
+    emulator: Kept,
+    _house: Household,
+}
+
+impl Functions {
+    /// Builds and serves them at `listen`, with the secret and the admin of this clone; returns when somebody listens.
+    pub async fn start(listen: SocketAddr) -> Result<Self> {
+        let house = Household::new(Arc::new(Log::stderr()?))?;
+        let admin = up::admin()?;
+        let mut options = up::with_caller(StackOptions {
+            bells: bells()?,
+            ..StackOptions::default()
+        })?;
+        if let Some(admin) = admin {
+            options.env.extend(admin.env().await?);
+        }
+        let folder = private().join("up");
+        let artifacts = folder.join("artifacts");
+        std::fs::create_dir_all(&artifacts)
+            .map_err(HarnessError::io(format!("make {}", artifacts.display())))?;
+        let secret = options.secret.clone().map_or_else(own_secret, Ok)?;
+        let ollama = match &options.ollama {
+            OllamaChoice::Url(url) => Some(url.as_str()),
+            OllamaChoice::Nobody | OllamaChoice::StandIn => None,
+        };
+        let env = configuration(
+            &options,
+            &Addresses {
+                api: &needed("PUBLIC_URL")?,
+                sockets: &needed("SOCKETS_URL")?,
+                redis: &needed("REDIS_URL")?,
+                jen1: &needed("JEN1_URL")?,
+                muscgen: &needed("MUSCGEN_URL")?,
+                ollama,
+                secret: &secret,
+                orchestrator_token: &service_token(&secret)?,
+                artifacts: &artifacts,
+            },
+        );
+        let emulator = emulator::start(listen, true, &env, &folder, &house);
+        let emulator = house.unless_one_ends(emulator).await?;
+        Ok(Self {
+            emulator,
+            _house: house,
+        })
+    }
+
+    /// Returns when they have ended.
+    pub async fn stop(self) {
+        self.emulator.stop().await;
+    }
+}
+
+/// The pumps, the timer of the sweep and the gateway of the sockets at `listen`, for the functions at `api`.
+pub async fn beside(api: &str, listen: SocketAddr) -> Result<Beside> {
+    let bells = bells()?;
+    let redis = match bells {
+        Bells::Stream => needed("REDIS_URL")?,
+        Bells::Sqs { .. } => String::new(),
+    };
+    let mut options = StackOptions {
+        bells,
+        ..StackOptions::default()
+    };
+    if let Some(partition) = variable("PARTITION") {
+        options.partition = partition;
+    }
+    let places = Places {
+        api: api.trim_end_matches('/'),
+        redis: &redis,
+        listen,
+    };
+    Beside::start(&options, &places, Arc::new(Log::stderr()?)).await
+}
+
+/// As the functions decide it: a queue if there is one.
+fn bells() -> Result<Bells> {
+    let Some(queue_url) = variable("QUEUE_URL") else {
+        return Ok(Bells::Stream);
+    };
+    Ok(Bells::Sqs {
+        endpoint: needed("AWS_ENDPOINT_URL_SQS")?,
+        queue_url,
+        notify_queue_url: needed("NOTIFY_QUEUE_URL")?,
+        visibility: None,
+    })
+}
+
+fn needed(name: &'static str) -> Result<String> {
+    variable(name).ok_or(HarnessError::Unset(name))
+}
