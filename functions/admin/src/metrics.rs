@@ -59,7 +59,11 @@ pub(crate) fn text(counts: &Counts) -> String {
         ),
     ];
     let mut text = String::new();
-    for (name, help, value) in gauges {
+    let sweep = counts.sweep_age.map(|age| {
+        let help = "Seconds since the sweep's last round.";
+        ("tutti_sweep_age_seconds", help, age)
+    });
+    for (name, help, value) in gauges.into_iter().chain(sweep) {
         // Writing to a String cannot fail.
         let _ = write!(
             text,
@@ -78,11 +82,13 @@ mod tests {
         let counts = Counts {
             queued: 7,
             slots: 4,
+            sweep_age: Some(61),
             ..Counts::default()
         };
         let text = text(&counts);
         assert!(text.contains("# TYPE tutti_jobs_queued gauge\ntutti_jobs_queued 7\n"));
         assert!(text.contains("tutti_slots 4\n"));
+        assert!(text.contains("tutti_sweep_age_seconds 61\n"));
         assert_eq!(text.lines().count() % 3, 0);
     }
 }

@@ -166,6 +166,17 @@ impl Pump {
     }
 }
 
+impl Pump {
+    /// The one process that served all invocations died: none of them is ever answered.
+    pub(crate) fn all_lost(&self) {
+        let in_flight = self.shared.in_flight.change(|ids| ids.len());
+        let before = self.shared.orphans.fetch_max(in_flight, Ordering::Relaxed);
+        self.shared
+            .room
+            .add_permits(in_flight.saturating_sub(before));
+    }
+}
+
 impl Drop for Pump {
     fn drop(&mut self) {
         self.task.abort();

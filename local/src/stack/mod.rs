@@ -227,11 +227,13 @@ impl Stack {
             self.invoker.clone(),
             log.clone(),
         ));
+        let deaths = || self.house.deaths.subscribe();
         self.tasks
-            .spawn(mind_workers(self.house.deaths.subscribe(), bells.clone()));
+            .spawn(mind(deaths(), bells.clone(), notices.clone()));
         self.tasks.spawn(sweep::run(
             self.invoker.clone(),
             self.options.sweep_every,
+            deaths(),
             log,
         ));
         self.pumps = vec![bells, notices];
@@ -327,10 +329,11 @@ fn start_functions(
     Ok(kept)
 }
 
-async fn mind_workers(mut deaths: broadcast::Receiver<Death>, pump: Arc<Pump>) {
+async fn mind(mut deaths: broadcast::Receiver<Death>, bells: Arc<Pump>, notices: Arc<Pump>) {
     loop {
         match deaths.recv().await {
-            Ok(death) if death.name == "worker" => pump.worker_lost(),
+            Ok(death) if death.name == WORKER.function => bells.worker_lost(),
+            Ok(death) if death.name == NOTIFY.function => notices.all_lost(),
             Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
             Err(broadcast::error::RecvError::Closed) => return,
         }
