@@ -162,7 +162,10 @@ impl From<&QueueError> for Reason {
             Some("NOAUTH" | "WRONGPASS" | "NOPERM") => Self::Unauthorized,
             Some("READONLY") => Self::ReadOnly,
             Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN") => Self::NotReady,
-            _ => Self::of(error),
+            _ if error.is_timeout() => Self::Timeout,
+            _ if error.is_connection_refusal() => Self::Refused,
+            _ if error.is_connection_dropped() => Self::Lost,
+            _ => Self::Unreachable,
         }
     }
 }

@@ -53,6 +53,7 @@ impl Line for Dependency {
 
 type Named = (&'static str, Dependency);
 
+/// On the heap, one by one: all of them together are more than a thread's stack takes in a build for debugging.
 pub(super) async fn check(clients: &Clients) -> BTreeMap<&'static str, Dependency> {
     let id = Uuid::now_v7().to_string();
     let out = &Outgoing {
@@ -62,22 +63,22 @@ pub(super) async fn check(clients: &Clients) -> BTreeMap<&'static str, Dependenc
     };
     let jen1 = async {
         let jen1 = clients.jen1.as_ref()?;
-        Some(timed("jen1", false, jen1.health(out)).await)
+        Some(timed("jen1", false, Box::pin(jen1.health(out))).await)
     };
     let ollama = async {
         let ollama = clients.ollama.as_ref()?;
-        Some(timed("ollama", false, ollama.health(out)).await)
+        Some(timed("ollama", false, Box::pin(ollama.health(out))).await)
     };
     let muscgen = async {
         let generator = clients.generator.as_ref()?;
-        Some(timed("muscgen", false, generator.health(out)).await)
+        Some(timed("muscgen", false, Box::pin(generator.health(out))).await)
     };
     let config = &clients.config;
     let queue = bells("queue", config.queue_url.is_some(), &clients.doorbell);
     let notices = config.notify_queue_url.is_some();
     let notices = bells("notices", notices, &clients.notices);
-    let redis = async { Some(timed("redis", true, clients.queue.ping()).await) };
-    let store = async { Some(timed("store", true, clients.store.ready()).await) };
+    let redis = async { Some(timed("redis", true, Box::pin(clients.queue.ping())).await) };
+    let store = async { Some(timed("store", true, Box::pin(clients.store.ready())).await) };
     let looks = tokio::join!(redis, store, queue, notices, jen1, ollama, muscgen);
     let (redis, store, queue, notices, jen1, ollama, muscgen) = looks;
     [redis, store, queue, notices, jen1, ollama, muscgen]
@@ -93,7 +94,7 @@ async fn bells(name: &'static str, is_queue: bool, doorbell: &Doorbell) -> Optio
         return None;
     }
     let look = async {
-        doorbell.depth().await?;
+        Box::pin(doorbell.depth()).await?;
         Ok::<_, RingError>(())
     };
     Some(timed(name, false, look).await)

@@ -98,16 +98,17 @@ pub(super) async fn check(
     let doors = async {
         let Some(base) = base else { return Vec::new() };
         let asked = DOORS.map(|(name, method, path, wanted)| {
-            timed(name, probe.ask(method, below(base, path), wanted))
+            timed(name, Box::pin(probe.ask(method, below(base, path), wanted)))
         });
         futures_util::future::join_all(asked).await
     };
     let sockets = async {
         let at = clients.config.sockets_url.as_ref()?;
-        Some(timed("live", probe.shake(at.url().clone(), 401)).await)
+        let shake = Box::pin(probe.shake(at.url().clone(), 401));
+        Some(timed("live", shake).await)
     };
     // While Redis is down nothing is known of these; that it is stands with the dependencies.
-    let signs = async { clients.queue.signs().await.ok() };
+    let signs = async { Box::pin(clients.queue.signs()).await.ok() };
     let (doors, sockets, signs) = tokio::join!(doors, sockets, signs);
     let uncalled = signs.as_ref().map(uncalled).into_iter().flatten();
     doors.into_iter().chain(sockets).chain(uncalled).collect()

@@ -83,12 +83,13 @@ impl Ready {
 impl Checked {
     /// What the functions depend on.
     pub(crate) async fn look(&self, clients: &Clients) -> Ready {
-        Ready::of(self.dependencies.at(dependencies::check(clients)).await)
+        let check = Box::pin(dependencies::check(clients));
+        Ready::of(self.dependencies.at(check).await)
     }
 
     /// The functions as well.
     pub(crate) async fn look_closely(&self, clients: &Clients, gateway: &Gateway) -> Ready {
-        let functions = functions::check(clients, gateway, &self.probe);
+        let functions = Box::pin(functions::check(clients, gateway, &self.probe));
         let (ready, functions) = tokio::join!(self.look(clients), self.functions.at(functions));
         Ready {
             functions: Some(functions),
