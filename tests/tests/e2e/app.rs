@@ -172,7 +172,7 @@ impl App {
     }
 
     /// The page as soon as `said` holds of it.
-    pub(crate) async fn page_until(&self, said: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn page_until(&self, mut said: impl FnMut(&Value) -> bool) -> Value {
         let mut last = Value::Null;
         let seen = local::until(PATIENCE, async || {
             last = self.try_health_page().await?;
