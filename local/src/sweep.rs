@@ -70,3 +70,15 @@ async fn death(mut deaths: broadcast::Receiver<Death>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shapes::{compare, recorded};
+
+    #[test]
+    fn a_round_is_asked_for_in_the_shape_that_the_scheduler_has() {
+        compare(&scheduled_event(), &recorded("sweep"), &[]);
+        assert_eq!(scheduled_event()["source"], recorded("sweep")["source"]);
+    }
+}

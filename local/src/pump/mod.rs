@@ -224,7 +224,7 @@ async fn deliver(bell: Delivery, permit: OwnedSemaphorePermit, shared: Arc<Share
         let fields = json!({"bell": id, "body": bell.body, "fate": fate.as_str()});
         shared.log.line("INFO", "a bell meets its fate", fields);
     }
-    let event = event::of(&bell);
+    let event = event::of(&bell.id, &bell.body, bell.count);
     let invoke = || shared.invoker.invoke(shared.function, &event);
     let answer = match fate {
         Fate::Delivered => invoke().await,
