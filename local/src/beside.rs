@@ -40,17 +40,17 @@ pub(crate) struct Places<'a> {
 /// All of it; it ends when it is dropped.
 #[derive(Debug)]
 pub struct Beside {
-    bells: Pump,
     gateway: Gateway,
     tasks: JoinSet<()>,
     api: String,
 }
 
 impl Beside {
-    /// Starts it. The functions must run: the first sweep comes at once.
+    /// Starts it. The functions must run: the first sweep comes at once. `deaths`: of functions, where somebody knows of them.
     pub(crate) async fn start(
         options: &StackOptions,
         places: &Places<'_>,
+        deaths: &broadcast::Sender<Death>,
         log: Arc<Log>,
     ) -> Result<Self> {
         let mut tasks = JoinSet::new();
@@ -72,7 +72,7 @@ impl Beside {
             log.clone(),
             &mut tasks,
         );
-        Pump::start(
+        let notices = Pump::start(
             source(options, places, &NOTIFY)?,
             NOTIFY.function,
             NOTICES,
@@ -81,9 +81,10 @@ impl Beside {
             log.clone(),
             &mut tasks,
         );
-        tasks.spawn(sweep::run(invoker, options.sweep_every, log));
+        tasks.spawn(mind(deaths.subscribe(), bells, notices));
+        let every = options.sweep_every;
+        tasks.spawn(sweep::run(invoker, every, deaths.subscribe(), log));
         Ok(Self {
-            bells,
             gateway,
             tasks,
             api: places.api.to_owned(),
@@ -92,11 +93,6 @@ impl Beside {
 
     pub(crate) fn gateway(&self) -> &Gateway {
         &self.gateway
-    }
-
-    /// The pump of the worker hears of each worker that dies.
-    pub(crate) fn mind_workers(&mut self, deaths: broadcast::Receiver<Death>) {
-        self.tasks.spawn(mind(deaths, self.bells.clone()));
     }
 
     /// Returns when it cannot go on, with the reason: the functions are gone, or one of its parts ended, which none does by itself.
@@ -152,12 +148,15 @@ async fn gone(api: &str, patience: Duration) {
     }
 }
 
-async fn mind(mut deaths: broadcast::Receiver<Death>, pump: Pump) {
+/// The pumps hear of each process that dies.
+async fn mind(mut deaths: broadcast::Receiver<Death>, bells: Pump, notices: Pump) {
     loop {
         match deaths.recv().await {
-            Ok(death) if death.name == "worker" => pump.worker_lost(),
+            Ok(death) if death.name == WORKER.function => bells.worker_lost(),
+            Ok(death) if death.name == NOTIFY.function => notices.all_lost(),
             Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-            Err(broadcast::error::RecvError::Closed) => return,
+            // Nobody knows of any.
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
         }
     }
 }
@@ -186,8 +185,11 @@ mod tests {
             listen: ([127, 0, 0, 1], free_port().unwrap()).into(),
         };
         let log = Arc::new(Log::stderr().unwrap());
-        let mut beside = Beside::start(&options, &places, log).await.unwrap();
-        assert_eq!(beside.tasks.len(), 4);
+        let (deaths, _) = broadcast::channel(1);
+        let started = Beside::start(&options, &places, &deaths, log).await;
+        drop(deaths);
+        let mut beside = started.unwrap();
+        assert_eq!(beside.tasks.len(), 5);
         // Nobody answers, and all go on.
         let short = Duration::from_millis(200);
         let whole = tokio::time::timeout(short, beside.broken()).await;

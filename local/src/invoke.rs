@@ -74,3 +74,24 @@ pub fn http_event(method: &str, path: &str, address: &str, body: &Value) -> Valu
         "isBase64Encoded": false,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shapes::{compare, recorded};
+
+    /// A client's certificate, an authorizer and variables of a stage are of APIs that have them; the rest is of requests that do.
+    const LACKING: [&str; 4] = [
+        "cookies",
+        "requestContext.authentication",
+        "requestContext.authorizer",
+        "stageVariables",
+    ];
+
+    #[test]
+    fn a_request_is_handed_over_in_the_shape_that_api_gateway_has() {
+        let body = json!({"narrative": "rain"});
+        let ours = http_event("POST", "/compose", "192.0.2.1", &body);
+        compare(&ours, &recorded("compose"), &LACKING);
+    }
+}

@@ -12,6 +12,8 @@ mod log;
 mod place;
 mod process;
 mod proxy;
+#[cfg(test)]
+mod shapes;
 mod socket_client;
 mod wait;
 

@@ -3,12 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::task::JoinHandle;
+
 use crate::error::{HarnessError, Result};
 use crate::log::Log;
 use crate::place::{Scratch, free_port, tool, variable};
-use crate::process::{Household, Kept, Program};
+use crate::process::{Death, Household, Kept, Program};
 use crate::pump::sqs_client;
 use crate::wait::until;
+
+const BELLS: &str = "bells";
+const NOTICES: &str = "notices";
 
 /// A moto server on a free port with two queues and one bucket; it ends with its owner.
 #[derive(Debug)]
@@ -17,6 +23,8 @@ pub struct Moto {
     queue_url: String,
     notify_queue_url: String,
     kept: Kept,
+    /// Makes again what a server that died has forgotten.
+    furnisher: JoinHandle<()>,
     _scratch: Scratch,
 }
 
@@ -35,8 +43,10 @@ impl Moto {
         let scratch = Scratch::new()?;
         let log = Arc::new(Log::create(&scratch.path().join("moto.log"))?);
         let house = Household::new(log.clone())?;
-        let program =
+        let mut program =
             Program::new("moto_server", path).args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        program.comeback = Duration::from_secs(1);
+        let deaths = house.deaths.subscribe();
         let kept = Kept::start(program, &house)?;
         let ready = until(Duration::from_secs(30), async || {
             make_bucket(&endpoint).await
@@ -48,9 +58,10 @@ impl Moto {
             log: log.path().to_owned(),
             tail: log.tail(5),
         })?;
-        let queue_url = make_queue(&endpoint, "bells").await?;
-        let notify_queue_url = make_queue(&endpoint, "notices").await?;
+        let queue_url = make_queue(&endpoint, BELLS).await?;
+        let notify_queue_url = make_queue(&endpoint, NOTICES).await?;
         Ok(Self {
+            furnisher: tokio::spawn(furnish(endpoint.clone(), deaths)),
             endpoint,
             queue_url,
             notify_queue_url,
@@ -74,9 +85,32 @@ impl Moto {
         &self.notify_queue_url
     }
 
+    /// Kills it; it is started again after `span`, counted from now, with empty queues and without any object. Returns at once.
+    pub fn hold_down(&self, span: Duration) {
+        self.kept.hold_down(span);
+    }
+
     /// Returns when it is gone; dropping it ends it too.
     pub async fn stop(self) {
+        self.furnisher.abort();
         self.kept.stop().await;
+    }
+}
+
+/// A cloud's queues and buckets outlive its servers: whenever this one died, they are made again. Ends with the server's keeper.
+async fn furnish(endpoint: String, mut deaths: broadcast::Receiver<Death>) {
+    while !matches!(deaths.recv().await, Err(RecvError::Closed)) {
+        loop {
+            let made = async {
+                make_bucket(&endpoint).await?;
+                make_queue(&endpoint, BELLS).await.ok()?;
+                make_queue(&endpoint, NOTICES).await.ok()
+            };
+            if made.await.is_some() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::sync::broadcast;
+
 use crate::beside::{Beside, Places};
 use crate::emulator;
 use crate::environment::{Addresses, configuration};
@@ -91,7 +93,9 @@ pub async fn beside(api: &str, listen: SocketAddr) -> Result<Beside> {
         redis: &redis,
         listen,
     };
-    Beside::start(&options, &places, Arc::new(Log::stderr()?)).await
+    // They die in another container.
+    let (deaths, _) = broadcast::channel(1);
+    Beside::start(&options, &places, &deaths, Arc::new(Log::stderr()?)).await
 }
 
 /// As the functions decide it: a queue if there is one.

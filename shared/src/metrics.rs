@@ -71,6 +71,7 @@ metrics! {
     PLAN_SECONDS: Time "tutti_plan_seconds", "How long a job was planned, all attempts together.";
     AUDIO_SECONDS: Time "tutti_audio_seconds", "How long a job was rendered, all attempts together.";
     FINISH_SECONDS: Time "tutti_finish_seconds", "How long a job's audio was examined and stored.";
+    SWEEP_AGE: Gauge "tutti_sweep_age_seconds", "Seconds since the sweep's last round; absent before the first.";
     SWEEPS: Counter "tutti_sweeps", "Rounds of the sweep.";
     COLD_STARTS: Counter "tutti_cold_starts" by "function", "Processes that began, by function.";
 }

@@ -2,7 +2,7 @@
 
 use shared::metrics::{
     AUDIO_SECONDS, Exposition, FINISH_SECONDS, JOBS_ENDED, Metric, PLAN_SECONDS, QUEUE_SECONDS,
-    gauges, seconds, whole,
+    SWEEP_AGE, gauges, seconds, whole,
 };
 use shared::queue::Figures;
 
@@ -21,6 +21,9 @@ pub(crate) fn text(figures: &Figures) -> String {
     let mut text = Exposition::default();
     for (metric, value) in gauges(figures) {
         text.single(metric, value);
+    }
+    if let Some(age) = figures.counts.sweep_age {
+        text.single(&SWEEP_AGE, whole(age));
     }
     text.head(&JOBS_ENDED);
     for outcome in OUTCOMES {
@@ -43,7 +46,10 @@ mod tests {
 
     #[test]
     fn every_figure_has_its_help_and_type() {
-        let text = text(&Figures::default());
+        let mut figures = Figures::default();
+        figures.counts.sweep_age = Some(61);
+        let text = text(&figures);
+        assert!(text.contains("tutti_sweep_age_seconds 61\n"));
         assert!(text.contains("# TYPE tutti_jobs_queued gauge\ntutti_jobs_queued 0\n"));
         assert!(text.contains(
             "# TYPE tutti_jobs_ended counter\ntutti_jobs_ended{outcome=\"completed\"} 0\n"

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use lambda_runtime::Error;
 use serde::Serialize;
 use shared::clients::Clients;
@@ -60,6 +61,7 @@ pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Err
         Ok(pruned) => report.pruned = pruned,
         Err(error) => tracing::warn!(error = %error, "ended sessions could not be forgotten"),
     }
+    clients.queue.round_over(Utc::now()).await?;
     tracing::info!(
         duration_ms = millis(from.elapsed()),
         settings = report.settings,

@@ -33,7 +33,7 @@ pub(crate) async fn ask<T>(
     }
     let answer = asking.meter.wait(call).await;
     match answer.as_ref().map_err(|error| &error.fault) {
-        Err(Fault::Unavailable(why)) => {
+        Err(Fault::Unavailable(why, _)) => {
             let wait = tell(clients, service, Showed::Failed).await;
             if let (true, Some(wait)) = (troubled, wait) {
                 tracing::warn!(%service, why, "the service is still down");

@@ -57,7 +57,7 @@ async fn by_jen1(work: &mut Work<'_>) -> Stepped {
 }
 
 fn may_stand_in(work: &Work<'_>, error: &ModelError) -> bool {
-    let down = matches!(error.fault, Fault::Unavailable(_) | Fault::Down { .. });
+    let down = matches!(error.fault, Fault::Unavailable(..) | Fault::Down { .. });
     down && work.clients.config.planner_fallback == Fallback::Ollama
 }
 

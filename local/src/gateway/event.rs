@@ -44,7 +44,11 @@ impl Handshake {
     }
 
     pub(super) fn identity(&self) -> Value {
-        json!({"sourceIp": self.source_ip, "userAgent": self.header("user-agent")})
+        let mut identity = json!({"sourceIp": self.source_ip});
+        if let Some(agent) = self.header("user-agent") {
+            identity["userAgent"] = agent.into();
+        }
+        identity
     }
 
     /// The socket is about to open; the function may refuse it.
@@ -114,5 +118,39 @@ impl Handshake {
             "connectionId": self.connection_id,
             "apiId": "local",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::header::HOST;
+
+    use super::*;
+    use crate::shapes::{compare, recorded};
+
+    /// Nobody has an API key here.
+    const LACKING: [&str; 2] = [
+        "requestContext.identity.apiKey",
+        "requestContext.identity.apiKeyId",
+    ];
+
+    #[test]
+    fn what_a_socket_does_is_told_in_the_shape_that_api_gateway_has() {
+        let handshake = Handshake {
+            connection_id: mint_id(),
+            at: Utc::now(),
+            stage: "prod".to_owned(),
+            source_ip: "127.0.0.1".to_owned(),
+            headers: HeaderMap::from_iter([(HOST, "localhost".parse().unwrap())]),
+            query: vec![("ticket".to_owned(), "t".to_owned())],
+        };
+        compare(&handshake.connect(), &recorded("live-connect"), &LACKING);
+        compare(
+            &handshake.message("{}"),
+            &recorded("live-message"),
+            &LACKING,
+        );
+        let end = handshake.disconnect(1005, "Client-side close frame status not set");
+        compare(&end, &recorded("live-disconnect"), &[]);
     }
 }

@@ -74,6 +74,8 @@ pub(crate) struct Kept {
     pid: watch::Receiver<Option<u32>>,
     address: watch::Receiver<Option<String>>,
     stop: watch::Sender<bool>,
+    /// It is not started before this.
+    down_until: watch::Sender<Option<Instant>>,
     keeper: JoinHandle<()>,
 }
 
@@ -84,12 +86,14 @@ impl Kept {
         let (pid_sender, pid) = watch::channel(child.id());
         let (address_sender, address) = watch::channel(None);
         let (stop, stopped) = watch::channel(false);
+        let (down_until, held_down) = watch::channel(None);
         let keeper = Keeper {
             program: program.clone(),
             house: house.clone(),
             pid: pid_sender,
             address: address_sender,
             stopped,
+            held_down,
         };
         let keeper = tokio::spawn(keeper.keep(child));
         Ok(Self {
@@ -97,6 +101,7 @@ impl Kept {
             pid,
             address,
             stop,
+            down_until,
             keeper,
         })
     }
@@ -123,6 +128,13 @@ impl Kept {
         send(pid, signal).then_some(()).ok_or_else(missing)
     }
 
+    /// Kills it, and starts it again only after `span`, counted from now; returns at once.
+    pub(crate) fn hold_down(&self, span: Duration) {
+        self.down_until.send_replace(Some(Instant::now() + span));
+        // One that has just died by itself stays down as long.
+        let _ = self.signal(Signal::SIGKILL);
+    }
+
     /// SIGTERM, after 3 s SIGKILL; returns when it is gone.
     pub(crate) async fn stop(mut self) {
         let _ = self.stop.send(true);
@@ -143,6 +155,7 @@ struct Keeper {
     pid: watch::Sender<Option<u32>>,
     address: watch::Sender<Option<String>>,
     stopped: watch::Receiver<bool>,
+    held_down: watch::Receiver<Option<Instant>>,
 }
 
 impl Keeper {
@@ -163,7 +176,7 @@ impl Keeper {
                 }
             }
             tokio::select! {
-                () = tokio::time::sleep(backoff.take()) => {}
+                () = pause(backoff.take(), &mut self.held_down) => {}
                 () = until_stopped(&mut self.stopped) => return,
             }
             match self.program.spawn(&self.house.log) {
@@ -205,6 +218,19 @@ impl Keeper {
             name: name.clone(),
             status: status.to_owned(),
         });
+    }
+}
+
+/// Waits for `span`, and until it may be started.
+async fn pause(span: Duration, held_down: &mut watch::Receiver<Option<Instant>>) {
+    tokio::time::sleep(span).await;
+    loop {
+        let until = *held_down.borrow_and_update();
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        match left.filter(|left| !left.is_zero()) {
+            Some(left) => tokio::time::sleep(left).await,
+            None => return,
+        }
     }
 }
 

@@ -64,3 +64,17 @@ async fn a_child_sees_only_the_environment_that_it_is_given() {
     assert_eq!(soon(kept.address()).await.unwrap(), "yes--");
     soon(kept.stop()).await;
 }
+
+#[tokio::test]
+async fn a_process_that_is_held_down_comes_back_by_itself_and_not_before_its_time() {
+    let scratch = Scratch::new().unwrap();
+    let house = house(&scratch);
+    let kept = Kept::start(shell("exec sleep 600"), &house).unwrap();
+    let (mut pid, span) = (kept.pid.clone(), Duration::from_millis(700));
+    let held = Instant::now();
+    kept.hold_down(span);
+    soon(pid.wait_for(Option::is_none)).await.unwrap();
+    soon(pid.wait_for(Option::is_some)).await.unwrap();
+    assert!(held.elapsed() >= span, "{:?}", held.elapsed());
+    soon(kept.stop()).await;
+}

@@ -1,23 +1,24 @@
 //! The event that a worker sees: the shape in which Lambda hands over one SQS message.
 
+use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
-use super::Delivery;
-
-/// One record; batch size is 1.
-pub(super) fn of(delivery: &Delivery) -> Value {
+/// One record, delivered for the `count`-th time; batch size is 1.
+pub(super) fn of(id: &str, body: &str, count: u64) -> Value {
     let now = chrono::Utc::now().timestamp_millis().to_string();
+    let md5 = Md5::digest(body);
     json!({"Records": [{
-        "messageId": delivery.id,
-        "receiptHandle": delivery.id,
-        "body": delivery.body,
+        "messageId": id,
+        "receiptHandle": id,
+        "body": body,
         "attributes": {
-            "ApproximateReceiveCount": delivery.count.to_string(),
+            "ApproximateReceiveCount": count.to_string(),
             "SentTimestamp": now,
             "ApproximateFirstReceiveTimestamp": now,
             "SenderId": "000000000000",
         },
         "messageAttributes": {},
+        "md5OfBody": md5.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
         "eventSource": "aws:sqs",
         "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:bells",
         "awsRegion": "us-east-1",
@@ -40,6 +41,23 @@ pub(super) fn settles(answer: &Value, id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shapes::{compare, recorded};
+
+    /// Traces are not kept on a laptop, and a bell has no attributes.
+    const LACKING: [&str; 2] = [
+        "Records.0.attributes.AWSTraceHeader",
+        "Records.0.md5OfMessageAttributes",
+    ];
+
+    #[test]
+    fn a_bell_is_handed_over_in_the_shape_that_sqs_has() {
+        let ours = of("m", "Message Body", 2);
+        for name in ["worker", "notify"] {
+            compare(&ours, &recorded(name), &LACKING);
+        }
+        let md5 = &ours["Records"][0]["md5OfBody"];
+        assert_eq!(*md5, recorded("worker")["Records"][0]["md5OfBody"]);
+    }
 
     #[test]
     fn only_a_message_that_is_not_among_the_failures_may_be_deleted() {

@@ -162,6 +162,13 @@ impl Pump {
             self.0.room.add_permits(1);
         }
     }
+
+    /// The one process that served all invocations died: none of them is ever answered.
+    pub(crate) fn all_lost(&self) {
+        let in_flight = self.0.in_flight.change(|ids| ids.len());
+        let before = self.0.orphans.fetch_max(in_flight, Ordering::Relaxed);
+        self.0.room.add_permits(in_flight.saturating_sub(before));
+    }
 }
 
 async fn run(mut source: Source, shared: Arc<Shared>) {
@@ -205,7 +212,7 @@ async fn deliver(bell: Delivery, permit: OwnedSemaphorePermit, shared: Arc<Share
         let fields = json!({"bell": id, "body": bell.body, "fate": fate.as_str()});
         shared.log.line("INFO", "a bell meets its fate", fields);
     }
-    let event = event::of(&bell);
+    let event = event::of(&bell.id, &bell.body, bell.count);
     let invoke = || shared.invoker.invoke(shared.function, &event);
     let answer = match fate {
         Fate::Delivered => invoke().await,

@@ -92,6 +92,17 @@ impl Redis {
         kept.as_ref().ok_or_else(missing)?.signal(signal)
     }
 
+    /// Kills the server; it is started again after `span`, counted from now. Returns at once.
+    pub async fn hold_down(&self, span: Duration) -> Result<()> {
+        let missing = || HarnessError::NoSuchProcess {
+            name: self.program.name.clone(),
+            index: 0,
+        };
+        let kept = self.kept.lock().await;
+        kept.as_ref().ok_or_else(missing)?.hold_down(span);
+        Ok(())
+    }
+
     /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port

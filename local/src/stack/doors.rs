@@ -118,6 +118,18 @@ impl Stack {
             .signal(signal)
     }
 
+    /// Kills every process of a function or stand-in; they are started again after `span`, counted from now. Returns at once.
+    pub fn hold_down(&self, name: &str, span: Duration) -> Result<()> {
+        let missing = || HarnessError::NoSuchProcess {
+            name: name.to_owned(),
+            index: 0,
+        };
+        let mut all = self.named(name).peekable();
+        all.peek().ok_or_else(missing)?;
+        all.for_each(|kept| kept.hold_down(span));
+        Ok(())
+    }
+
     fn named(&self, name: &str) -> impl Iterator<Item = &Kept> {
         self.functions
             .iter()

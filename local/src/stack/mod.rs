@@ -148,8 +148,7 @@ impl Stack {
             redis: &bells_url,
             listen: (Ipv4Addr::LOCALHOST, sockets).into(),
         };
-        let mut beside = Beside::start(&options, &places, house.log.clone()).await?;
-        beside.mind_workers(house.deaths.subscribe());
+        let beside = Beside::start(&options, &places, &house.deaths, house.log.clone()).await?;
         Ok(Self {
             invoker: Invoker::new(&api, options.invocation)?,
             beside,

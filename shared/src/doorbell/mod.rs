@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use crate::job::JobId;
 use crate::queue::{Keys, QueueError, Redis};
+use crate::reason::Reason;
 pub use bell::{BadBell, Bell};
 
 /// Most bells in one call, and in one SQS batch.
@@ -30,8 +31,8 @@ pub const MAX_DELAY: Duration = Duration::from_secs(900);
 #[derive(Debug, thiserror::Error)]
 pub enum RingError {
     /// SQS could not be asked.
-    #[error("sqs: {0}")]
-    Sqs(String),
+    #[error("sqs: {text}")]
+    Sqs { text: String, reason: Reason },
     /// SQS took the batch and refused some of its bells.
     #[error("sqs refused {refused} of {asked} bells: {code}")]
     Partly {
@@ -42,6 +43,17 @@ pub enum RingError {
     /// Redis could not be asked.
     #[error(transparent)]
     Queue(#[from] QueueError),
+}
+
+/// Of a doorbell that was asked how many bells wait.
+impl From<&RingError> for Reason {
+    fn from(error: &RingError) -> Self {
+        match error {
+            RingError::Sqs { reason, .. } => *reason,
+            RingError::Partly { .. } => Self::Busy,
+            RingError::Queue(error) => error.into(),
+        }
+    }
 }
 
 /// Rings for one partition; clones share one client.

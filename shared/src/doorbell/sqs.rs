@@ -5,10 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::Config;
+use aws_sdk_sqs::config::http::HttpResponse;
+use aws_sdk_sqs::config::retry::RetryConfig;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use tokio::sync::OnceCell;
 
 use super::{Bell, RingError};
+use crate::reason::Reason;
 use crate::{aws, config};
 
 #[derive(Clone)]
@@ -55,7 +60,10 @@ impl Queue {
                     .build()
             })
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| RingError::Sqs(e.to_string()))?;
+            .map_err(|e| RingError::Sqs {
+                text: e.to_string(),
+                reason: Reason::Malformed,
+            })?;
         let answer = self
             .client()
             .await
@@ -64,7 +72,7 @@ impl Queue {
             .set_entries(Some(entries))
             .send()
             .await
-            .map_err(|e| RingError::Sqs(with_causes(&e)))?;
+            .map_err(|e| trouble(&e))?;
         match answer.failed() {
             [] => Ok(()),
             [first, ..] => Err(RingError::Partly {
@@ -93,12 +101,37 @@ impl Queue {
             .get_queue_attributes()
             .queue_url(&self.url)
             .set_attribute_names(Some(names))
+            // Somebody looks at it, and will look again.
+            .customize()
+            .config_override(Config::builder().retry_config(RetryConfig::disabled()))
             .send()
             .await
-            .map_err(|e| RingError::Sqs(with_causes(&e)))?;
+            .map_err(|e| trouble(&e))?;
         let counts = answer.attributes().into_iter().flatten();
         Ok(counts.filter_map(|(_, n)| n.parse::<u64>().ok()).sum())
     }
+}
+
+/// The text is for the log.
+fn trouble<E: ProvideErrorMetadata + Error + 'static>(
+    error: &SdkError<E, HttpResponse>,
+) -> RingError {
+    let reason = match error {
+        SdkError::TimeoutError(_) => Reason::Timeout,
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => Reason::Timeout,
+        SdkError::DispatchFailure(failure) => failure
+            .as_connector_error()
+            .map_or(Reason::Unreachable, |error| Reason::of(error)),
+        SdkError::ServiceError(answer) => match answer.err().code() {
+            Some(code) if code.contains("QueueDoesNotExist") => Reason::NotFound,
+            Some(code) if code.contains("NonExistentQueue") => Reason::NotFound,
+            _ => Reason::of_status(answer.raw().status().as_u16()),
+        },
+        SdkError::ResponseError(_) => Reason::Malformed,
+        _ => Reason::Unreachable,
+    };
+    let text = with_causes(error);
+    RingError::Sqs { text, reason }
 }
 
 /// The SDK's outermost error says only "service error".

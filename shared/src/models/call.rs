@@ -14,6 +14,7 @@ use super::verdict;
 use crate::address::NotPublic;
 use crate::envelope::Envelope;
 use crate::job::JobRecord;
+use crate::reason::Reason;
 use crate::stage::Stage;
 
 /// How long a health probe may take.
@@ -92,7 +93,10 @@ pub(super) async fn within<T>(
 ) -> Result<T, ModelError> {
     tokio::time::timeout(budget, call)
         .await
-        .unwrap_or_else(|_| Err(service.unavailable(format!("no answer within {budget:?}"))))
+        .unwrap_or_else(|_| {
+            let why = format!("no answer within {budget:?}");
+            Err(service.unavailable_for(Reason::Timeout, why))
+        })
 }
 
 /// Sends, and takes any status but success for a failure.
@@ -151,6 +155,7 @@ pub(super) async fn read(
 /// The error with its causes and without its address, which may hold a password.
 fn broken(service: Service, error: reqwest::Error) -> ModelError {
     let error = error.without_url();
+    let reason = Reason::of(&error);
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -160,7 +165,7 @@ fn broken(service: Service, error: reqwest::Error) -> ModelError {
         text = format!("{text}: {inner}");
         cause = inner.source();
     }
-    service.unavailable(text)
+    service.unavailable_for(reason, text)
 }
 
 #[cfg(test)]
@@ -220,6 +225,7 @@ mod tests {
         let error = ask(&base).await.unwrap_err();
         assert_eq!(error.code(), "muscgen_unavailable");
         assert!(!error.to_string().contains("hunter2"), "{error}");
+        assert_eq!(Reason::from(&error), Reason::Refused);
     }
 
     #[tokio::test]
@@ -229,7 +235,9 @@ mod tests {
         let request = http_client().unwrap().get(base);
         let budget = Duration::from_millis(100);
         let late = within(SERVICE, budget, send(SERVICE, request, &out())).await;
-        assert_eq!(late.unwrap_err().code(), "muscgen_unavailable");
+        let late = late.unwrap_err();
+        assert_eq!(late.code(), "muscgen_unavailable");
+        assert_eq!(Reason::from(&late), Reason::Timeout);
     }
 
     #[tokio::test]

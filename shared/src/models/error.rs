@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::reason::Reason;
+
 /// The services that are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Service {
@@ -54,7 +56,7 @@ pub enum Fault {
     /// No connection, no answer in time, or another 5xx (also 503 without `Retry-After`, which is what a proxy says for a
     /// service that is down). Another attempt may go well.
     #[error("unavailable: {0}")]
-    Unavailable(String),
+    Unavailable(String, Reason),
     /// It is left alone: it failed too often of late. No attempt is lost by that.
     #[error("down, and left alone for {wait:?}")]
     Down { wait: Duration },
@@ -87,8 +89,12 @@ impl Service {
         }
     }
 
+    pub(super) fn unavailable_for(self, reason: Reason, why: impl Into<String>) -> ModelError {
+        self.failed(Fault::Unavailable(why.into(), reason))
+    }
+
     pub(super) fn unavailable(self, why: impl Into<String>) -> ModelError {
-        self.failed(Fault::Unavailable(why.into()))
+        self.unavailable_for(Reason::Unreachable, why)
     }
 
     /// It has no room, and need not be asked before that.
@@ -116,7 +122,7 @@ impl ModelError {
     pub fn code(&self) -> String {
         let what = match &self.fault {
             Fault::Busy { .. } => "busy",
-            Fault::Unavailable(_) => "unavailable",
+            Fault::Unavailable(..) => "unavailable",
             Fault::Down { .. } => "down",
             Fault::Refused { .. } => "refused",
             Fault::Malformed(_) => "malformed",
@@ -140,7 +146,7 @@ impl ModelError {
             Fault::Busy { retry_after } => {
                 format!("{service} is busy for {} s", retry_after.as_secs())
             }
-            Fault::Unavailable(_) => format!("{service} could not be reached or did not answer"),
+            Fault::Unavailable(..) => format!("{service} could not be reached or did not answer"),
             Fault::Down { .. } => format!("{service} is down"),
             Fault::Refused { status, message } if message.is_empty() => {
                 format!("{service} refused the request ({status})")
@@ -161,11 +167,25 @@ impl ModelError {
     pub fn is_retryable(&self) -> bool {
         match self.fault {
             Fault::Busy { .. }
-            | Fault::Unavailable(_)
+            | Fault::Unavailable(..)
             | Fault::Down { .. }
             | Fault::Malformed(_)
             | Fault::Failed(_) => true,
             Fault::Refused { .. } | Fault::TooLarge { .. } | Fault::Forbidden(_) => false,
+        }
+    }
+}
+
+/// Of a service that was asked whether it is there.
+impl From<&ModelError> for Reason {
+    fn from(error: &ModelError) -> Self {
+        match error.fault {
+            Fault::Busy { .. } => Self::Busy,
+            Fault::Unavailable(_, reason) => reason,
+            Fault::Refused { status, .. } => Self::of_status(status),
+            Fault::Malformed(_) | Fault::TooLarge { .. } => Self::Malformed,
+            Fault::Down { .. } | Fault::Failed(_) => Self::NotReady,
+            Fault::Forbidden(_) => Self::Unreachable,
         }
     }
 }

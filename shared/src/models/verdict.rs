@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::call::read;
 use super::error::{Fault, Service};
+use crate::reason::Reason;
 
 /// What a busy service is given when it names no time.
 pub(super) const BUSY_DEFAULT: Duration = Duration::from_secs(5);
@@ -38,9 +39,11 @@ pub(super) async fn of(service: Service, response: Response) -> Fault {
             retry_after: after.unwrap_or(BUSY_DEFAULT),
         },
         (StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY, _) => {
-            Fault::Unavailable(status.to_string())
+            Fault::Unavailable(status.to_string(), Reason::of_status(status.as_u16()))
         }
-        _ if status.is_server_error() => Fault::Unavailable(status.to_string()),
+        _ if status.is_server_error() => {
+            Fault::Unavailable(status.to_string(), Reason::of_status(status.as_u16()))
+        }
         _ => Fault::Refused {
             status: status.as_u16(),
             message: refusal(service, response).await,
@@ -158,7 +161,7 @@ mod tests {
     async fn a_broken_service_may_be_asked_again_and_a_refusing_one_not() {
         for code in [500, 502, 503, 504, 408, 425] {
             let fault = fault(status(code)).await;
-            assert!(matches!(fault, Fault::Unavailable(_)), "{code}: {fault}");
+            assert!(matches!(fault, Fault::Unavailable(..)), "{code}: {fault}");
         }
         for code in [307, 400, 401, 404, 413, 422] {
             let fault = fault(status(code)).await;

@@ -185,6 +185,12 @@ impl Queue {
         self.redis.run(&remember).await
     }
 
+    /// Remembers that a round of the sweep is over.
+    pub async fn round_over(&self, now: DateTime<Utc>) -> Result<(), QueueError> {
+        let swept = redis::Cmd::hset(self.keys.clock(), "swept_ms", now.timestamp_millis());
+        self.redis.run(&swept).await
+    }
+
     /// When it was first noticed that Redis had been emptied: `now` at the first call of an epoch that has not begun.
     pub async fn emptied_at(&self, now: DateTime<Utc>) -> Result<DateTime<Utc>, QueueError> {
         let clock = self.keys.clock();

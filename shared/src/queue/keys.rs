@@ -78,7 +78,8 @@ impl Keys {
         self.key("tenants")
     }
 
-    /// hash: `v<level>`, order, fence, epoch, emptied_ms, reconcile, server.
+    /// hash: `v<level>`, order, fence, epoch, emptied_ms, reconcile, server; swept_ms (the sweep's last round), owed_ms (since when a
+    /// worker is waited for) and unheard_ms (the same of `notify`).
     pub fn clock(&self) -> String {
         self.key("clock")
     }

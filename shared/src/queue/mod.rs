@@ -3,7 +3,7 @@
 //! Reading order: `keys`, `lua/prelude.lua`, then one transition after the other in `owner` (what a job's owner does),
 //! `worker`, `model` (what a model service reports), `breaker` (what calls show of the services), `control` (what an operator sets), `care` (what the sweep does),
 //! `delivery` (what webhooks are told). `reads`,
-//! `lists` and `overview` change nothing; `identity` is about callers, `sockets` about who listens.
+//! `lists`, `overview` and `signs` change nothing; `identity` is about callers, `sockets` about who listens.
 
 mod breaker;
 mod care;
@@ -20,6 +20,7 @@ mod owner;
 mod reads;
 mod record;
 mod scripts;
+mod signs;
 mod sockets;
 mod worker;
 
@@ -45,12 +46,14 @@ pub use self::overview::{Overview, RunningJob, TenantLine, Trouble};
 pub use self::owner::{Cancelled, Deleted, Enqueued, NewJob, Reprioritised, Restored, Retried};
 pub use self::reads::{Counts, Eta, Found, Glance, Snapshot, Waiting, WhyWaiting};
 pub use self::scripts::SCRIPTS;
+pub use self::signs::Signs;
 pub use self::sockets::{
     Connected, Listener, NewSocket, Notice, SOCKET_LIFE, SUBSCRIPTIONS_MAX, Subscribed, Told,
 };
 pub use self::worker::{Acquired, Failed, Held, Holder, Next, Parked, Spent, Troubled};
 
 use crate::job::JobId;
+use crate::reason::Reason;
 
 /// How long a worker may be silent before its job is given to another.
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -146,6 +149,25 @@ impl QueueError {
                 Some("OOM" | "READONLY" | "LOADING" | "NOAUTH" | "NOPERM")
             ),
             Self::Record(_) => false,
+        }
+    }
+}
+
+/// Of a Redis that was asked whether it is there.
+impl From<&QueueError> for Reason {
+    fn from(error: &QueueError) -> Self {
+        let (QueueError::OutOfReach(error) | QueueError::Redis(error)) = error else {
+            return Self::Malformed;
+        };
+        match error.code() {
+            _ if error.kind() == redis::ErrorKind::AuthenticationFailed => Self::Unauthorized,
+            Some("NOAUTH" | "WRONGPASS" | "NOPERM") => Self::Unauthorized,
+            Some("READONLY") => Self::ReadOnly,
+            Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN") => Self::NotReady,
+            _ if error.is_timeout() => Self::Timeout,
+            _ if error.is_connection_refusal() => Self::Refused,
+            _ if error.is_connection_dropped() => Self::Lost,
+            _ => Self::Unreachable,
         }
     }
 }

@@ -94,6 +94,8 @@ pub struct Counts {
     pub failed: u64,
     /// In force.
     pub slots: u64,
+    /// Seconds since the sweep's last round, if there was one.
+    pub sweep_age: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -284,9 +286,11 @@ impl Queue {
         pipe.zcard(all("queued"))
             .zcard(all("completed"))
             .zcard(all("failed"))
-            .hget(k.control(), "slots");
+            .hget(k.control(), "slots")
+            .hget(k.clock(), "swept_ms");
         let n: Vec<Option<u64>> = self.redis.pipe(&pipe).await?;
-        let [counts @ .., slots] = &n[..] else {
+        let now = u64::try_from(Utc::now().timestamp_millis()).unwrap_or_default();
+        let [counts @ .., slots, swept_ms] = &n[..] else {
             return Err(QueueError::Record("no counts".to_owned()));
         };
         let counts: Vec<u64> = counts.iter().map(|n| n.unwrap_or(0)).collect();
@@ -315,6 +319,7 @@ impl Queue {
             completed,
             failed,
             slots: slots.unwrap_or(self.policy.slots.into()),
+            sweep_age: swept_ms.map(|ms| now.saturating_sub(ms) / 1000),
         })
     }
 

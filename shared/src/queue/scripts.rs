@@ -79,6 +79,7 @@ scripts! {
     RETRY = "retry";
     REVOKE = "revoke";
     SETTLE = "settle";
+    SIGNS = "signs";
     SUBSCRIBE = "subscribe";
     SWEEP = "sweep";
     WAIT = "wait";

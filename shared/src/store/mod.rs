@@ -43,6 +43,8 @@ use url::Url;
 
 use place::Place;
 
+use crate::reason::Reason;
+
 pub use auth::FamilyState;
 
 /// Largest object that is read whole: 64 MiB.
@@ -77,6 +79,24 @@ pub enum StoreError {
         path: String,
         source: serde_json::Error,
     },
+}
+
+/// Of a store that was asked whether it is there.
+impl From<&StoreError> for Reason {
+    fn from(error: &StoreError) -> Self {
+        use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
+        match error {
+            StoreError::TimedOut(_) => Self::Timeout,
+            StoreError::Unavailable(Unauthenticated { .. } | PermissionDenied { .. }) => {
+                Self::Unauthorized
+            }
+            StoreError::Unavailable(NotFound { .. }) | StoreError::Address(_) => Self::NotFound,
+            StoreError::Unavailable(other) => Self::of(other),
+            StoreError::Vanished { .. }
+            | StoreError::TooLarge { .. }
+            | StoreError::Unreadable { .. } => Self::Malformed,
+        }
+    }
 }
 
 /// What became of a put-if-absent.

@@ -32,6 +32,7 @@ mod restore;
 mod retry;
 mod rig;
 mod sides;
+mod signs;
 mod site;
 mod sockets;
 mod waiting;

@@ -215,6 +215,7 @@ async fn counts_are_the_sizes_of_the_sets() {
     rig.parked("a").await;
     rig.put("b").await;
     let expected = Counts {
+        sweep_age: None,
         running: 1,
         finishing: 1,
         delayed: 1,

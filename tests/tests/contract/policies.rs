@@ -54,8 +54,7 @@ const RIGHTS: [(&str, &[&str]); 10] = [
             "- s3:DeleteObject s3:PutObject on /auth/*",
             "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
             // How many bells are on their way.
-            "+ sqs:GetQueueAttributes sqs:SendMessage on WorkQueue",
-            "+ sqs:SendMessage on NotifyQueue",
+            "+ sqs:GetQueueAttributes sqs:SendMessage on WorkQueue NotifyQueue",
         ],
     ),
     (

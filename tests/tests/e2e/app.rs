@@ -155,6 +155,34 @@ impl App {
         page["events"].as_array().unwrap().clone()
     }
 
+    /// What `GET /health/ready` says to an admin, also when it is not ready.
+    pub(crate) async fn health_page(&self) -> Value {
+        self.try_health_page().await.expect("a page")
+    }
+
+    /// The same where the function may be away; `None`: it does not answer.
+    pub(crate) async fn try_health_page(&self) -> Option<Value> {
+        let url = format!("{}/health/ready", self.stack.api());
+        let admin = self.stack.token("admin", "admin").unwrap();
+        // A look takes 3 s at most.
+        let request = self.http.get(url).timeout(Duration::from_secs(5));
+        let answer = request.bearer_auth(admin).send().await.ok()?;
+        let page: Value = answer.json().await.ok()?;
+        page["dependencies"].is_object().then_some(page)
+    }
+
+    /// The page as soon as `said` holds of it.
+    pub(crate) async fn page_until(&self, mut said: impl FnMut(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        let seen = local::until(PATIENCE, async || {
+            last = self.try_health_page().await?;
+            said(&last).then_some(())
+        });
+        let seen = seen.await;
+        assert!(seen.is_some(), "not in {PATIENCE:?}: {last:#}");
+        last
+    }
+
     async fn history(&self, id: &str) -> String {
         let lines = self.stack.log_lines();
         let of_job = |line: &&Value| line.to_string().contains(id);

@@ -31,6 +31,8 @@ mod loss;
 mod models;
 mod ollama;
 mod receiver;
+mod recorded;
+mod recovery;
 mod rollback;
 mod rotation;
 mod routes;

@@ -11,11 +11,12 @@ use shared::lookup::Unreachable;
 use shared::problem::Problem;
 
 use crate::metrics;
-use crate::ready::{Checked, Ready};
+use crate::ready::{Checked, Gateway, Ready};
 
 /// Whether everything that is needed answers.
 ///
-/// 503 when a needed dependency is down. The details are for admins.
+/// 503 when a needed dependency is down. The details are for admins: what each dependency and each function is doing, and what is
+/// wrong with it.
 #[utoipa::path(
     get,
     path = "/health/ready",
@@ -35,23 +36,19 @@ use crate::ready::{Checked, Ready};
 pub(crate) async fn ready(
     State(clients): State<Clients>,
     State(checked): State<Checked>,
+    gateway: Gateway,
     admin: Result<Admin, Problem>,
 ) -> Response {
-    let ready = checked.look(&clients).await;
+    let ready = match admin {
+        Ok(_) => checked.look_closely(&clients, &gateway).await,
+        Err(_) => checked.look(&clients).await.in_public(),
+    };
     let status = if ready.is_ready() {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let body = if admin.is_ok() {
-        ready
-    } else {
-        Ready {
-            dependencies: None,
-            ..ready
-        }
-    };
-    let mut response = (status, Json(body)).into_response();
+    let mut response = (status, Json(ready)).into_response();
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert("retry-after", 5.into());
     }

@@ -6,8 +6,8 @@
 --   first); with a job: id, fence, fields, logged (events kept), breaker? {service: failures, …}
 local kept = redis.call('GET', key('call', a.call))
 if kept then return kept end
-reap(4)
-promote(4)
+redis.call('HDEL', key('clock'), 'owed_ms') -- here a worker is
+reap(4); promote(4)
 local function give(id, job)
   set_status(id, job, 'processing')
   log(id, job, 'job:status', {reason = 'acquired'})

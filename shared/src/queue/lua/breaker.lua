@@ -38,4 +38,4 @@ if a.said == 'busy' then
   hold('busy', a.busy_ms)
   return answer({outcome = 'open', wait_ms = a.busy_ms})
 end
-return answer({outcome = 'closed', ring = eligible(10)})
+return answer({outcome = 'closed', ring = owed(eligible(10))})

@@ -21,4 +21,4 @@ for _, tenant in ipairs(a.tenants) do
   end
 end
 if a.loaded then redis.call('HSET', key('control'), 'loaded', 1) end
-return answer({applied = applied, ring = eligible(10)})
+return answer({applied = applied, ring = owed(eligible(10))})

@@ -2,6 +2,7 @@
 -- One at a time tells a job's listeners: who has the turn goes on until nothing is left, whoever else comes leaves it to him.
 -- Args: id, turn, handled? (number of the event up to which all were told), for_ms (the turn), again_ms? (some could not be told)
 -- Returns: outcome more {seq, user, unrecorded} | done | busy
+redis.call('HDEL', key('clock'), 'unheard_ms') -- somebody tells
 local turn = key('notifying', a.id)
 local holder = redis.call('GET', turn)
 if holder and holder ~= a.turn then return answer({outcome = 'busy', ring = 0}) end

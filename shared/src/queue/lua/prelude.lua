@@ -38,6 +38,7 @@ end
 -- Whoever listens to the job is to be told that it has news. The sweep rings for what nobody rang for.
 local function give_notice(id, job)
   if redis.call('EXISTS', key('listeners', id), key('feed', job.user)) == 0 then return end
+  redis.call(redis.call('ZCARD', key('notices')) == 0 and 'HSET' or 'HSETNX', key('clock'), 'unheard_ms', now)
   redis.call('ZADD', key('notices'), now + policy.settle_ms, id)
   if notices[#notices] ~= id then notices[#notices + 1] = id end
 end
@@ -248,9 +249,15 @@ local function made_room()
   if redis.call('GET', key('hold')) == 'busy' then redis.call('DEL', key('hold')) end
 end
 
+-- Notes since when something could run and no worker came for it: acquire begins anew.
+local function owed(bells)
+  if bells > 0 then redis.call('HSETNX', key('clock'), 'owed_ms', now) else redis.call('HDEL', key('clock'), 'owed_ms') end
+  return bells
+end
+
 local function answer(t)
   if #ended > 0 then t.ended = ended end
   if #notices > 0 then t.notices = notices end
-  t.ring = t.ring or eligible(1)
+  t.ring = t.ring or owed(eligible(1))
   return cjson.encode(t)
 end

@@ -30,7 +30,7 @@ return answer({
   after = #tenants == 8 and tenants[8] or '',
   unsettled = #unsettled > 0 and unsettled or nil,
   unheard = #unheard > 0 and unheard or nil,
-  bells = eligible(slots() + 16),
+  bells = owed(eligible(slots() + 16)),
   epoch = redis.call('HEXISTS', key('clock'), 'epoch') == 1,
   ring = 0,
 })

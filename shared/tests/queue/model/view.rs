@@ -168,6 +168,7 @@ impl Model {
     pub(super) fn counts(&self) -> Counts {
         let n = |wanted: fn(&Job) -> bool| u64::from(self.count(|_, job| wanted(job)));
         Counts {
+            sweep_age: None,
             running: n(Job::leased),
             finishing: n(|job| matches!(job.place, Place::Finish { .. })),
             delayed: n(|job| matches!(job.place, Place::Delayed { .. })),

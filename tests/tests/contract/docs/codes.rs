@@ -1,6 +1,7 @@
 //! Codes and names that stand in the sources as string literals.
 
 use shared::models::{Fault, ModelError, Service};
+use shared::reason::Reason;
 
 use super::{API, Names, REALTIME, named, rows, section, words};
 use crate::project::{self, Text};
@@ -109,7 +110,7 @@ fn every_error_code_of_a_job_stands_in_the_table() {
     ] {
         let (text, limit, status) = (String::new, 0, 404);
         let mut faults = vec![
-            Fault::Unavailable(text()),
+            Fault::Unavailable(text(), Reason::Unreachable),
             Fault::Refused {
                 status,
                 message: text(),

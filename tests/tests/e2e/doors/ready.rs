@@ -14,6 +14,7 @@ async fn the_system_says_how_it_is() {
     anybody_may_ask_whether_it_lives_and_what_it_can_do(&app).await;
     the_metrics_count_the_jobs(&app).await;
     only_an_admin_sees_the_dependencies(&app).await;
+    a_sweep_that_does_not_come_is_noticed(&app).await;
     without_redis_it_lives_and_is_not_ready(&app).await;
     app.stop().await;
 }
@@ -123,11 +124,7 @@ async fn only_an_admin_sees_the_dependencies(app: &App) {
             "{role}"
         );
     }
-    let answer = with_role(app, Method::GET, "/health/ready", "admin")
-        .send()
-        .await
-        .unwrap();
-    let ready: Value = answer.json().await.unwrap();
+    let ready = app.health_page().await;
     let names: Vec<_> = ready["dependencies"].as_object().unwrap().keys().collect();
     assert_eq!(names, ["jen1", "muscgen", "redis", "store"]);
     for (name, dependency) in ready["dependencies"].as_object().unwrap() {
@@ -138,6 +135,42 @@ async fn only_an_admin_sees_the_dependencies(app: &App) {
             json!(["redis", "store"].contains(&name.as_str()))
         );
     }
+    let functions = ready["functions"].as_object().unwrap();
+    let names: Vec<_> = functions.keys().collect();
+    assert_eq!(
+        names,
+        [
+            "auth", "compose", "health", "jobs", "live", "notify", "report", "sweep", "worker"
+        ]
+    );
+    for (name, function) in functions {
+        assert_eq!(function["up"], true, "{name}: {ready:#}");
+        assert_eq!(function.get("reason"), None, "{name}");
+        let asked = !["notify", "sweep", "worker"].contains(&name.as_str());
+        assert_eq!(function["latencyMs"].is_u64(), asked, "{name}");
+    }
+    assert!(functions["sweep"]["lastRoundAt"].is_string());
+}
+
+async fn a_sweep_that_does_not_come_is_noticed(app: &App) {
+    assert!(metrics(app).await["tutti_sweep_age_seconds"] < 180.0);
+    let long_ago = chrono::Utc::now() - chrono::TimeDelta::minutes(4);
+    let ms = long_ago.timestamp_millis().to_string();
+    let clock = format!("{{{}}}:clock", app.stack.partition());
+    app.redis::<()>(&["HSET", &clock, "swept_ms", &ms]).await;
+    assert!(metrics(app).await["tutti_sweep_age_seconds"] >= 240.0);
+    let page = app
+        .page_until(|page| page["functions"]["sweep"]["up"] == false)
+        .await;
+    let sweep = &page["functions"]["sweep"];
+    assert_eq!(sweep["reason"], "no round");
+    let at = sweep["lastRoundAt"].as_str().unwrap();
+    let at: chrono::DateTime<chrono::Utc> = at.parse().unwrap();
+    assert_eq!(at.timestamp_millis(), long_ago.timestamp_millis());
+    assert_eq!(page["status"], "ready", "no job is refused for that");
+    app.stack.sweep().await.unwrap();
+    app.page_until(|page| page["functions"]["sweep"]["up"] == true)
+        .await;
 }
 
 async fn without_redis_it_lives_and_is_not_ready(app: &App) {
@@ -153,12 +186,18 @@ async fn without_redis_it_lives_and_is_not_ready(app: &App) {
         down.json::<Value>().await.unwrap(),
         json!({"status": "unavailable"})
     );
-    let answer = with_role(app, Method::GET, "/health/ready", "admin")
-        .send()
-        .await
-        .unwrap();
-    let ready: Value = answer.json().await.unwrap();
-    assert_eq!(ready["dependencies"]["redis"]["up"], false);
+    // At first it says only that the connection broke off.
+    let refused_us = |page: &Value| page["dependencies"]["redis"]["reason"] == "refused";
+    let ready = app.page_until(refused_us).await;
+    let redis = &ready["dependencies"]["redis"];
+    assert_eq!(redis["up"], false);
+    assert!(redis["lastUpAt"].is_string());
+    assert!(!ready.to_string().contains("127.0.0.1"), "{ready:#}");
+    for name in ["notify", "sweep", "worker"] {
+        let nothing = ready["functions"].get(name);
+        assert_eq!(nothing, None, "nobody knows");
+    }
+    assert_eq!(ready["functions"]["jobs"]["up"], true);
     assert_eq!(ready["dependencies"]["store"]["up"], true);
     let metrics = with_role(app, Method::GET, "/metrics", "admin")
         .send()

@@ -19,6 +19,7 @@ use crate::job::sha256_hex;
 use crate::models::call::{Outgoing, PROBE, endpoint, exchange, read, send, within};
 use crate::models::verdict::{self, BUSY_DEFAULT};
 use crate::models::{Fault, MAX_AUDIO, ModelError};
+use crate::reason::Reason;
 use inputs::{Inputs, Memory};
 
 pub use prediction::{Outcome, Prediction};
@@ -183,7 +184,7 @@ impl Cog {
         if is_up(&state) {
             return Ok(());
         }
-        Err(SERVICE.unavailable(format!("it is {state}")))
+        Err(SERVICE.unavailable_for(Reason::NotReady, format!("it is {state}")))
     }
 }
 
