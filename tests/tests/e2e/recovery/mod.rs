@@ -58,7 +58,7 @@ fn is_late(sweep: &Value) -> bool {
 async fn are_back(app: &App, names: &[&str]) {
     let run = |name: &&str| app.stack.pids(name).iter().all(Option::is_some);
     let back = local::until(DEAD + PATIENCE, async || {
-        names.iter().all(|name| run(name)).then_some(())
+        names.iter().all(run).then_some(())
     });
     back.await.expect("they are started again");
 }
