@@ -157,7 +157,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::models::testing::serve;
+    use crate::models::testing::{nobody, serve};
 
     /// A queue whose requests go to `answer`, in SQS's JSON protocol.
     async fn queue(answer: impl Fn(Value) -> Value + Clone + Send + Sync + 'static) -> Queue {
@@ -166,7 +166,10 @@ mod tests {
             let kind = [(header::CONTENT_TYPE, "application/x-amz-json-1.0")];
             (kind, answer(asked).to_string()).into_response()
         });
-        let base = serve(axum::Router::new().route("/", route)).await;
+        at(&serve(axum::Router::new().route("/", route)).await).await
+    }
+
+    async fn at(base: &url::Url) -> Queue {
         let shared = aws::config(CALL, Some(base.to_string())).await;
         let config = aws_sdk_sqs::config::Builder::from(&shared)
             .region(Region::new("eu-north-1"))
@@ -176,6 +179,28 @@ mod tests {
             url: format!("{base}1/bells"),
             client: Arc::new(OnceCell::from(Client::from_conf(config))),
         }
+    }
+
+    #[tokio::test]
+    async fn a_queue_that_does_not_tell_its_depth_says_why_in_a_word() {
+        let answer = |status: u16, kind: &'static str| {
+            let status = axum::http::StatusCode::from_u16(status).unwrap();
+            let body =
+                json!({"__type": format!("com.amazonaws.sqs#{kind}"), "message": "10.0.0.7"});
+            let json = [(header::CONTENT_TYPE, "application/x-amz-json-1.0")];
+            post(async move || (status, json, body.to_string()))
+        };
+        for (status, kind, word) in [
+            (400, "QueueDoesNotExist", "not found"),
+            (403, "AccessDenied", "unauthorized"),
+            (503, "ServiceUnavailable", "status 503"),
+        ] {
+            let routes = axum::Router::new().route("/", answer(status, kind));
+            let error = at(&serve(routes).await).await.depth().await.unwrap_err();
+            assert_eq!(Reason::from(&error).to_string(), word, "{error}");
+        }
+        let error = at(&nobody().await).await.depth().await.unwrap_err();
+        assert_eq!(Reason::from(&error), Reason::Refused, "{error}");
     }
 
     fn entries(asked: &Value) -> Vec<Value> {
