@@ -40,6 +40,8 @@ impl App {
             stack,
             http: reqwest::Client::builder()
                 .redirect(reqwest::redirect::Policy::none())
+                // A function that died is never heard of again.
+                .timeout(PATIENCE)
                 .build()
                 .unwrap(),
         }
