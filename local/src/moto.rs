@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::{HarnessError, Result};
 use crate::log::Log;
+use crate::options::Bells;
 use crate::place::{Scratch, free_port, tool, variable};
 use crate::process::{Death, Household, Kept, Program};
 use crate::pump::sqs_client;
@@ -83,6 +84,16 @@ impl Moto {
     /// For `NOTIFY_QUEUE_URL`.
     pub fn notify_queue_url(&self) -> &str {
         &self.notify_queue_url
+    }
+
+    /// Its queues as bells; one that nobody deleted is given out again after 30 s.
+    pub fn bells(&self) -> Bells {
+        Bells::Sqs {
+            endpoint: self.endpoint.clone(),
+            queue_url: self.queue_url.clone(),
+            notify_queue_url: self.notify_queue_url.clone(),
+            visibility: Some(30),
+        }
     }
 
     /// Kills it; it is started again after `span`, counted from now, with empty queues and without any object. Returns at once.

@@ -18,8 +18,8 @@ use axum::routing::post;
 use axum::{Json, Router};
 use local::api::Api;
 use local::{
-    Artifacts, Bells, Moto, Opening, Scratch, Signal, SocketClient, Stack, StackOptions, demo,
-    free_port, until,
+    Artifacts, Moto, Opening, Scratch, Signal, SocketClient, Stack, StackOptions, demo, free_port,
+    until,
 };
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
@@ -83,12 +83,7 @@ async fn a_function_that_cannot_start_is_named_with_what_it_said() {
 async fn a_track_is_composed_over_sqs_and_s3_as_well() {
     let moto = Moto::start().await.unwrap();
     let options = StackOptions {
-        bells: Bells::Sqs {
-            endpoint: moto.endpoint().to_owned(),
-            queue_url: moto.queue_url().to_owned(),
-            notify_queue_url: moto.notify_queue_url().to_owned(),
-            visibility: Some(30),
-        },
+        bells: moto.bells(),
         artifacts: Artifacts::S3 {
             endpoint: moto.endpoint().to_owned(),
             bucket: Moto::BUCKET.to_owned(),

@@ -102,12 +102,7 @@ async fn the_manifest_says_what_a_track_was_made_from_and_by_whom() {
 async fn the_main_job_passes_over_sqs_and_s3() {
     let moto = Moto::start().await.expect("moto starts");
     let options = StackOptions {
-        bells: Bells::Sqs {
-            endpoint: moto.endpoint().to_owned(),
-            queue_url: moto.queue_url().to_owned(),
-            notify_queue_url: moto.notify_queue_url().to_owned(),
-            visibility: Some(30),
-        },
+        bells: moto.bells(),
         artifacts: Artifacts::S3 {
             endpoint: moto.endpoint().to_owned(),
             bucket: "artifacts".to_owned(),
@@ -122,20 +117,12 @@ async fn the_main_job_passes_over_sqs_and_s3() {
 #[tokio::test]
 async fn the_main_job_passes_over_the_redis_stream_and_s3_and_over_sqs_and_files() {
     let moto = Moto::start().await.expect("moto starts");
-    let (endpoint, queue_url) = (moto.endpoint().to_owned(), moto.queue_url().to_owned());
-    let notify_queue_url = moto.notify_queue_url().to_owned();
     let s3 = Artifacts::S3 {
-        endpoint: endpoint.clone(),
+        endpoint: moto.endpoint().to_owned(),
         bucket: "artifacts".to_owned(),
         prefix: String::new(),
     };
-    let sqs = Bells::Sqs {
-        endpoint,
-        queue_url,
-        notify_queue_url,
-        visibility: Some(30),
-    };
-    for (bells, artifacts) in [(Bells::Stream, s3), (sqs, Artifacts::Own)] {
+    for (bells, artifacts) in [(Bells::Stream, s3), (moto.bells(), Artifacts::Own)] {
         let is_s3 = matches!(artifacts, Artifacts::S3 { .. });
         let app = App::with(StackOptions {
             bells,

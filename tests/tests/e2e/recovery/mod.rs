@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use local::{Bells, Moto, RedisChoice, StackOptions};
+use local::{Moto, RedisChoice, StackOptions};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -206,12 +206,7 @@ async fn a_redis_that_is_dead_for_20_seconds_is_named_and_nothing_is_lost() {
 async fn an_sqs_that_is_dead_for_20_seconds_is_named_and_its_bells_are_rung_again() {
     let moto = Moto::start().await.expect("moto starts");
     let options = StackOptions {
-        bells: Bells::Sqs {
-            endpoint: moto.endpoint().to_owned(),
-            queue_url: moto.queue_url().to_owned(),
-            notify_queue_url: moto.notify_queue_url().to_owned(),
-            visibility: Some(30),
-        },
+        bells: moto.bells(),
         ..options()
     };
     let (app, load, callers) = under_load(options).await;
