@@ -50,6 +50,7 @@ macro_rules! scripts {
 
 scripts! {
     ACQUIRE = "acquire";
+    ADMITS = "admits";
     ADOPT = "adopt";
     ADVANCE = "advance";
     ATTEMPT = "attempt";
@@ -72,6 +73,7 @@ scripts! {
     PROGRESS = "progress";
     READ = "read";
     REDELIVER = "redeliver";
+    REFUSE = "refuse";
     RELEASE = "release";
     RENEW = "renew";
     REPORT = "report";

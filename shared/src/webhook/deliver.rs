@@ -59,7 +59,7 @@ pub async fn due(clients: &Clients) -> Result<usize, Unreachable> {
 
 /// Tries the messages that were taken; returns how many of the job are not over, if anybody knows.
 async fn round(clients: &Clients, id: JobId, all: &TakenAll) -> Result<Option<u32>, Unreachable> {
-    let manifest = clients.store.manifest::<Manifest>(id).await?;
+    let manifest = clients.store.newest_manifest::<Manifest>(id).await?;
     let of_this_end = |manifest: &Manifest| manifest.job.generation == all.generation;
     let Some(manifest) = manifest.filter(of_this_end) else {
         // Deleted, or it was started again and ended another way: nobody can say any more what this message was.

@@ -38,7 +38,7 @@ pub async fn restore(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
     let Some(due) = clients.store.due(id).await? else {
         return Ok(());
     };
-    let manifest = clients.store.manifest::<Manifest>(id).await?;
+    let manifest = clients.store.newest_manifest::<Manifest>(id).await?;
     if manifest.is_some_and(|manifest| manifest.job.generation == due.generation) {
         return put_in_force(clients, id, &due).await;
     }

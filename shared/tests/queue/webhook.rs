@@ -66,7 +66,8 @@ async fn an_end_that_was_recorded_and_not_settled_is_told_when_redis_is_emptied(
     // As if whoever settled had stopped after the manifest.
     let request = site.clients.store.request(id).await.unwrap().unwrap();
     let marker = shared::envelope::OpenMarker::starting(0, chrono::Utc::now(), &request);
-    site.clients.store.put_open(id, &marker).await.unwrap();
+    let open = shared::envelope::Open { id, generation: 0 };
+    site.clients.store.put_open(open, &marker).await.unwrap();
     site.clients.store.remove_due(id).await.unwrap();
     site.raw(&redis::cmd("FLUSHALL")).await;
     lookup::ensure(&site.clients, id).await.unwrap();
