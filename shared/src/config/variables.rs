@@ -42,6 +42,11 @@ pub const VARIABLES: &[Variable] = &[
         "SQS queue that wakes `notify`; without it a Redis stream does",
     ),
     optional(
+        "DELIVER_QUEUE_URL",
+        "",
+        "SQS queue that wakes `deliver`; without it a Redis stream does",
+    ),
+    optional(
         "SOCKETS_URL",
         "live, notify",
         "Address of the WebSocket API, by which pushes go to its connections",

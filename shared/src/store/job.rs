@@ -187,22 +187,21 @@ impl Store {
         self.get_json(&self.job_path(id, "manifest.json")).await
     }
 
-    /// Removes `jobs/<id>/`, `due/<id>` and then `open/<id>`. May be repeated after it broke off.
+    /// Removes `jobs/<id>/`, `due/<id>/` and then `open/<id>`. May be repeated after it broke off.
     pub async fn remove_job(&self, id: JobId) -> Result<(), StoreError> {
-        let all = self.path(&["jobs", &id.to_string()]);
-        let paths: Vec<_> = self
-            .objects
-            .list(Some(&all))
-            .map_ok(|meta| Ok(meta.location))
-            .try_collect()
-            .await?;
+        let mut paths = Vec::new();
+        for folder in ["jobs", "due"] {
+            let all = self.path(&[folder, &id.to_string()]);
+            let found = self.objects.list(Some(&all));
+            let found: Vec<_> = found.map_ok(|meta| Ok(meta.location)).try_collect().await?;
+            paths.extend(found);
+        }
         let mut removed = self
             .objects
             .delete_stream(futures_util::stream::iter(paths).boxed());
         while let Some(one) = removed.next().await {
             present(one)?;
         }
-        self.remove_due(id).await?;
         self.remove_open(id).await
     }
 }

@@ -10,7 +10,7 @@
 //! jobs/<id>/track-<sha256>.<ext>      the checked audio           put_track
 //! jobs/<id>/manifest.json             the finished job            put_manifest
 //! open/<id>                           the job is not settled yet  put_open
-//! due/<id>                            webhooks are to be told     put_due
+//! due/<id>/<name>                     what the end still owes     put_due
 //! config/<name>/<revision>.json       what operators set          put_setting
 //! audit/<when>-<id>.json              what operators did          put_audit
 //! auth/users/<id>/<revision>.json     who may sign in             put_user

@@ -1,21 +1,22 @@
 //! A receiver, and everything that delivers to it.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::post;
+use axum::http::{HeaderMap, StatusCode, Uri};
 use redis::Cmd;
 use serde_json::{Value, json};
 use shared::audit::Operator;
 use shared::caller::{Caller, Role};
 use shared::clients::Clients;
 use shared::config::Config;
+use shared::delivery::{self, DeliveryPage};
 use shared::endpoint::{Endings, EndpointUrl, Target};
 use shared::http::RequestId;
 use shared::job::{JobId, TenantId, UserId};
 use shared::submit::{self, Context};
-use shared::webhook::{self, DeliveryPage, Hooks, Registered, Secret};
+use shared::webhook::{self, Hooks, Registered, Secret};
 use shared::{change, lookup};
 use uuid::Uuid;
 
@@ -30,35 +31,40 @@ pub(crate) struct Site {
     calls: Arc<Mutex<Vec<(HeaderMap, Value)>>>,
     pub(crate) url: String,
     _redis: Server,
-    _files: local::Scratch,
+    files: local::Scratch,
 }
 
 impl Site {
     pub(crate) async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// The receiver stands in for these services as well, each at a path of its name.
+    pub(crate) async fn with(services: &[&str]) -> Self {
         let redis = Server::start();
         let files = local::Scratch::new().unwrap();
         let (address, folder) = (redis.address(), files.path().display().to_string());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
         let config = Config::read(|name| match name {
             "REDIS_URL" => Some(address.clone()),
             "ARTIFACTS_URL" => Some(format!("file://{folder}")),
             "JWT_SECRET" => Some("a-secret-of-more-than-thirty-two-bytes".to_owned()),
             "DEV_MODE" => Some("1".to_owned()),
+            name if services.contains(&name) => Some(format!("{base}/{}", name.to_lowercase())),
+            "ORCHESTRATOR_TOKEN" => services.contains(&"API_URL").then(|| "t".repeat(32)),
             _ => None,
         });
         let status = Arc::new(Mutex::new(StatusCode::OK));
         let calls: Arc<Mutex<Vec<(HeaderMap, Value)>>> = Arc::default();
         let (answer, heard) = (status.clone(), calls.clone());
-        let receive = async move |headers: HeaderMap, body: String| {
-            let body = serde_json::from_str(&body).unwrap();
+        let receive = async move |uri: Uri, headers: HeaderMap, body: String| {
+            let body = serde_json::from_str(&body).unwrap_or_else(|_| json!(uri.path()));
             heard.lock().unwrap().push((headers, body));
             *answer.lock().unwrap()
         };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!(
-            "http://{}/hook?token=hunter2",
-            listener.local_addr().unwrap()
-        );
-        let router = Router::new().route("/hook", post(receive));
+        let url = format!("{base}/hook?token=hunter2");
+        let router = Router::new().fallback(receive);
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self {
             clients: Clients::new(config.unwrap()).unwrap(),
@@ -66,12 +72,25 @@ impl Site {
             calls,
             url,
             _redis: redis,
-            _files: files,
+            files,
         }
     }
 
     pub(crate) fn answer(&self, status: u16) {
         *self.status.lock().unwrap() = StatusCode::from_u16(status).unwrap();
+    }
+
+    /// The objects of jobs cannot be read until they are shown again.
+    pub(crate) fn hide_store(&self) {
+        let folder = self.files.path();
+        std::fs::rename(folder.join("jobs"), folder.join("hidden")).unwrap();
+        std::fs::write(folder.join("jobs"), "").unwrap();
+    }
+
+    pub(crate) fn show_store(&self) {
+        let folder = self.files.path();
+        std::fs::remove_file(folder.join("jobs")).unwrap();
+        std::fs::rename(folder.join("hidden"), folder.join("jobs")).unwrap();
     }
 
     pub(crate) fn heard(&self) -> Vec<(HeaderMap, Value)> {
@@ -107,16 +126,18 @@ impl Site {
         change::cancel(&self.clients, &known, "user").await.unwrap();
     }
 
-    pub(crate) async fn deliver(&self, id: JobId) -> usize {
-        webhook::deliver(&self.clients, id).await.unwrap()
+    /// A sender's shift; how many messages it took.
+    pub(crate) async fn deliver(&self) -> usize {
+        let end = Instant::now() + Duration::from_secs(60);
+        delivery::deliver(&self.clients, end).await.unwrap()
     }
 
     pub(crate) async fn page(&self, id: JobId) -> DeliveryPage {
-        webhook::page(&self.clients, id).await.unwrap()
+        delivery::page(&self.clients, id).await.unwrap()
     }
 
     pub(crate) async fn is_due(&self, id: JobId) -> bool {
-        self.clients.store.due(id).await.unwrap().is_some()
+        !self.clients.store.due_names(id).await.unwrap().is_empty()
     }
 
     /// An endpoint of the tenant, with a secret.
@@ -169,7 +190,17 @@ impl Site {
     }
 
     pub(crate) async fn make_due(&self, id: JobId, target: Target) {
-        let key = self.clients.queue.keys().deliveries();
-        self.raw(&Cmd::zadd(key, format!("{id}:{target}"), 1)).await;
+        let (log, _) = self.clients.queue.deliveries(id).await.unwrap();
+        let found = log.unwrap().deliveries.into_iter();
+        let line = found
+            .filter(|d| d.target == target)
+            .map(|d| d.line)
+            .next()
+            .unwrap();
+        let keys = self.clients.queue.keys();
+        self.raw(&Cmd::zadd(keys.owed(&line), format!("{id}:{target}"), 1))
+            .await;
+        self.raw(&Cmd::zadd(keys.owing(), line.to_string(), 1))
+            .await;
     }
 }

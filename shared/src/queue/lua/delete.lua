@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Uses: delivery
+-- Uses: lines, delivery
 -- Forgets an ended job. Its files go first: what is left of a broken-off delete is an entry without a job.
 -- Args: id, user, tags
 -- Returns: outcome ok | live
