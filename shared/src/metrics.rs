@@ -60,7 +60,7 @@ metrics! {
     JOBS_COMPLETED: Gauge "tutti_jobs_completed", "Completed jobs that are still kept in Redis.";
     JOBS_FAILED: Gauge "tutti_jobs_failed", "Failed jobs that are still kept in Redis.";
     JOBS_DEAD: Gauge "tutti_jobs_dead", "Jobs that used up their attempts.";
-    JOBS_UNSETTLED: Gauge "tutti_jobs_unsettled", "Ended jobs of which somebody must still be told.";
+    JOBS_UNSETTLED: Gauge "tutti_jobs_unsettled", "Ended jobs whose end is not yet on record.";
     TENANTS_READY: Gauge "tutti_tenants_ready", "Tenants that may run a job now.";
     SLOTS: Gauge "tutti_slots", "Jobs that may hold a slot at the same time.";
     OLDEST_WAIT: Gauge "tutti_oldest_wait_seconds", "How long the job that waits longest has waited; 0 when none waits.";

@@ -139,42 +139,41 @@ impl Errand {
     }
 
     async fn run(&self, clients: &Clients) -> Outcome {
+        let (manifest, target) = (&self.manifest, self.message.target);
         let from = Instant::now();
-        let (called, url, failing) = match self.message.target {
+        let (called, to) = match target {
             Target::Webhook(hook) => {
-                let to = match webhook::address(hook, &self.manifest, &self.hooks, Utc::now()) {
+                let to = match webhook::address(hook, manifest, &self.hooks, Utc::now()) {
                     Ok(to) => to,
                     Err(nowhere) => {
                         let (state, reason) = call::going_nowhere(nowhere);
                         return uncalled(state, reason);
                     }
                 };
-                let (manifest, event) = (&self.manifest, self.message.event);
+                let event = self.message.event;
                 let called = call::webhook(clients, manifest, event, hook, &to).await;
-                (called, Some(to.url.shown()), to.failing)
+                (called, Some(to))
             }
-            Target::Api => (call::api(clients, &self.manifest).await, None, None),
-            Target::Model => (call::cancel(clients, &self.manifest).await, None, None),
+            Target::Api => (call::api(clients, manifest).await, None),
+            Target::Model => (call::cancel(clients, manifest).await, None),
         };
-        let host = called.host();
-        let status = called.status;
-        let (state, again, reason) = decided(called, self.message.target, self.message.tries + 1);
-        let outcome = Outcome::Tried {
-            state,
-            again,
-            url,
-            failing,
-            took: from.elapsed(),
-            status,
-            reason: reason.clone(),
-            host: Some(host),
-        };
+        let (host, status, tries) = (called.host(), called.status, self.message.tries + 1);
+        let (state, again, reason) = decided(called, target, tries);
         tracing::info!(
-            request_id = self.manifest.job.request_id, event = self.message.event.as_str(),
-            tries = self.message.tries + 1, status, state = ?state, reason,
+            request_id = manifest.job.request_id, event = self.message.event.as_str(), tries,
+            host = to.as_ref().map(|to| to.url.host()), status, state = ?state, reason,
             duration_ms = millis(from.elapsed()), "a message was sent"
         );
-        outcome
+        Outcome::Tried {
+            state,
+            again,
+            url: to.as_ref().map(|to| to.url.shown()),
+            failing: to.and_then(|to| to.failing),
+            took: from.elapsed(),
+            status,
+            reason,
+            host: Some(host),
+        }
     }
 
     /// An endpoint that is gone, or that failed for too long, is told of nothing more.

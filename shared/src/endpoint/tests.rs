@@ -1,5 +1,7 @@
 use serde_json::json;
 
+use uuid::Uuid;
+
 use super::*;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

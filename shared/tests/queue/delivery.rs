@@ -387,11 +387,15 @@ async fn a_line_that_fails_rests_and_is_then_tried_with_one_message() {
     let line = line(HOST, "a");
     rig.owing(&line, 9).await;
     let failed = outcome(DeliveryState::Pending);
-    let rest =
-        async |message: &LeasedMessage, outcome: &Outcome| match rig.note(message, outcome).await {
-            Delivered::Ok { rest_ms, .. } => rest_ms,
-            Delivered::Stale => panic!("stale"),
-        };
+    let rest = async |message: &LeasedMessage, outcome: &Outcome| match rig
+        .queue
+        .delivered(message, outcome)
+        .await
+        .unwrap()
+    {
+        Delivered::Ok { rest_ms, .. } => rest_ms,
+        Delivered::Stale => panic!("stale"),
+    };
     let mut rests = Vec::new();
     for message in rig.turn(5).await.messages {
         rests.push(rest(&message, &failed).await);

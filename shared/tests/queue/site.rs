@@ -15,9 +15,11 @@ use shared::delivery::{self, DeliveryPage};
 use shared::endpoint::{Endings, EndpointUrl, Target};
 use shared::http::RequestId;
 use shared::job::{JobId, TenantId, UserId};
+use shared::queue::{Acquired, Spent};
+use shared::stage::Stage;
 use shared::submit::{self, Context};
 use shared::webhook::{self, Hooks, Registered, Secret};
-use shared::{change, lookup};
+use shared::{change, control, lookup};
 use uuid::Uuid;
 
 use crate::redis::Server;
@@ -124,6 +126,19 @@ impl Site {
     pub(crate) async fn cancel(&self, id: JobId) {
         let known = lookup::find(&self.clients, id).await.unwrap().unwrap();
         change::cancel(&self.clients, &known, "user").await.unwrap();
+    }
+
+    /// A worker has planned the job, and its audio is being rendered; the name of the render.
+    pub(crate) async fn begin_audio(&self, id: JobId) -> String {
+        control::sync(&self.clients).await.unwrap();
+        let queue = &self.clients.queue;
+        let Acquired::Job(_, holder, _) = queue.acquire().await.unwrap().outcome else {
+            panic!("a job waits")
+        };
+        let spent = Spent::default();
+        queue.advance(&holder, Stage::Audio, spent).await.unwrap();
+        let job = queue.read(id).await.unwrap().unwrap().job;
+        job.render_key(Stage::Audio).as_str().to_owned()
     }
 
     /// A sender's shift; how many messages it took.

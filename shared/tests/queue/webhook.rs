@@ -298,3 +298,36 @@ async fn the_api_is_told_of_an_end_and_told_again_after_redis_was_emptied() {
         "the owner sees webhooks alone"
     );
 }
+
+#[tokio::test]
+async fn a_cancel_calls_nobody_and_a_sender_tells_the_model() {
+    let site = Site::with(&["API_URL", "MUSCGEN_URL"]).await;
+    let id = site.submit(json!(null)).await;
+    let render = site.begin_audio(id).await;
+    site.cancel(id).await;
+    assert!(site.heard().is_empty());
+    assert_eq!(site.deliver().await, 2);
+    let heard = site.heard();
+    let cancel = json!(format!("/muscgen_url/generate/{render}"));
+    assert!(heard.iter().any(|(_, body)| *body == cancel), "{heard:?}");
+    assert!(!site.is_due(id).await);
+}
+
+#[tokio::test]
+async fn a_cancel_that_the_model_did_not_hear_is_given_up_when_the_render_is_over() {
+    let site = Site::with(&["MUSCGEN_URL"]).await;
+    let id = site.submit(json!(null)).await;
+    site.begin_audio(id).await;
+    site.cancel(id).await;
+    let due = site.clients.store.due(id, &DueName::of_end(0)).await;
+    let due = due.unwrap().unwrap();
+    let [cancel] = &due.targets[..] else {
+        panic!("{due:?}")
+    };
+    let life = cancel.until - chrono::Utc::now();
+    let most = chrono::TimeDelta::from_std(site.clients.config.render_deadline).unwrap();
+    assert!(
+        life <= most && life > most - chrono::TimeDelta::minutes(1),
+        "{life}"
+    );
+}
