@@ -84,7 +84,7 @@ pub const VARIABLES: &[Variable] = &[
     optional(
         "API_URL",
         "",
-        "An API with its own job table, told of every transition",
+        "An API with its own job table, told when a stage begins and how a job ends",
     ),
     optional("ORCHESTRATOR_TOKEN", "", "Bearer token for `API_URL`"),
     optional(

@@ -3,7 +3,7 @@
 use chrono::Utc;
 
 use crate::clients::Clients;
-use crate::endpoint::{Ending, Hook, SigningSecret};
+use crate::endpoint::{Ending, Hook};
 use crate::envelope::Manifest;
 use crate::job::JobStatus;
 use crate::models::{Fault, ModelError, Outgoing, Report, ReportKind};
@@ -53,7 +53,7 @@ pub(super) async fn webhook(
     let id = webhook::message_id(job.id, job.generation, hook);
     let body = webhook::body(clients, manifest, event);
     let timestamp = Utc::now().timestamp();
-    let signatures = signed(&to.secrets, &id, timestamp, &body);
+    let signatures = webhook::signatures(&to.secrets, &id, timestamp, &body);
     let out = Outgoing {
         idempotency_key: None,
         ..Outgoing::of_job(job, &manifest.request, job.stage)
@@ -67,10 +67,6 @@ pub(super) async fn webhook(
     };
     let (status, verdict) = clients.webhooks.send(to.url.url(), message).await;
     Called { status, verdict }
-}
-
-fn signed(secrets: &[SigningSecret], id: &str, timestamp: i64, body: &str) -> String {
-    webhook::signatures(secrets, id, timestamp, body)
 }
 
 /// Reports the end to the API.

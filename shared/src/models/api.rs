@@ -1,4 +1,4 @@
-//! The API that keeps its own job table and is told of every transition.
+//! The API that keeps its own job table: it is told when a stage begins and how a job ends.
 
 use std::time::Duration;
 

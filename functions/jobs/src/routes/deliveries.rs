@@ -51,7 +51,7 @@ pub(crate) struct Redeliver {
 
 /// Makes a message due again at once, whatever became of it.
 ///
-/// Its `webhook-id` stays, so a receiver that had it can tell.
+/// Its `webhook-id` stays, so a receiver that had it can tell. A message is sent again once a minute, and 30 of a tenant and to a host.
 #[utoipa::path(
     post,
     path = "/jobs/{id}/deliveries/redeliver",
