@@ -5,13 +5,14 @@ use std::time::Duration;
 use crate::callback::sign_link;
 use crate::clients::Clients;
 use crate::delivery;
-use crate::envelope::{Manifest, OpenMarker};
+use crate::envelope::{Manifest, Open};
 use crate::job::{JobId, JobStatus};
 use crate::keyring::now;
 use crate::lookup::{self, Unreachable};
 use crate::metrics::{self, Embedded};
 use crate::provenance::Provenance;
 use crate::queue::{Debt, Settled, millis};
+use crate::store::{Put, StoreError};
 use crate::view::{Known, audio_path};
 
 /// How long the link in a report to the API works.
@@ -61,21 +62,20 @@ pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
         return Ok(());
     }
     let generation = snapshot.job.generation;
-    let (known, marker) = tokio::join!(
-        lookup::unsettled(clients, snapshot),
-        clients.store.open_marker::<OpenMarker>(id)
-    );
-    let Some(known) = known? else {
-        // Deleted meanwhile: nothing is left to tell of.
-        clients.queue.settle(id, generation).await?;
-        return Ok(());
+    let recorded = match lookup::unsettled(clients, snapshot).await? {
+        Some(known) => record(clients, known).await,
+        None => Err(StoreError::Deleted { id }.into()),
     };
-    let marker = marker?;
-    let manifest = record(clients, known).await?;
+    let manifest = match recorded {
+        // Deleted meanwhile: nothing is left to tell of.
+        Err(Unreachable::Store(StoreError::Deleted { .. })) => {
+            clients.queue.settle(id, generation).await?;
+            return Ok(());
+        }
+        recorded => recorded?,
+    };
     delivery::owe(clients, &manifest).await?;
-    if !marker.is_some_and(|m| manifest.is_superseded_by(&m)) {
-        clients.store.remove_open(id).await?;
-    }
+    clients.store.remove_open(Open { id, generation }).await?;
     let known = Known::from(manifest);
     let generation = known.job.generation;
     let settled = clients.queue.settle(id, generation).await?;
@@ -134,8 +134,8 @@ fn tell_figures(known: &Known) {
     .send();
 }
 
-/// Writes the manifest of the job's end. One that is there already and tells of another end stays: Redis was rolled back behind it,
-/// and is told.
+/// Writes the manifest of the job's end. One that is there already stays; if it tells of another end,
+/// Redis was rolled back behind it, and is told.
 pub(crate) async fn record(clients: &Clients, known: Known) -> Result<Manifest, Unreachable> {
     let id = known.job.id;
     let made = known.plan.as_ref().zip(known.track.as_ref());
@@ -148,14 +148,23 @@ pub(crate) async fn record(clients: &Clients, known: Known) -> Result<Manifest, 
         error: known.error,
         provenance,
     };
-    let first: Option<Manifest> = clients.store.manifest(id).await?;
-    if let Some(first) = first.filter(|first| first.outranks(&manifest)) {
+    let (generation, status) = (manifest.job.generation, manifest.job.status);
+    let store = &clients.store;
+    if store
+        .put_manifest_if_absent(id, generation, &manifest)
+        .await?
+        == Put::Stored
+    {
+        return Ok(manifest);
+    }
+    let Some(first) = store.manifest_since::<Manifest>(id, generation).await? else {
+        return Err(StoreError::Deleted { id }.into());
+    };
+    if (first.job.generation, first.job.status) != (generation, status) {
         // It holds no slot, so it owes no bell; and it is being settled.
         drop(lookup::adopt(clients, &first).await?);
-        return Ok(first);
     }
-    clients.store.put_manifest(id, &manifest).await?;
-    Ok(manifest)
+    Ok(first)
 }
 
 /// A link to the audio for who does not sign in, absolute where our address is known.

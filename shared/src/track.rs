@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::job::JobId;
+
 /// The containers that a decoder recognised; the name is also the file's extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -79,6 +81,10 @@ pub struct Track {
     pub model: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// The job among whose objects the file lies, where the result cache answered with its track.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub source: Option<JobId>,
 }
 
 /// The last part of the object path of a track with this SHA-256.
@@ -87,6 +93,11 @@ pub fn object_name(sha256: &str, format: Format) -> String {
 }
 
 impl Track {
+    /// The job among whose objects the file lies: `own`, or the one that the track was made for.
+    pub fn home(&self, own: JobId) -> JobId {
+        self.source.unwrap_or(own)
+    }
+
     /// The last part of the object path.
     pub fn object_name(&self) -> String {
         object_name(&self.sha256, self.measured.format)

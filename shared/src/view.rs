@@ -329,7 +329,14 @@ impl JobView {
             attempt: job.attempt,
             max_attempts: job.max_attempts,
             plan: plan.map(|planned| planned.song),
-            track: track.map(|track| TrackView { url, track }),
+            track: track.map(|track| TrackView {
+                url,
+                // Whose the file was first is nobody's business.
+                track: Track {
+                    source: None,
+                    ..track
+                },
+            }),
             cached: job.cached,
             error,
             request_id: job.request_id,

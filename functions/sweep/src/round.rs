@@ -14,6 +14,7 @@ use shared::metrics::{self, Embedded, SWEEPS};
 use shared::queue::millis;
 use shared::settle;
 
+use crate::burial::Burial;
 use crate::reconcile;
 
 /// The longest round: the next one starts after a minute.
@@ -39,10 +40,16 @@ pub(crate) struct Report {
     pub(crate) reconciled: usize,
     /// Sessions and service tokens that ended by themselves.
     pub(crate) pruned: Pruned,
+    /// Deleted jobs of which nothing is left now.
+    pub(crate) buried: usize,
 }
 
 /// Caretaking first, bells last: whoever may run then is rung for once.
-pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Error> {
+pub(crate) async fn go(
+    clients: &Clients,
+    pruner: &Pruner,
+    burial: &Burial,
+) -> Result<Report, Error> {
     let from = Instant::now();
     let mut report = Report::default();
     match control::sync(clients).await {
@@ -61,6 +68,10 @@ pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Err
         Ok(pruned) => report.pruned = pruned,
         Err(error) => tracing::warn!(error = %error, "ended sessions could not be forgotten"),
     }
+    match burial.go(clients).await {
+        Ok(buried) => report.buried = buried,
+        Err(error) => tracing::warn!(error = %error, "deleted jobs could not be forgotten"),
+    }
     clients.queue.round_over(Utc::now()).await?;
     tracing::info!(
         duration_ms = millis(from.elapsed()),
@@ -75,6 +86,7 @@ pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Err
         families = report.pruned.families,
         service_tokens = report.pruned.service_tokens,
         revoked = report.pruned.revoked,
+        buried = report.buried,
         "round over"
     );
     tell_figures(clients).await;

@@ -59,6 +59,7 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
                 seed: source.seed.unwrap_or(work.job.seed),
                 model: source.model,
                 version: source.version,
+                source: None,
             };
             Ok(Step::Complete(Box::new(track)))
         }

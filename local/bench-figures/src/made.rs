@@ -20,5 +20,6 @@ pub(crate) fn track() -> Track {
         seed: 7,
         model: None,
         version: None,
+        source: None,
     }
 }

@@ -29,12 +29,14 @@ pub async fn deliver(clients: &Clients, end: Instant) -> Result<usize, Unreachab
     let mut on_their_way = FuturesUnordered::new();
     let (mut taken, mut broken) = (0, None);
     loop {
+        let mut goes_on = false;
         let room = AT_ONCE - on_their_way.len();
         let looks = room > 0 && broken.is_none() && Instant::now() < end;
         if looks {
             match clients.queue.dispatch(room).await {
                 Ok(turn) => {
                     taken += turn.messages.len();
+                    goes_on = !turn.late.is_empty();
                     let messages = turn.messages.clone().into_iter();
                     on_their_way.extend(messages.map(|message| make(clients, message)));
                     mind_late(clients, &turn).await;
@@ -42,6 +44,9 @@ pub async fn deliver(clients: &Clients, end: Instant) -> Result<usize, Unreachab
                 // What is on its way is brought to its end first.
                 Err(error) => broken = Some(error),
             }
+        }
+        if goes_on {
+            continue;
         }
         if on_their_way.is_empty() {
             break;
@@ -90,10 +95,7 @@ async fn make(clients: &Clients, message: LeasedMessage) {
         let errand = Errand::look_up(clients, message).await;
         let outcome = match &errand {
             Ok(Some(errand)) => errand.run(clients).await,
-            Ok(None) => uncalled(
-                DeliveryState::GivenUp,
-                "the job is gone, or was started again",
-            ),
+            Ok(None) => uncalled(DeliveryState::GivenUp, "the job is gone"),
             Err(error) => {
                 tracing::warn!(error = %error, "a message is given back: our own store failed");
                 Outcome::Returned(schedule::own_fault())
@@ -116,16 +118,16 @@ struct Errand {
 }
 
 impl Errand {
-    /// None where the job was deleted, or ended another way since: nobody can say any more what the message was.
+    /// None where the job was deleted: nobody can say any more what the message was.
     async fn look_up(
         clients: &Clients,
         message: LeasedMessage,
     ) -> Result<Option<Self>, Unreachable> {
-        let manifest = clients.store.manifest::<Manifest>(message.id).await?;
-        let of_this_end = |manifest: &Manifest| manifest.job.generation == message.generation;
-        let Some(manifest) = manifest.filter(of_this_end) else {
+        let manifest = clients.store.manifest(message.id, message.generation);
+        let Some(manifest) = manifest.await? else {
             return Ok(None);
         };
+        let manifest: Manifest = manifest;
         note_trace(&Span::current(), &manifest.request.traceparent);
         let hooks = match message.target {
             Target::Webhook(_) => webhook::hooks(clients, &manifest.job.tenant).await?,

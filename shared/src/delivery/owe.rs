@@ -11,6 +11,7 @@ use crate::job::{JobId, JobStatus};
 use crate::lookup::Unreachable;
 use crate::queue::{Over, Owed};
 use crate::stage::Stage;
+use crate::store::StoreError;
 use crate::webhook::{hooks_if_any, told_of};
 
 /// A message that has not arrived so long after the end is given up.
@@ -34,19 +35,22 @@ pub async fn owe(clients: &Clients, manifest: &Manifest) -> Result<(), Unreachab
         targets,
     };
     let name = DueName::of_end(generation);
-    clients.store.put_due(id, &name, &due).await?;
+    match clients.store.put_due(id, &name, &due).await {
+        // Deleted meanwhile: nothing is left to tell of.
+        Err(StoreError::Deleted { .. }) => return Ok(()),
+        put => put?,
+    }
     put_in_force(clients, id, &due, &name).await
 }
 
 /// Puts back what Redis has forgotten of a job's messages; tries begin anew.
 pub async fn restore(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
-    let manifest = clients.store.manifest::<Manifest>(id).await?;
-    let ended = manifest.map(|manifest| manifest.job.generation);
     for name in clients.store.due_names(id).await? {
         let Some(due) = clients.store.due(id, &name).await? else {
             continue;
         };
-        if ended == Some(due.generation) {
+        let ended = clients.store.manifest::<Manifest>(id, due.generation);
+        if ended.await?.is_some() {
             put_in_force(clients, id, &due, &name).await?;
         } else {
             clients.store.remove_due(id, &name).await?;

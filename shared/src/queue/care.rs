@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::envelope::Open;
 use crate::job::{JobId, JobRecord, JobStatus};
 use crate::queue::{Answer, Queue, QueueError, scripts};
 use crate::stage::Stage;
@@ -36,7 +37,7 @@ pub enum Cursor {
     /// Among the jobs with messages that are not over: the last one.
     Due(JobId),
     /// Among the markers of the store: the last one.
-    Open(JobId),
+    Open(Open),
 }
 
 /// Answer of `settle`.

@@ -85,6 +85,11 @@ impl Keys {
         self.key("clock")
     }
 
+    /// string: present while the job's id is dead, because its submission was refused or it was deleted.
+    pub fn refused(&self, job: JobId) -> String {
+        self.key(format_args!("refused:{job}"))
+    }
+
     /// zset: job → ms when its lease runs out.
     pub fn lease(&self) -> String {
         self.key("lease")

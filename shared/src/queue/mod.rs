@@ -44,7 +44,10 @@ pub use self::keys::{Keys, Owner};
 pub use self::lists::Position;
 pub use self::model::{Heartbeat, Reported};
 pub use self::overview::{Overview, RunningJob, TenantLine, Trouble};
-pub use self::owner::{Cancelled, Deleted, Enqueued, NewJob, Reprioritised, Restored, Retried};
+pub use self::owner::{
+    Admission, Buried, Cancelled, Deleted, Enqueued, NewJob, Refusal, Reprioritised, Restored,
+    Retried,
+};
 pub use self::reads::{Counts, Eta, Found, Glance, Snapshot, Waiting, WhyWaiting};
 pub use self::scripts::SCRIPTS;
 pub use self::signs::Signs;
@@ -69,6 +72,11 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// The caller of a transition settles at once; the sweep leaves it that long.
 const SETTLE_GRACE: Duration = Duration::from_secs(5);
 
+/// How long a refused submission is remembered: a job that nobody starts expires after a day.
+const REFUSED: Duration = Duration::from_secs(24 * 3600);
+/// How long a deleted job is remembered: longer than a worker or a request that knows it can live.
+const DELETED: Duration = Duration::from_secs(3600);
+
 /// The limits that every script is told: Lua is mechanism, these are the policy.
 #[derive(Debug, Clone, Serialize)]
 pub struct Policy {
@@ -88,6 +96,11 @@ pub struct Policy {
     pub progress_ms: u64,
     /// Milliseconds before the sweep settles what its caller should have settled, and tells of what its caller should have told of.
     pub settle_ms: u64,
+    /// Milliseconds that the id of a refused submission stays dead: as long as a job that was restored
+    /// by mistake could wait.
+    pub refused_ms: u64,
+    /// Milliseconds that the id of a deleted job stays dead in Redis; its tombstone lasts longer.
+    pub deleted_ms: u64,
     /// Submissions of one tenant in a minute; 0: no limit.
     pub submit_per_minute: u32,
     /// Reads of one tenant in a minute; 0: no limit.
@@ -109,6 +122,8 @@ impl Policy {
             list_ms: millis(2 * retention.max(LONGEST_LIFE)),
             progress_ms: millis(PROGRESS_EVERY),
             settle_ms: millis(SETTLE_GRACE),
+            refused_ms: millis(REFUSED),
+            deleted_ms: millis(DELETED),
             submit_per_minute: 0,
             read_per_minute: 0,
             #[cfg(feature = "simulation")]

@@ -51,6 +51,7 @@ macro_rules! scripts {
 
 scripts! {
     ACQUIRE = "acquire";
+    ADMITS = "admits";
     ADOPT = "adopt";
     ADVANCE = "advance";
     ATTEMPT = "attempt";
@@ -73,6 +74,7 @@ scripts! {
     PROGRESS = "progress";
     READ = "read";
     REDELIVER = "redeliver";
+    REFUSE = "refuse";
     RELEASE = "release";
     RENEW = "renew";
     REPORT = "report";

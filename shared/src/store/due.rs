@@ -14,10 +14,11 @@ impl Store {
         self.path(&["due", &id.to_string(), name.as_str()])
     }
 
-    /// Notes what is owed.
+    /// Notes what is owed; [`StoreError::Deleted`] if the job is dead.
     pub async fn put_due(&self, id: JobId, name: &DueName, due: &Due) -> Result<(), StoreError> {
         let path = self.due_path(id, name);
-        self.put(&path, json(&path, due)?).await
+        self.put(&path, json(&path, due)?).await?;
+        self.stay_unless_deleted(id, &path).await
     }
 
     /// What was noted under this name.

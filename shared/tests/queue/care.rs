@@ -1,6 +1,7 @@
 //! Sweep, expire, settle, and the marks of the reconcile.
 
 use redis::Cmd;
+use shared::envelope::Open;
 use shared::job::{JobId, JobStatus};
 use shared::queue::{Acquired, Cursor, Settled};
 
@@ -206,7 +207,10 @@ async fn an_emptied_redis_is_noticed_until_the_epoch_begins() {
 async fn the_reconcile_goes_on_where_it_stopped() {
     let rig = Rig::start();
     assert_eq!(rig.queue.reconcile_cursor().await.unwrap(), None);
-    let at = Some(Cursor::Open(JobId::mint()));
+    let at = Some(Cursor::Open(Open {
+        id: JobId::mint(),
+        generation: 3,
+    }));
     rig.queue.set_reconcile_cursor(at).await.unwrap();
     assert_eq!(rig.queue.reconcile_cursor().await.unwrap(), at);
     rig.queue.set_reconcile_cursor(None).await.unwrap();

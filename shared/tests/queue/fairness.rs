@@ -28,7 +28,7 @@ async fn first_in_first_out_within_a_tenant() {
     for _ in 0..6 {
         let mut job = new_job("a");
         job.created_at = now; // all in one millisecond, under names that do not sort by time
-        job.id = JobId::from_key(&job.tenant, &ids.len().to_string());
+        job.id = uuid::Uuid::new_v4().to_string().parse().unwrap();
         rig.enqueue(&job).await;
         ids.push(job.id);
     }

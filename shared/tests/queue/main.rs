@@ -22,6 +22,7 @@ mod finish;
 mod identity;
 mod lease;
 mod model;
+mod names;
 mod owner;
 mod progress;
 mod proxy;

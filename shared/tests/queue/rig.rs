@@ -11,7 +11,9 @@ use shared::priority::Priority;
 use shared::queue::{
     Acquired, Adopted, Answer, Breaker, Cancelled, Deleted, Enqueued, Failed, Heartbeat, Held,
 };
-use shared::queue::{Holder, NewJob, Next, Parked, Policy, Queue, Redis, Reported, Restored};
+use shared::queue::{
+    Holder, NewJob, Next, Parked, Policy, Queue, Redis, Refusal, Reported, Restored,
+};
 use shared::queue::{
     Reprioritised, Retried, Settings, Settled, Showed, Snapshot, Spent, SweepStep,
 };
@@ -328,6 +330,7 @@ pub(crate) fn new_job(tenant: &str) -> NewJob {
         priority: Priority::Normal,
         tags: Vec::new(),
         spent: Spent::default(),
+        refusal: Refusal::Final,
     }
 }
 
@@ -357,6 +360,7 @@ pub(crate) fn track() -> Track {
         seed: 7,
         model: None,
         version: None,
+        source: None,
     }
 }
 

@@ -15,9 +15,11 @@ use shared::delivery::{self, DeliveryPage};
 use shared::endpoint::{Endings, EndpointUrl, Target};
 use shared::http::RequestId;
 use shared::job::{JobId, TenantId, UserId};
+use shared::problem::Problem;
 use shared::queue::{Acquired, Spent};
 use shared::stage::Stage;
 use shared::submit::{self, Context};
+use shared::view::Known;
 use shared::webhook::{self, Hooks, Registered, Secret};
 use shared::{change, control, lookup};
 use uuid::Uuid;
@@ -41,8 +43,17 @@ impl Site {
         Self::with(&[]).await
     }
 
+    /// With these variables beside what it needs.
+    pub(crate) async fn with(variables: &'static [(&str, &str)]) -> Self {
+        Self::standing_in(&[], variables).await
+    }
+
     /// The receiver stands in for these services as well, each at a path of its name.
-    pub(crate) async fn with(services: &[&str]) -> Self {
+    pub(crate) async fn with_services(services: &[&str]) -> Self {
+        Self::standing_in(services, &[]).await
+    }
+
+    async fn standing_in(services: &[&str], variables: &'static [(&str, &str)]) -> Self {
         let redis = Server::start();
         let files = local::Scratch::new().unwrap();
         let (address, folder) = (redis.address(), files.path().display().to_string());
@@ -55,7 +66,10 @@ impl Site {
             "DEV_MODE" => Some("1".to_owned()),
             name if services.contains(&name) => Some(format!("{base}/{}", name.to_lowercase())),
             "ORCHESTRATOR_TOKEN" => services.contains(&"API_URL").then(|| "t".repeat(32)),
-            _ => None,
+            _ => {
+                let own = variables.iter().find(|(own, _)| *own == name);
+                own.map(|(_, value)| (*value).to_owned())
+            }
         });
         let status = Arc::new(Mutex::new(StatusCode::OK));
         let calls: Arc<Mutex<Vec<(HeaderMap, Value)>>> = Arc::default();
@@ -100,16 +114,51 @@ impl Site {
     }
 
     pub(crate) async fn submit(&self, webhook: Value) -> JobId {
+        let body = json!({"narrative": "rain", "webhook": webhook});
+        let known = self.submit_as("alice", None, body).await;
+        known.unwrap().job.id
+    }
+
+    /// A submission of a user of tenant `alice`, under an `Idempotency-Key` or without one.
+    pub(crate) async fn submit_as(
+        &self,
+        user: &str,
+        key: Option<&str>,
+        body: Value,
+    ) -> Result<Known, Problem> {
         let caller = Caller {
-            sub: "alice".to_owned(),
-            user: UserId::new("alice"),
+            sub: user.to_owned(),
+            user: UserId::new(user),
             tenant: TenantId::new("alice"),
             role: Role::User,
         };
-        let context = Context::new(RequestId("rq-1".to_owned()), &HeaderMap::new()).unwrap();
-        let body = json!({"narrative": "rain", "webhook": webhook});
-        let known = submit::submit(&self.clients, caller, context, body).await;
-        known.unwrap().job.id
+        let mut headers = HeaderMap::new();
+        if let Some(key) = key {
+            headers.insert("idempotency-key", key.parse().unwrap());
+        }
+        let context = Context::new(RequestId("rq-1".to_owned()), &headers).unwrap();
+        submit::submit(&self.clients, caller, context, body).await
+    }
+
+    /// The names of the objects in a folder of the store, without those of folders in it.
+    pub(crate) fn objects(&self, folder: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.files.path().join(folder));
+        let files = entries.into_iter().flatten().map(|entry| entry.unwrap());
+        let files = files.filter(|entry| entry.file_type().unwrap().is_file());
+        let mut names: Vec<_> = files
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    pub(crate) async fn found(&self, id: JobId) -> Option<Known> {
+        lookup::find(&self.clients, id).await.unwrap()
+    }
+
+    pub(crate) async fn delete(&self, id: JobId) {
+        let known = self.found(id).await.unwrap();
+        change::delete(&self.clients, &known).await.unwrap();
     }
 
     pub(crate) fn own(&self) -> Value {

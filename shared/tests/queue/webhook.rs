@@ -67,7 +67,8 @@ async fn an_end_that_was_recorded_and_not_settled_is_told_when_redis_is_emptied(
     // As if whoever settled had stopped after the manifest.
     let request = site.clients.store.request(id).await.unwrap().unwrap();
     let marker = shared::envelope::OpenMarker::starting(0, chrono::Utc::now(), &request);
-    site.clients.store.put_open(id, &marker).await.unwrap();
+    let open = shared::envelope::Open { id, generation: 0 };
+    site.clients.store.put_open(open, &marker).await.unwrap();
     let noted = DueName::of_end(0);
     site.clients.store.remove_due(id, &noted).await.unwrap();
     site.raw(&redis::cmd("FLUSHALL")).await;
@@ -272,7 +273,7 @@ async fn an_outage_of_the_store_costs_a_message_no_try() {
 
 #[tokio::test]
 async fn the_api_is_told_of_an_end_and_told_again_after_redis_was_emptied() {
-    let site = Site::with(&["API_URL"]).await;
+    let site = Site::with_services(&["API_URL"]).await;
     site.answer(503);
     let id = site.ended(json!(null)).await;
     assert_eq!(site.deliver().await, 1);
@@ -301,7 +302,7 @@ async fn the_api_is_told_of_an_end_and_told_again_after_redis_was_emptied() {
 
 #[tokio::test]
 async fn a_cancel_calls_nobody_and_a_sender_tells_the_model() {
-    let site = Site::with(&["API_URL", "MUSCGEN_URL"]).await;
+    let site = Site::with_services(&["API_URL", "MUSCGEN_URL"]).await;
     let id = site.submit(json!(null)).await;
     let render = site.begin_audio(id).await;
     site.cancel(id).await;
@@ -315,7 +316,7 @@ async fn a_cancel_calls_nobody_and_a_sender_tells_the_model() {
 
 #[tokio::test]
 async fn a_cancel_that_the_model_did_not_hear_is_given_up_when_the_render_is_over() {
-    let site = Site::with(&["MUSCGEN_URL"]).await;
+    let site = Site::with_services(&["MUSCGEN_URL"]).await;
     let id = site.submit(json!(null)).await;
     site.begin_audio(id).await;
     site.cancel(id).await;

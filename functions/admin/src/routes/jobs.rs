@@ -122,7 +122,7 @@ pub(crate) async fn cancel(
         body = JobView,
         headers(("Location" = String, description = "`/jobs/{id}`"))
     )),
-    extensions(("x-problems" = json!(["forbidden", "unknown_job", "already_completed", "not_ended"]))),
+    extensions(("x-problems" = json!(["forbidden", "unknown_job", "already_completed", "not_ended", "line_full", "rate_limited"]))),
 )]
 pub(crate) async fn retry(
     State(clients): State<Clients>,

@@ -105,7 +105,7 @@ pub(crate) async fn audio(
     let name = track.object_name();
     if let Some(url) = clients
         .store
-        .track_url(id, &name, LINK_LIFE)
+        .track_url(track.home(id), &name, LINK_LIFE)
         .await
         .map_err(Unreachable::from)?
     {
@@ -132,16 +132,16 @@ async fn bytes(
     track: &Track,
     range: Option<&HeaderValue>,
 ) -> Result<Response, Problem> {
-    let name = track.object_name();
+    let (name, home) = (track.object_name(), track.home(id));
     let store = &clients.store;
     let mut response = match wanted(range, track.bytes)? {
         None => {
-            let whole = store.track(id, &name).await.map_err(Unreachable::from)?;
+            let whole = store.track(home, &name).await.map_err(Unreachable::from)?;
             whole.ok_or_else(gone)?.into_response()
         }
         Some((first, last)) => {
             let part: Option<Bytes> = store
-                .track_range(id, &name, first..last + 1)
+                .track_range(home, &name, first..last + 1)
                 .await
                 .map_err(Unreachable::from)?;
             let span = format!("bytes {first}-{last}/{}", track.bytes);

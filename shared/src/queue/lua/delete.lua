@@ -1,10 +1,12 @@
 #!lua flags=allow-oom
 -- Uses: lines, delivery
--- Forgets an ended job. Its files go first: what is left of a broken-off delete is an entry without a job.
+-- Forgets an ended job and lets nobody bring it back; a retry at the same time comes before or after, not in between.
+-- Its tombstone and its files follow: a delete that breaks off here has not happened, and may be repeated.
 -- Args: id, user, tags
 -- Returns: outcome ok | live
 local job = load(a.id)
 if job and not TERMINAL[job.status] then return answer({outcome = 'live', ring = 0}) end
+bury(a.id, policy.deleted_ms)
 for _, name in ipairs({'job', 'outcome', 'events', 'listeners'}) do redis.call('DEL', key(name, a.id)) end
 forget_deliveries(a.id)
 for _, name in ipairs({'outbox', 'dead', 'notices'}) do redis.call('ZREM', key(name), a.id) end

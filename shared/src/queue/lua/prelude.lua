@@ -23,6 +23,9 @@ local function held(id, fence)
   if job and job.status == 'processing' and job.fence == fence then return job end
 end
 
+-- The id is dead: nothing brings it back for as long as a request or a worker that knows it can be on its way.
+local function bury(id, ms) redis.call('SET', key('refused', id), 1, 'PX', ms) end
+
 local function add_usage(id, usage)
   for name, ms in pairs(usage or {}) do redis.call('HINCRBY', key('job', id), name, ms) end
 end

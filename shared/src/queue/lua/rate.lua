@@ -27,3 +27,12 @@ local function limited(kind, tenant, per_minute)
   local quota = {remaining = remaining(due, per_minute), reset_ms = math.ceil(due - now)}
   return call.over > 0 and call.over or nil, quota
 end
+
+-- Why a tenant's new work is refused: {outcome = 'limited' or 'full', retry_ms?, quota?}; nil and it is counted. Then its quota.
+-- What the result cache answers waits in no line.
+local function refused(tenant, cached)
+  local retry_ms, quota = limited('submit', tenant, policy.submit_per_minute)
+  if retry_ms then return {outcome = 'limited', retry_ms = retry_ms, quota = quota}, quota end
+  if not cached and redis.call('ZCARD', key('q', tenant)) >= policy.max_queued then return {outcome = 'full', quota = quota}, quota end
+  return nil, quota
+end

@@ -41,6 +41,15 @@ impl Real<'_> {
                 let said = queue.delete(id_of(n), &user, &[]).await.unwrap();
                 plain(Outcome::Deleted(said))
             }
+            Command::Refuse(n) => {
+                let said = queue.refuse(id_of(n)).await.unwrap();
+                plain(Outcome::Refused(said))
+            }
+            Command::Lapse(n) => {
+                let fact = queue.keys().refused(id_of(n));
+                let _: () = self.rig.raw(&Cmd::del(fact)).await;
+                plain(Outcome::Nothing)
+            }
             Command::SetQueue(new, settings) => {
                 let revision = said_revision(model.revision, new);
                 let queue = Some(Revised { revision, settings });

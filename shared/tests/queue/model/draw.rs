@@ -7,7 +7,7 @@ use proptest::sample::select;
 use proptest::strategy::Union;
 use proptest_state_machine::ReferenceStateMachine;
 use shared::job::JobStatus;
-use shared::queue::{Next, QueueSettings, Showed, TenantSettings};
+use shared::queue::{Next, QueueSettings, Refusal, Showed, TenantSettings};
 use shared::stage::Stage;
 
 use super::command::Command::{self, *};
@@ -82,7 +82,21 @@ impl Draw<'_> {
         let proven = (new(), stage(), 0..2_u32);
         let again =
             prop_oneof![1 => Just(Era::Former), 1 => Just(Era::Present), 6 => Just(Era::Next)];
-        self.add(50, (number.clone(), new()), |(n, new)| Enqueue(n, new));
+        let refusal = prop::bool::weighted(0.8).prop_map(|dies| match dies {
+            true => Refusal::Final,
+            false => Refusal::Passing,
+        });
+        let fresh = (number.clone(), new(), refusal);
+        self.add(50, fresh, |(n, new, refusal)| Enqueue(n, new, refusal));
+        let again_at = (number.clone(), new(), 1..3_u32);
+        self.add(2, again_at, |(n, new, generation)| {
+            RetryForgotten(n, new, generation)
+        });
+        self.add(1, number.clone(), Refuse);
+        if !self.model.dead.is_empty() {
+            let dead: Vec<u8> = self.model.dead.iter().copied().collect();
+            self.add(8, select(dead), Lapse);
+        }
         self.add(4, number.clone(), EnqueueCached);
         self.add(8, (number, proven), |(n, (new, stage, generation))| {
             Restore(n, new, stage, generation)

@@ -190,6 +190,7 @@ fn job() -> JobView {
         seed: 1,
         model: Some(text()),
         version: Some(text()),
+        source: None,
     };
     JobView {
         job_id: id,

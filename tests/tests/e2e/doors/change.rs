@@ -133,7 +133,7 @@ async fn a_job_in_line_is_cancelled_and_never_runs(app: &App, busy: &str) {
         "{job:#}"
     );
     assert!(job["completedAt"].is_string(), "{job:#}");
-    assert_eq!(app.objects(&id), ["manifest.json", "request.json"]);
+    assert_eq!(app.objects(&id), ["manifest-0.json", "request.json"]);
     assert!(!app.is_open(&id));
     cancelled(app, busy).await;
     app.faults(Model::Muscgen, json!({"renderSeconds": 0.2}))
