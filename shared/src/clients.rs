@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use axum::extract::FromRef;
 use lru::LruCache;
 
-use crate::config::{Config, GeneratorApi};
+use crate::config::{Address, Config, GeneratorApi};
 use crate::doorbell::Doorbell;
 use crate::envelope::Envelope;
 use crate::identity::Revocations;
@@ -26,6 +26,8 @@ pub struct Clients {
     pub doorbell: Doorbell,
     /// Wakes `notify`.
     pub notices: Doorbell,
+    /// Wakes `deliver`.
+    pub messages: Doorbell,
     /// Of the tokens that callers carry.
     pub verifier: Verifier,
     pub jen1: Option<Jen1>,
@@ -35,7 +37,7 @@ pub struct Clients {
     pub fetcher: Fetcher,
     /// The API that keeps its own job table, where there is one.
     pub api: Option<OrchestratorApi>,
-    /// Of messages to webhooks.
+    /// Calls webhooks.
     pub webhooks: Sender,
     /// What was read of the store lately and never changes.
     pub(crate) envelopes: Envelopes,
@@ -77,17 +79,18 @@ impl Clients {
         .limited(config.submit_rate, config.read_rate);
         let queue = Queue::new(redis.clone(), &config.partition, policy);
         let partition = config.partition.as_str();
-        let doorbell = match &config.queue_url {
+        let bells = |url: &Option<Address>, now, later| match url {
             Some(url) => Doorbell::sqs(url.as_str(), partition),
-            None => Doorbell::stream(redis.clone(), partition),
+            None => Doorbell::stream_named(redis.clone(), partition, now, later),
         };
-        let notices = match &config.notify_queue_url {
-            Some(url) => Doorbell::sqs(url.as_str(), partition),
-            None => {
-                let keys = queue.keys();
-                Doorbell::stream_named(redis, partition, keys.notice(), keys.notice_later())
-            }
-        };
+        let keys = queue.keys();
+        let doorbell = bells(&config.queue_url, keys.bell(), keys.bell_later());
+        let notices = bells(&config.notify_queue_url, keys.notice(), keys.notice_later());
+        let messages = bells(
+            &config.deliver_queue_url,
+            keys.message(),
+            keys.message_later(),
+        );
         let http = crate::models::http_client()?;
         let api = config.api.as_ref().map(|api| {
             OrchestratorApi::new(
@@ -125,6 +128,7 @@ impl Clients {
             queue,
             doorbell,
             notices,
+            messages,
             webhooks: Sender::new(http.clone(), config.dev_mode),
             api,
             envelopes: Arc::new(Mutex::new(LruCache::new(ENVELOPES_KEPT))),

@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use crate::endpoint::{Ending, Target};
+use crate::endpoint::{Ending, Line, Target};
 use crate::job::{JobError, JobId, JobRecord, MalformedJobId, TenantId, UserId, sha256_hex};
 use crate::plan::Planned;
 use crate::priority::Priority;
@@ -174,7 +175,7 @@ impl OpenMarker {
     }
 }
 
-/// `due/<id>`: messages about the end of a job that have not all arrived and are not all given up.
+/// `due/<id>/…`: messages about the end of a job that have not all arrived and are not all given up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Due {
@@ -184,6 +185,33 @@ pub struct Due {
     pub targets: Vec<DueTarget>,
 }
 
+/// Names an object that holds a [`Due`]. Each settling of an end and each redelivery has its own: none removes what another noted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DueName(String);
+
+impl DueName {
+    /// For the end of this generation; again it is the same.
+    pub fn of_end(generation: u32) -> Self {
+        Self(generation.to_string())
+    }
+
+    /// For messages of this end that are sent again by hand.
+    pub fn again(generation: u32) -> Self {
+        Self(format!("{generation}-{}", Uuid::now_v7()))
+    }
+
+    /// As it was stored.
+    pub fn stored(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+
+    /// The last part of the object's path.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// One message of [`Due`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -191,6 +219,10 @@ pub struct DueTarget {
     pub target: Target,
     /// Where it goes, as it may be shown.
     pub url: String,
+    pub line: Line,
+    /// It is given up where it has not arrived by then.
+    #[serde(with = "chrono::serde::ts_milliseconds")]
+    pub until: DateTime<Utc>,
 }
 
 /// `jobs/<id>/manifest-<generation>.json`: how one generation of the job ended, made from the Redis

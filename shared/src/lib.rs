@@ -43,6 +43,7 @@ pub mod audit;
 pub mod change;
 pub mod clients;
 pub mod control;
+pub mod delivery;
 pub mod identity;
 pub mod list;
 pub mod lookup;

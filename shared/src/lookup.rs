@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use crate::clients::Clients;
+use crate::delivery;
 use crate::envelope::{Envelope, Manifest, Open, OpenMarker, Tombstone};
 use crate::http::Quota;
 use crate::job::{JobId, JobRecord, JobStatus, TenantId};
@@ -16,7 +17,6 @@ use crate::settle;
 use crate::stage::Stage;
 use crate::store::StoreError;
 use crate::view::Known;
-use crate::webhook;
 
 /// When a caller should come back after we could not ask.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
@@ -257,7 +257,7 @@ pub async fn ensure(clients: &Clients, id: JobId) -> Result<Ensured, Unreachable
         };
         if store.open_marker::<OpenMarker>(ended).await?.is_some() {
             // It was not settled to the end.
-            webhook::owe(clients, manifest).await?;
+            delivery::owe(clients, manifest).await?;
             store.remove_open(ended).await?;
         }
         return Ok(Ensured::Ended(Box::new(manifest.clone())));

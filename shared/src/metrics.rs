@@ -60,7 +60,7 @@ metrics! {
     JOBS_COMPLETED: Gauge "tutti_jobs_completed", "Completed jobs that are still kept in Redis.";
     JOBS_FAILED: Gauge "tutti_jobs_failed", "Failed jobs that are still kept in Redis.";
     JOBS_DEAD: Gauge "tutti_jobs_dead", "Jobs that used up their attempts.";
-    JOBS_UNSETTLED: Gauge "tutti_jobs_unsettled", "Ended jobs of which somebody must still be told.";
+    JOBS_UNSETTLED: Gauge "tutti_jobs_unsettled", "Ended jobs whose end is not yet on record.";
     TENANTS_READY: Gauge "tutti_tenants_ready", "Tenants that may run a job now.";
     SLOTS: Gauge "tutti_slots", "Jobs that may hold a slot at the same time.";
     OLDEST_WAIT: Gauge "tutti_oldest_wait_seconds", "How long the job that waits longest has waited; 0 when none waits.";
@@ -73,6 +73,7 @@ metrics! {
     FINISH_SECONDS: Time "tutti_finish_seconds", "How long a job's audio was examined and stored.";
     SWEEP_AGE: Gauge "tutti_sweep_age_seconds", "Seconds since the sweep's last round; absent before the first.";
     SWEEPS: Counter "tutti_sweeps", "Rounds of the sweep.";
+    MESSAGES_GIVEN_UP: Counter "tutti_messages_given_up" by "kind", "Messages about the end of a job that never arrived, by kind: webhook, api or cancel.";
     COLD_STARTS: Counter "tutti_cold_starts" by "function", "Processes that began, by function.";
 }
 

@@ -1,17 +1,17 @@
 //! The store against Redis: `open/` is exactly the unfinished jobs. What Redis does not know of it is put back; where Redis was
 //! emptied, restarted or replaced, it is also held against the store job by job, for it may have forgotten how jobs ended, and told
-//! which messages to webhooks are not over.
+//! which messages are not over.
 
 use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use shared::clients::Clients;
+use shared::delivery;
 use shared::envelope::Open;
 use shared::job::JobId;
 use shared::lookup::{self, Ensured, Unreachable};
 use shared::queue::Cursor;
-use shared::webhook;
 
 /// Jobs of one page.
 const PAGE: usize = 200;
@@ -128,7 +128,7 @@ enum Done {
     Broken,
 }
 
-/// Messages to webhooks that Redis has forgotten.
+/// Messages that Redis has forgotten.
 async fn due(
     clients: &Clients,
     mut after: Option<JobId>,
@@ -138,9 +138,9 @@ async fn due(
     loop {
         let page = clients.store.due_page(after, PAGE).await?;
         *looked += page.len();
-        after = page.last().map(|(id, _)| *id);
+        after = page.last().copied();
         let full = page.len() == PAGE;
-        let looks = stream::iter(page).map(|(id, _)| webhook::restore(clients, id));
+        let looks = stream::iter(page).map(|id| delivery::restore(clients, id));
         let () = looks.buffer_unordered(LOOKS).try_collect().await?;
         if !full {
             return Ok(Done::Round);

@@ -7,12 +7,12 @@ use lambda_runtime::Error;
 use serde::Serialize;
 use shared::clients::Clients;
 use shared::control;
+use shared::delivery;
 use shared::identity::{Pruned, Pruner};
 use shared::lookup::Unreachable;
 use shared::metrics::{self, Embedded, SWEEPS};
 use shared::queue::millis;
 use shared::settle;
-use shared::webhook;
 
 use crate::burial::Burial;
 use crate::reconcile;
@@ -35,8 +35,8 @@ pub(crate) struct Report {
     /// Jobs whose listeners had not been told of what is new.
     pub(crate) unheard: usize,
     pub(crate) rung: u32,
-    /// Jobs with messages to webhooks that were due, and that nobody came for.
-    pub(crate) overdue: usize,
+    /// Lines with messages that were due, and that nobody came for.
+    pub(crate) overdue: u32,
     pub(crate) reconciled: usize,
     /// Sessions and service tokens that ended by themselves.
     pub(crate) pruned: Pruned,
@@ -63,7 +63,7 @@ pub(crate) async fn go(
     let (epoch, bells) = step(clients, &mut report, from).await?;
     report.reconciled = reconcile::go(clients, epoch, from + ROUND).await?;
     report.rung = ring(clients, bells).await?;
-    report.overdue = webhook::ring_due(clients).await?;
+    report.overdue = delivery::ring_due(clients).await?;
     match pruner.go(&clients.store).await {
         Ok(pruned) => report.pruned = pruned,
         Err(error) => tracing::warn!(error = %error, "ended sessions could not be forgotten"),

@@ -30,6 +30,7 @@ pub struct Config {
     pub queue_url: Option<Address>,
     /// The same for notices.
     pub notify_queue_url: Option<Address>,
+    pub deliver_queue_url: Option<Address>,
     /// Of the socket gateway's management API.
     pub sockets_url: Option<Address>,
     /// Connections that one user may have.
@@ -96,6 +97,7 @@ impl Config {
         });
         let queue_url = from.optional("QUEUE_URL", values::web_address);
         let notify_queue_url = from.optional("NOTIFY_QUEUE_URL", values::web_address);
+        let deliver_queue_url = from.optional("DELIVER_QUEUE_URL", values::web_address);
         let sockets_url = from.optional("SOCKETS_URL", values::web_address);
         let sockets_max = from.needed("SOCKETS_MAX", |text| values::whole(text, 0..=100_000));
         let jen1_url = from.optional("JEN1_URL", values::web_address);
@@ -166,6 +168,7 @@ impl Config {
             artifacts_url: artifacts_url?,
             queue_url,
             notify_queue_url,
+            deliver_queue_url,
             sockets_url,
             sockets_max: sockets_max?,
             jen1_url,

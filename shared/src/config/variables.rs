@@ -42,6 +42,11 @@ pub const VARIABLES: &[Variable] = &[
         "SQS queue that wakes `notify`; without it a Redis stream does",
     ),
     optional(
+        "DELIVER_QUEUE_URL",
+        "",
+        "SQS queue that wakes `deliver`; without it a Redis stream does",
+    ),
+    optional(
         "SOCKETS_URL",
         "live, notify",
         "Address of the WebSocket API, by which pushes go to its connections",
@@ -79,7 +84,7 @@ pub const VARIABLES: &[Variable] = &[
     optional(
         "API_URL",
         "",
-        "An API with its own job table, told of every transition",
+        "An API with its own job table, told when a stage begins and how a job ends",
     ),
     optional("ORCHESTRATOR_TOKEN", "", "Bearer token for `API_URL`"),
     optional(

@@ -1,14 +1,12 @@
 //! What the sweep does, and settling.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::envelope::Open;
 use crate::job::{JobId, JobRecord, JobStatus};
-use crate::queue::{Answer, Queue, QueueError, millis, scripts};
+use crate::queue::{Answer, Queue, QueueError, scripts};
 use crate::stage::Stage;
 
 /// What one step of the sweep saw.
@@ -47,11 +45,7 @@ pub enum Cursor {
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Settled {
     Ok {
-        /// Failed tries so far, where it was put off.
-        #[serde(default)]
-        tries: u32,
         /// This call took it out of the outbox; others that settled it meanwhile did not.
-        #[serde(default)]
         first: bool,
     },
     /// Retried or forgotten meanwhile.
@@ -93,45 +87,15 @@ impl Queue {
         Ok(answer.with(|expired| expired.count))
     }
 
-    /// The ended job owes nothing more: Redis may forget it after the retention time.
+    /// What the ended job owes is noted: Redis may forget it after the retention time.
     pub async fn settle(&self, id: JobId, generation: u32) -> Result<Settled, QueueError> {
-        self.settle_or_later(id, generation, None).await
-    }
-
-    /// Something it owes could not be done: the sweep tries again after `delay` × U[1, 1.5), doubled with each try.
-    pub async fn settle_later(
-        &self,
-        id: JobId,
-        generation: u32,
-        delay: Duration,
-    ) -> Result<Settled, QueueError> {
-        let jittered = delay.mul_f64(1.0 + fastrand::f64() / 2.0);
-        self.settle_or_later(id, generation, Some(millis(jittered)))
-            .await
-    }
-
-    async fn settle_or_later(
-        &self,
-        id: JobId,
-        generation: u32,
-        again_ms: Option<u64>,
-    ) -> Result<Settled, QueueError> {
         #[derive(Serialize)]
         struct Args {
             id: JobId,
             generation: u32,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            again_ms: Option<u64>,
         }
-        self.call_plain(
-            &scripts::SETTLE,
-            &Args {
-                id,
-                generation,
-                again_ms,
-            },
-        )
-        .await
+        self.call_plain(&scripts::SETTLE, &Args { id, generation })
+            .await
     }
 
     /// Ends a job that Redis believes to be live as its manifest says it ended: Redis was rolled back.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use crate::endpoint::Line;
 use crate::job::{JobId, TenantId, UserId};
 use crate::socket::ConnectionId;
 
@@ -125,12 +126,32 @@ impl Keys {
         self.key("outbox")
     }
 
-    /// zset: `<job>:<target>` of a webhook delivery that is not over → ms when it is due, or its taker is lost.
-    pub fn deliveries(&self) -> String {
-        self.key("deliveries")
+    /// zset: line with owed messages → ms when it is looked at next.
+    pub fn owing(&self) -> String {
+        self.key("owing")
     }
 
-    /// hash: generation, event, and of each target its record, JSON.
+    /// zset: `<job>:<target>` of an owed message of a line → ms when it is due, or its sender counts as lost.
+    pub fn owed(&self, line: &Line) -> String {
+        self.key(format_args!("owed:{line}"))
+    }
+
+    /// zset: `<job>:<target>` that is on its way to this host (`/<tenant>`: for this tenant) → ms when its sender counts as lost.
+    pub fn flying(&self, side: &str) -> String {
+        self.key(format_args!("flying:{side}"))
+    }
+
+    /// set: lines that wait for room at this host (`/<tenant>`: of this tenant).
+    pub fn full(&self, side: &str) -> String {
+        self.key(format_args!("full:{side}"))
+    }
+
+    /// hash: n (failures of this line in a row), until (it rests, ms).
+    pub fn fault(&self, line: &Line) -> String {
+        self.key(format_args!("fault:{line}"))
+    }
+
+    /// hash: generation, event, dues (objects that note what is owed), and of each target its record, JSON.
     pub fn delivery(&self, id: JobId) -> String {
         self.key(format_args!("delivery:{id}"))
     }
@@ -250,6 +271,16 @@ impl Keys {
     /// zset: its delayed bells.
     pub fn notice_later(&self) -> String {
         self.key("notice_later")
+    }
+
+    /// stream: the local doorbell of `deliver`.
+    pub fn message(&self) -> String {
+        self.key("message")
+    }
+
+    /// zset: its delayed bells.
+    pub fn message_later(&self) -> String {
+        self.key("message_later")
     }
 
     /// zset: job whose listeners lack something → ms when the sweep rings for it.

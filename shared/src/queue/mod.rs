@@ -2,7 +2,7 @@
 //!
 //! Reading order: `keys`, `lua/prelude.lua`, then one transition after the other in `owner` (what a job's owner does),
 //! `worker`, `model` (what a model service reports), `breaker` (what calls show of the services), `control` (what an operator sets), `care` (what the sweep does),
-//! `delivery` (what webhooks are told). `reads`,
+//! `delivery` (what the outside is owed). `reads`,
 //! `lists`, `overview` and `signs` change nothing; `identity` is about callers, `sockets` about who listens.
 
 mod breaker;
@@ -35,7 +35,8 @@ pub use self::care::{Adopted, Cursor, Settled, SweepStep};
 pub use self::connection::Redis;
 pub use self::control::{MAX_TENANTS, QueueSettings, Revised, Settings, TenantSettings};
 pub use self::delivery::{
-    Attempt, Delivered, Delivery, DeliveryState, Log, Outcome, Taken, TakenAll,
+    Attempt, Delivered, Delivery, DeliveryState, HostSign, LeasedMessage, Log, Outcome, Over, Owed,
+    Redelivered, Turn,
 };
 pub use self::figures::Figures;
 pub use self::identity::{Attempted, Limit, MAX_REVOKED};

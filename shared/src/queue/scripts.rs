@@ -6,8 +6,9 @@ use redis::Script;
 
 const PRELUDE: &str = include_str!("lua/prelude.lua");
 /// What a script may ask for beside it, in its line `Uses:`.
-const PARTS: [(&str, &str); 3] = [
+const PARTS: [(&str, &str); 4] = [
     ("rate", include_str!("lua/rate.lua")),
+    ("lines", include_str!("lua/lines.lua")),
     ("delivery", include_str!("lua/delivery.lua")),
     ("estimate", include_str!("lua/estimate.lua")),
 ];

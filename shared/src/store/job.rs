@@ -293,7 +293,9 @@ impl Store {
         while let Some(one) = removed.next().await {
             present(one)?;
         }
-        self.remove_due(id).await?;
+        for name in self.due_names(id).await? {
+            self.remove_due(id, &name).await?;
+        }
         Ok(if is_shared {
             Remains::SharedTracks
         } else {
@@ -417,8 +419,11 @@ mod tests {
     }
 
     fn files(dir: &std::path::Path, id: JobId) -> Vec<String> {
-        let mut names: Vec<_> = std::fs::read_dir(dir.join(format!("jobs/{id}")))
-            .unwrap()
+        // An empty folder goes with its last file.
+        let entries = std::fs::read_dir(dir.join(format!("jobs/{id}")));
+        let mut names: Vec<_> = entries
+            .into_iter()
+            .flatten()
             .map(|entry| entry.unwrap())
             .filter(|entry| entry.file_type().unwrap().is_file())
             .map(|entry| entry.file_name().into_string().unwrap())

@@ -13,7 +13,7 @@
 //! open/<id>.<generation>              it is not settled yet       put_open
 //! keys/<tenant>/<key>[.<dead job>]    whose a key is              put_claim_if_absent
 //! deleted/<id>                        the job is dead             put_tombstone
-//! due/<id>                            webhooks are to be told     put_due
+//! due/<id>/<name>                     what the end still owes     put_due
 //! config/<name>/<revision>.json       what operators set          put_setting
 //! audit/<when>-<id>.json              what operators did          put_audit
 //! auth/users/<id>/<revision>.json     who may sign in             put_user

@@ -1,7 +1,5 @@
 //! Retry, by a person, of what has ended.
 
-use std::time::Duration;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use redis::Cmd;
 use shared::job::{JobId, JobStatus};
@@ -149,7 +147,6 @@ async fn a_retried_job_owes_nothing_from_before() {
     let holder = rig.take().await;
     let render = rig.job(job.id).await.job.render_key(Stage::Audio);
     rig.fail_now(&holder, &error(true)).await;
-    rig.settle_later(job.id, 0, Duration::from_secs(5)).await;
     retry(&rig, job.id, 1).await;
     let counts = rig.queue.counts().await.unwrap();
     assert_eq!((counts.unsettled, counts.dead), (0, 0));

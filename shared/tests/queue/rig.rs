@@ -24,16 +24,7 @@ use crate::check::check;
 use crate::redis::Server;
 
 /// Nobody settled it before.
-pub(crate) const SETTLED: Settled = Settled::Ok {
-    tries: 0,
-    first: true,
-};
-
-/// It stays in the outbox, or had left it already.
-pub(crate) fn put_off(tries: u32) -> Settled {
-    let first = false;
-    Settled::Ok { tries, first }
-}
+pub(crate) const SETTLED: Settled = Settled::Ok { first: true };
 
 /// How long the queue of a rig keeps settled jobs.
 pub(crate) const RETENTION: Duration = Duration::from_secs(3600);
@@ -154,7 +145,6 @@ verbs! {
     sweep(after: &str) -> Answer<SweepStep>;
     expire() -> Answer<u32>;
     settle(id: JobId, generation: u32) -> Settled;
-    settle_later(id: JobId, generation: u32, delay: Duration) -> Settled;
 }
 
 // Several steps in one word.

@@ -30,6 +30,7 @@ mod live;
 mod loss;
 mod models;
 mod ollama;
+mod outside;
 mod receiver;
 mod recorded;
 mod recovery;

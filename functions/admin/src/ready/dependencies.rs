@@ -77,14 +77,20 @@ pub(super) async fn check(clients: &Clients) -> BTreeMap<&'static str, Dependenc
     let queue = bells("queue", config.queue_url.is_some(), &clients.doorbell);
     let notices = config.notify_queue_url.is_some();
     let notices = bells("notices", notices, &clients.notices);
+    let messages = config.deliver_queue_url.is_some();
+    let messages = bells("messages", messages, &clients.messages);
     let redis = async { Some(timed("redis", true, Box::pin(clients.queue.ping())).await) };
     let store = async { Some(timed("store", true, Box::pin(clients.store.ready())).await) };
-    let looks = tokio::join!(redis, store, queue, notices, jen1, ollama, muscgen);
-    let (redis, store, queue, notices, jen1, ollama, muscgen) = looks;
-    [redis, store, queue, notices, jen1, ollama, muscgen]
-        .into_iter()
-        .flatten()
-        .collect()
+    let looks = tokio::join!(
+        redis, store, queue, notices, messages, jen1, ollama, muscgen
+    );
+    let (redis, store, queue, notices, messages, jen1, ollama, muscgen) = looks;
+    [
+        redis, store, queue, notices, messages, jen1, ollama, muscgen,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// A queue that is down wakes nobody, and the sweep rings again when it is back: jobs are accepted all the same. A stream of Redis

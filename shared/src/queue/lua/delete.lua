@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Uses: delivery
+-- Uses: lines, delivery
 -- Forgets an ended job and lets nobody bring it back; a retry at the same time comes before or after, not in between.
 -- Its tombstone and its files follow: a delete that breaks off here has not happened, and may be repeated.
 -- Args: id, user, tags

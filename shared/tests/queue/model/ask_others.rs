@@ -12,7 +12,7 @@ use super::command::{Command, Era};
 use super::run::{Outcome, Said};
 use super::state::{Kept, Model, id_of, tenant_of};
 use super::view::key;
-use crate::rig::{LONG, error, new_job, track};
+use crate::rig::{error, new_job, track};
 
 const SERVICE: &str = "muscgen";
 
@@ -96,10 +96,6 @@ impl Real<'_> {
             Command::Settle(n, era) => {
                 let said = queue.settle(id_of(n), generation(n, era)).await.unwrap();
                 plain(Outcome::Settled(said))
-            }
-            Command::SettleLater(n, era) => {
-                let said = queue.settle_later(id_of(n), generation(n, era), LONG).await;
-                plain(Outcome::Settled(said.unwrap()))
             }
             Command::Adopt(n, era, status) => {
                 let known = queue.read(id_of(n)).await.unwrap();

@@ -120,7 +120,6 @@ pub(super) enum Command {
     Sweep,
     Expire,
     Settle(u8, Era),
-    SettleLater(u8, Era),
     Adopt(u8, Era, JobStatus),
     /// A moment that a job waits for passes.
     Pass(u8, Clock),

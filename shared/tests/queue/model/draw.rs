@@ -194,7 +194,6 @@ impl Draw<'_> {
         self.add(12, Just(()), |()| Sweep);
         self.add(8, Just(()), |()| Expire);
         self.on(3, unsettled, era(), Settle);
-        self.on(2, Job::ended, era(), SettleLater);
         self.on(
             2,
             |_| true,

@@ -104,7 +104,6 @@ impl Model {
             start_by: Some(self.now + FAR_MS),
             finish_by: Some(self.now + FAR_MS),
             outbox: None,
-            tries: 0,
             dead: false,
             kept: None,
             seq: 1,
@@ -152,7 +151,6 @@ impl Model {
         job.start_by = until;
         job.finish_by = until;
         job.outbox = None;
-        job.tries = 0;
         job.dead = false;
         job.kept = None;
         job.started = false;

@@ -127,8 +127,7 @@ impl Model {
             }
             Command::Sweep => Outcome::Swept(self.sweep()),
             Command::Expire => Outcome::Expired(self.expire()),
-            Command::Settle(n, era) => Outcome::Settled(self.settle(n, era, false)),
-            Command::SettleLater(n, era) => Outcome::Settled(self.settle(n, era, true)),
+            Command::Settle(n, era) => Outcome::Settled(self.settle(n, era)),
             Command::Adopt(n, era, status) => Outcome::Adopted(self.adopt(n, era, status)),
             Command::Pass(n, clock) => {
                 self.pass(n, clock);

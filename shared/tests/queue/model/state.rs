@@ -70,7 +70,6 @@ pub(super) struct Job {
     pub(super) finish_by: Option<u64>,
     /// When the sweep settles it, if nobody has.
     pub(super) outbox: Option<u64>,
-    pub(super) tries: u32,
     pub(super) dead: bool,
     pub(super) kept: Option<Kept>,
     pub(super) seq: u64,
