@@ -180,6 +180,22 @@ impl Plan {
         }
     }
 
+    /// All the words, if the plan has some: its lyrics, or else verse and chorus.
+    pub fn lyrics(&self) -> Option<String> {
+        let words = |name: &str| match self.rest.get(name)? {
+            Value::Array(lines) => {
+                let lines: Vec<_> = lines.iter().filter_map(lenient::scalar).collect();
+                Some(lines.join("\n"))
+            }
+            text => lenient::scalar(text),
+        };
+        let some = |name: &str| words(name).filter(|words| !words.trim().is_empty());
+        some("lyrics").or_else(|| {
+            let parts: Vec<_> = ["verse_1", "chorus"].into_iter().filter_map(some).collect();
+            (!parts.is_empty()).then(|| parts.join("\n\n"))
+        })
+    }
+
     /// One English line for a text-to-music model, ending in the narrative; at most about 900 bytes.
     pub fn prompt(&self, narrative: &str) -> String {
         let mut parts: Vec<String> = Vec::new();
@@ -316,6 +332,22 @@ mod tests {
             json!({"title": [3], "mood": [[]]}),
         ] {
             assert!(Plan::parse(answer.clone()).is_err(), "{answer}");
+        }
+    }
+
+    #[test]
+    fn the_lyrics_are_the_words_that_there_are() {
+        for (plan, words) in [
+            (json!({"lyrics": "la\nla", "chorus": "x"}), Some("la\nla")),
+            (json!({"lyrics": ["la", 7, {}]}), Some("la\n7")),
+            (
+                json!({"lyrics": " ", "verse_1": "a", "chorus": "b"}),
+                Some("a\n\nb"),
+            ),
+            (json!({"lyrics": {}, "chorus": []}), None),
+        ] {
+            let plan = Plan::from(plan.as_object().unwrap().clone());
+            assert_eq!(plan.lyrics().as_deref(), words);
         }
     }
 
