@@ -33,9 +33,8 @@ impl Source {
         let url = field(notes, "audioUrl").and_then(Value::as_str);
         Self {
             audio_url: url
-                .map(str::trim)
                 .filter(|url| !url.is_empty())
-                .map(str::to_owned),
+                .map(|url| url.trim().to_owned()),
             model: text("model"),
             version: text("version"),
             seed: field(notes, "seed").and_then(lenient::whole),

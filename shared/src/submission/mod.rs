@@ -250,14 +250,22 @@ impl Fields {
             None => return Map::new(),
             Some(Value::Object(options)) => {
                 let size = serde_json::to_string(&options).map_or(usize::MAX, |text| text.len());
-                if size <= OPTIONS_MAX {
+                let options = Value::Object(options);
+                if size > OPTIONS_MAX {
+                    self.refuse(
+                        "/options",
+                        "too_large",
+                        format!("The options exceed {OPTIONS_MAX} bytes of JSON."),
+                    );
+                } else if let Some(pointer) = inexact(&options, "/options".to_owned()) {
+                    self.refuse(
+                        pointer,
+                        "out_of_range",
+                        "The number cannot be kept exactly: send a whole number of 64 bits, or a text.",
+                    );
+                } else if let Value::Object(options) = options {
                     return options;
                 }
-                self.refuse(
-                    "/options",
-                    "too_large",
-                    format!("The options exceed {OPTIONS_MAX} bytes of JSON."),
-                );
             }
             Some(_) => self.refuse(
                 "/options",
@@ -387,6 +395,26 @@ pub fn is_tag(text: &str) -> bool {
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+}
+
+/// Where the first number is that was rounded when it was read: one beyond the whole numbers of 64 bits. Larger floats may be
+/// exact, but that cannot be told any more.
+fn inexact(value: &Value, pointer: String) -> Option<String> {
+    match value {
+        Value::Number(number) => {
+            let float = number.as_f64().filter(|_| number.is_f64())?;
+            (float.abs() >= number::EXACT).then_some(pointer)
+        }
+        Value::Array(items) => {
+            let mut items = items.iter().enumerate();
+            items.find_map(|(at, item)| inexact(item, format!("{pointer}/{at}")))
+        }
+        Value::Object(fields) => {
+            let mut fields = fields.iter();
+            fields.find_map(|(name, field)| inexact(field, pointer.clone() + &pointer::of(name)))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
