@@ -39,9 +39,7 @@ impl Role {
                 "text_prompt",
                 "prompt_text",
                 "music_prompt",
-                "audio_prompt",
                 "positive_prompt",
-                "prompts",
                 "caption",
                 "description",
                 "text",
@@ -53,8 +51,6 @@ impl Role {
                 "genre_prompt",
                 "genre_description",
                 "music_description",
-                "descriptions",
-                "query",
             ],
             Self::Lyrics => &[
                 "lyrics",

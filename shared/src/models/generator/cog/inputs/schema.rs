@@ -58,7 +58,11 @@ impl<'a> Described<'a> {
         defaults.any(|words| !words.trim().is_empty())
     }
 
+    /// Whether one value of these types will do. What takes a list is for nothing that we have.
     fn takes(&self, kinds: &[&str]) -> bool {
+        if self.0.iter().any(|part| part["type"] == "array") {
+            return false;
+        }
         let is = |kind: &Value| kind.as_str().is_some_and(|kind| kinds.contains(&kind));
         self.0.iter().any(|part| match &part["type"] {
             Value::Array(several) => several.iter().any(is),

@@ -84,7 +84,10 @@ fn each_part_goes_to_the_first_input_that_takes_it() {
             json!({"prompt_a": "calm piano", "music_length_ms": 30_000}),
         ),
         (
-            json!({"text_prompt": text, "prompt": {"type": "string", "enum": ["a", "b"]}}),
+            json!({
+                "text_prompt": text, "prompt": {"type": "string", "enum": ["a", "b"]},
+                "music_prompt": {"type": "array", "items": text},
+            }),
             json!({"text_prompt": "calm piano"}),
         ),
     ] {
