@@ -1,8 +1,9 @@
-//! JSON from model services, and the values in it: read liberally, because what stands in it was paid for.
+//! JSON from model services, and the values in it: read liberally, because what stands in it was
+//! paid for.
 //!
-//! [`mended`] turns what models and their servers write into strict JSON: raw control characters and half surrogate
-//! pairs in strings, invalid UTF-8, comments, trailing commas, and numbers and words that only Python or JavaScript
-//! know. Sound JSON is borrowed as it is.
+//! [`mended`] turns what models and their servers write into strict JSON: raw control characters
+//! and half surrogate pairs in strings, invalid UTF-8, comments, trailing commas, and numbers and
+//! words that only Python or JavaScript know. Sound JSON is borrowed as it is.
 
 use std::borrow::Cow;
 

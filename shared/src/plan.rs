@@ -6,8 +6,9 @@ use serde_json::{Map, Number, Value};
 use crate::lenient;
 use crate::provenance::Origin;
 
-/// What a planner made of a narrative. Numbers and booleans that stand where a text is meant are read as their text.
-/// Fields that are not named here, and values of a type that cannot be read, are kept as they came.
+/// What a planner made of a narrative. Numbers and booleans that stand where a text is meant are
+/// read as their text. Fields that are not named here, and values of a type that cannot be read,
+/// are kept as they came.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Map<String, Value>")]
 pub struct Plan {

@@ -26,8 +26,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads what a service says of its audio. These are side notes: one that cannot be read is left out, for it must not cost
-    /// a render.
+    /// Reads what a service says of its audio. These are side notes: one that cannot be read is
+    /// left out, for it must not cost a render.
     pub fn said(notes: &Map<String, Value>) -> Self {
         let text = |name| field(notes, name).and_then(lenient::text);
         let url = field(notes, "audioUrl").and_then(Value::as_str);

@@ -1,5 +1,5 @@
-//! What a report may say, parsed at the door. What identifies is read strictly, and notes beside it liberally: they come from a
-//! model, and must not cost a render.
+//! What a report may say, parsed at the door. What identifies is read strictly, and notes beside it
+//! liberally: they come from a model, and must not cost a render.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -131,7 +131,8 @@ fn cut(text: &str, most: usize) -> String {
     text[..end.unwrap_or(0)].to_owned()
 }
 
-/// Figures, or a percentage alone; `None` if there are none that can be read, which is a sign of life all the same.
+/// Figures, or a percentage alone; `None` if there are none that can be read, which is a sign of
+/// life all the same.
 fn progress(told: &Value) -> Option<Progress> {
     let Value::Object(told) = told else {
         return Some(Progress {

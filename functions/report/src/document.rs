@@ -24,10 +24,11 @@ pub struct Uploaded {
     pub bytes: usize,
 }
 
-/// What a model service says of its work. Unknown fields, and notes of an odd type, are passed over.
+/// What a model service says of its work. Unknown fields, and notes of an odd type, are passed
+/// over.
 ///
-/// `progress` has `current`, `total`, `percentage` and `message`, or is a percentage; without `percentage` it is made of the
-/// other two, and `message` is cut after 60 bytes.
+/// `progress` has `current`, `total`, `percentage` and `message`, or is a percentage; without
+/// `percentage` it is made of the other two, and `message` is cut after 60 bytes.
 #[derive(Deserialize, ToSchema)]
 #[serde(
     tag = "type",

@@ -51,7 +51,8 @@ pub(crate) fn callback(work: &Work<'_>, stage: Stage) -> Option<Callback> {
 /// Where the audio may be put: straight into the store where that can sign, else at our door with the callback's token.
 pub(crate) async fn upload(work: &Work<'_>, callback: &Callback) -> Option<Upload> {
     let (store, render) = (&work.clients.store, work.job.render_key(Stage::Audio));
-    // Without a type some gateways take a body for text. It is no part of a signature, which covers the host alone.
+    // Without a type some gateways take a body for text. It is no part of a signature, which covers
+    // the host alone.
     let kind = ("Content-Type".to_owned(), UPLOAD_TYPE.to_owned());
     match store.upload_url(work.job.id, &render, UPLOAD_LIFE).await {
         Ok(Some(url)) => {

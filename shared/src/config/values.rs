@@ -140,7 +140,8 @@ pub(super) fn web_address(text: &str) -> Result<Address, String> {
     address(text, &["http", "https"])
 }
 
-/// The address of an Ollama host: `/v1` or `/api` at its end, with or without a call after it, is how other clients spell it.
+/// The address of an Ollama host: `/v1` or `/api` at its end, with or without a call after it, is
+/// how other clients spell it.
 pub(super) fn ollama_address(text: &str) -> Result<Address, String> {
     let mut address = web_address(text)?;
     let path = address.0.path().trim_end_matches('/');

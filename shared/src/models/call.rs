@@ -54,7 +54,8 @@ impl Outgoing {
     /// For a call about a stage of a job.
     pub fn of_job(job: &JobRecord, request: &Envelope, stage: Stage) -> Self {
         let render = job.render_key(stage);
-        // A planner is sent no seed that could vary, and one that knows the key would answer again what could not be used.
+        // A planner is sent no seed that could vary, and one that knows the key would answer again
+        // what could not be used.
         let key = match stage {
             Stage::Plan => format!("{}:{}", render.as_str(), job.attempt),
             Stage::Audio | Stage::Finish => render.as_str().to_owned(),

@@ -53,8 +53,8 @@ pub enum Fault {
         /// Between 1 s and 5 min as a service says it; nothing where the whole line waits for the service.
         retry_after: Duration,
     },
-    /// No connection, no answer in time, or another 5xx (also 503 without any `Retry-After`, which is what a proxy says for a
-    /// service that is down). Another attempt may go well.
+    /// No connection, no answer in time, or another 5xx (also 503 without any `Retry-After`, which
+    /// is what a proxy says for a service that is down). Another attempt may go well.
     #[error("unavailable: {0}")]
     Unavailable(String, Reason),
     /// It is left alone: it failed too often of late. No attempt is lost by that.

@@ -51,8 +51,8 @@ pub(super) async fn of(service: Service, response: Response) -> Fault {
     }
 }
 
-/// `Retry-After` in seconds, a fraction rounded up, or as a date in any of HTTP's three forms (RFC 9110 §10.2.3, §5.6.7); at
-/// most [`RETRY_MOST`].
+/// `Retry-After` in seconds, a fraction rounded up, or as a date in any of HTTP's three forms (RFC
+/// 9110 §10.2.3, §5.6.7); at most [`RETRY_MOST`].
 pub(crate) fn retry_after(value: &HeaderValue, now: DateTime<Utc>) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
     let wait = match text.parse::<f64>() {

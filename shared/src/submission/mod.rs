@@ -397,8 +397,8 @@ pub fn is_tag(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
-/// Where the first number is that was rounded when it was read: one beyond the whole numbers of 64 bits. Larger floats may be
-/// exact, but that cannot be told any more.
+/// Where the first number is that was rounded when it was read: one beyond the whole numbers of 64
+/// bits. Larger floats may be exact, but that cannot be told any more.
 fn inexact(value: &Value, pointer: String) -> Option<String> {
     match value {
         Value::Number(number) => {

@@ -1,5 +1,5 @@
-//! What a Cog model is given: it names its inputs itself, in a schema, or has none. Nothing of a request is left out in
-//! silence: what has no place is a refusal.
+//! What a Cog model is given: it names its inputs itself, in a schema, or has none. Nothing of a
+//! request is left out in silence: what has no place is a refusal.
 
 mod role;
 mod schema;
@@ -162,8 +162,8 @@ impl Inputs {
         }
     }
 
-    /// Options are the word of a stranger: only texts, numbers and booleans pass, and only where the model has a place for
-    /// them that the request itself does not take.
+    /// Options are the word of a stranger: only texts, numbers and booleans pass, and only where
+    /// the model has a place for them that the request itself does not take.
     fn add_options(
         &self,
         options: &Map<String, Value>,
@@ -223,7 +223,8 @@ impl Place {
         }
     }
 
-    /// These seconds in the unit of the input; the nearest of its choices that the gate will not find too short.
+    /// These seconds in the unit of the input; the nearest of its choices that the gate will not
+    /// find too short.
     fn length(&self, seconds: u32) -> Result<Value, Fault> {
         let is_ms = self.name.ends_with("_ms") || self.name.contains("millis");
         let length = u64::from(seconds) * if is_ms { 1000 } else { 1 };

@@ -53,7 +53,8 @@ struct Health {
 }
 
 impl Cog {
-    /// Below `base`, which may have a path. The inputs that are not `named` are known by their usual names.
+    /// Below `base`, which may have a path. The inputs that are not `named` are known by their
+    /// usual names.
     pub fn new(client: Client, base: Url, named: NamedInputs) -> Self {
         Self {
             client,

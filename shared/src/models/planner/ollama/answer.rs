@@ -73,7 +73,8 @@ pub(super) async fn read_answer(response: &mut Response) -> Result<Answer, Model
 }
 
 impl Answer {
-    /// The plan in the answer, or why there is none. Some models write it among their thoughts, and then nothing more.
+    /// The plan in the answer, or why there is none. Some models write it among their thoughts, and
+    /// then nothing more.
     pub(super) fn plan(&self) -> Result<Plan, String> {
         let (said, thought) = apart(&self.content);
         let mut answers = plans(&said).into_iter();
@@ -88,8 +89,8 @@ impl Answer {
     }
 }
 
-/// What is said, and what is thought before it, between or after. An answer that begins with its object has no thoughts: there
-/// such a tag is a word of the song.
+/// What is said, and what is thought before it, between or after. An answer that begins with its
+/// object has no thoughts: there such a tag is a word of the song.
 fn apart(content: &str) -> (String, String) {
     let (mut said, mut thought) = (content.to_owned(), String::new());
     let begins = content.trim_start().trim_start_matches("```json");
@@ -120,7 +121,8 @@ fn apart(content: &str) -> (String, String) {
     (said, thought)
 }
 
-/// What each JSON object in a text is, up to one that is broken: an object inside that is no answer.
+/// What each JSON object in a text is, up to one that is broken: an object inside that is no
+/// answer.
 fn plans(text: &str) -> Vec<Result<Plan, String>> {
     let mut all = Vec::new();
     let mut rest = text.to_owned();
@@ -143,7 +145,8 @@ fn plans(text: &str) -> Vec<Result<Plan, String>> {
     all
 }
 
-/// Where an object begins: a bracket that is followed by neither a field nor its end is one of prose.
+/// Where an object begins: a bracket that is followed by neither a field nor its end is one of
+/// prose.
 fn object(text: &str) -> Option<usize> {
     let mut brackets = text.match_indices('{').map(|(at, _)| at);
     brackets.find(|at| {

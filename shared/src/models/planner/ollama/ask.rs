@@ -100,7 +100,8 @@ impl<'a> Chat<'a> {
         );
     }
 
-    /// Leaves out `think`, which elder hosts and some models refuse. False if it was left out before.
+    /// Leaves out `think`, which elder hosts and some models refuse. False if it was left out
+    /// before.
     pub(super) fn without_think(&mut self) -> bool {
         self.think.take().is_some()
     }

@@ -9,8 +9,8 @@ pub(super) struct Installed {
     pub(super) digest: Option<String>,
 }
 
-/// The models in the order of the list, without those that can do something else only. A host that names no capabilities is
-/// taken at the family and the name.
+/// The models in the order of the list, without those that can do something else only. A host that
+/// names no capabilities is taken at the family and the name.
 pub(super) fn that_may_chat(list: &Value) -> Vec<Installed> {
     let models = list["models"].as_array().into_iter().flatten();
     models.filter_map(installed).collect()

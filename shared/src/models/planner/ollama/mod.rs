@@ -42,7 +42,8 @@ pub struct Ollama {
 }
 
 impl Ollama {
-    /// Below `base`, which may have a path. Without a `model` the first installed one that can chat is taken.
+    /// Below `base`, which may have a path. Without a `model` the first installed one that can chat
+    /// is taken.
     pub fn new(client: Client, base: Url, model: Option<String>) -> Self {
         Self {
             client,
@@ -130,7 +131,8 @@ impl Ollama {
         }
     }
 
-    /// The model of the configuration, of which no digest is known, or the first installed one that may chat.
+    /// The model of the configuration, of which no digest is known, or the first installed one that
+    /// may chat.
     async fn model(&self, out: &Outgoing) -> Result<Installed, ModelError> {
         if let Some(name) = self.model.clone() {
             return Ok(Installed { name, digest: None });

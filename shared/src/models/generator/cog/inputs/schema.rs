@@ -12,8 +12,8 @@ pub(super) const MAX_PARTS: usize = 64;
 pub(super) struct Described<'a>(Vec<&'a Value>);
 
 impl<'a> Described<'a> {
-    /// `None` for an input with a `format`, which is an address of a file to fetch or a secret, and for one that cannot be
-    /// followed to its end.
+    /// `None` for an input with a `format`, which is an address of a file to fetch or a secret, and
+    /// for one that cannot be followed to its end.
     pub(super) fn plain(document: &'a Value, property: &'a Value) -> Option<Self> {
         let mut parts = Vec::new();
         collect(document, property, MAX_DEPTH, &mut parts)?;
@@ -71,7 +71,8 @@ impl<'a> Described<'a> {
     }
 }
 
-/// Follows references, wrappers (`allOf` holds the list of choices, `anyOf` an optional input) and lists.
+/// Follows references, wrappers (`allOf` holds the list of choices, `anyOf` an optional input) and
+/// lists.
 fn collect<'a>(
     document: &'a Value,
     node: &'a Value,
