@@ -89,8 +89,14 @@ pub struct PlanMade {
 pub struct AudioUploaded {
     /// `true`
     pub uploaded: bool,
-    #[serde(flatten)]
-    pub notes: Notes,
+    /// A whole number up to 4294967295. A note that cannot be read is left out.
+    pub seed: Option<Value>,
+    /// A text.
+    pub model: Option<Value>,
+    /// A text or a number.
+    pub version: Option<Value>,
+    /// Of the audio, 64 hex digits; audio that differs is refused.
+    pub sha256: Option<Value>,
 }
 
 /// The audio can be fetched.
@@ -99,14 +105,7 @@ pub struct AudioUploaded {
 pub struct AudioAddress {
     #[schema(min_length = 1)]
     pub audio_url: String,
-    #[serde(flatten)]
-    pub notes: Notes,
-}
-
-/// What a service says of its audio. A note that cannot be read is left out.
-#[derive(Deserialize, ToSchema)]
-pub struct Notes {
-    /// A whole number up to 4294967295.
+    /// A whole number up to 4294967295. A note that cannot be read is left out.
     pub seed: Option<Value>,
     /// A text.
     pub model: Option<Value>,
