@@ -246,32 +246,20 @@ impl Fields {
     }
 
     fn options(&mut self) -> Map<String, Value> {
-        match self.take("options") {
-            None => return Map::new(),
-            Some(Value::Object(options)) => {
-                let size = serde_json::to_string(&options).map_or(usize::MAX, |text| text.len());
-                let options = Value::Object(options);
-                if size > OPTIONS_MAX {
-                    self.refuse(
-                        "/options",
-                        "too_large",
-                        format!("The options exceed {OPTIONS_MAX} bytes of JSON."),
-                    );
-                } else if let Some(pointer) = inexact(&options, "/options".to_owned()) {
-                    self.refuse(
-                        pointer,
-                        "out_of_range",
-                        "The number cannot be kept exactly: send a whole number of 64 bits, or a text.",
-                    );
-                } else if let Value::Object(options) = options {
-                    return options;
-                }
-            }
-            Some(_) => self.refuse(
-                "/options",
-                "wrong_type",
-                "The options must be a JSON object.",
-            ),
+        let at = "/options";
+        let Some(options) = self.take("options") else {
+            return Map::new();
+        };
+        if !options.is_object() {
+            self.refuse(at, "wrong_type", "The options must be a JSON object.");
+        } else if options.to_string().len() > OPTIONS_MAX {
+            let detail = format!("The options exceed {OPTIONS_MAX} bytes of JSON.");
+            self.refuse(at, "too_large", detail);
+        } else if let Some(number) = number::rounded(&options, at.to_owned()) {
+            let detail = "The number cannot be kept exactly: send 64 bits at most, or a text.";
+            self.refuse(number, "out_of_range", detail);
+        } else if let Value::Object(options) = options {
+            return options;
         }
         Map::new()
     }
@@ -395,26 +383,6 @@ pub fn is_tag(text: &str) -> bool {
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
-}
-
-/// Where the first number is that was rounded when it was read: one beyond the whole numbers of 64
-/// bits. Larger floats may be exact, but that cannot be told any more.
-fn inexact(value: &Value, pointer: String) -> Option<String> {
-    match value {
-        Value::Number(number) => {
-            let float = number.as_f64().filter(|_| number.is_f64())?;
-            (float.abs() >= number::EXACT).then_some(pointer)
-        }
-        Value::Array(items) => {
-            let mut items = items.iter().enumerate();
-            items.find_map(|(at, item)| inexact(item, format!("{pointer}/{at}")))
-        }
-        Value::Object(fields) => {
-            let mut fields = fields.iter();
-            fields.find_map(|(name, field)| inexact(field, pointer.clone() + &pointer::of(name)))
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]
