@@ -121,7 +121,9 @@ impl Clients {
                 let (client, base) = (http.clone(), at.url().clone());
                 match config.muscgen_api {
                     GeneratorApi::Muscgen => Generator::Muscgen(Muscgen::new(client, base)),
-                    GeneratorApi::Cog => Generator::Cog(Cog::new(client, base)),
+                    GeneratorApi::Cog => {
+                        Generator::Cog(Cog::new(client, base, config.cog_inputs.clone()))
+                    }
                 }
             }),
             fetcher: Fetcher::new(http.clone(), trusted(&config), config.dev_mode),

@@ -6,6 +6,7 @@ pub mod endpoint;
 pub mod envelope;
 pub mod event;
 pub mod job;
+pub mod lenient;
 pub mod number;
 pub mod plan;
 pub mod pointer;

@@ -74,8 +74,9 @@ pub struct Track {
     pub sha256: String,
     /// Size of the file.
     pub bytes: u64,
-    /// The seed that the audio was made from.
-    pub seed: u32,
+    /// The seed that the audio was made from; absent if the model takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u32>,
     /// The model and its version, as the service told them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,

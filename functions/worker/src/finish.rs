@@ -56,7 +56,7 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
                 measured,
                 sha256,
                 bytes: bytes.len() as u64,
-                seed: source.seed.unwrap_or(work.job.seed),
+                seed: source.seed,
                 model: source.model,
                 version: source.version,
                 source: None,

@@ -12,6 +12,7 @@ use tracing::Level;
 
 use crate::identity::{Email, PasswordHash, Rates};
 use crate::keyring::KeyRing;
+use crate::models::NamedInputs;
 use reader::Reader;
 
 pub use models::{Generator, Model, Models, Planner};
@@ -39,6 +40,8 @@ pub struct Config {
     pub muscgen_url: Option<Address>,
     /// The interface of the service at `muscgen_url`.
     pub muscgen_api: GeneratorApi,
+    /// Inputs of a Cog model that have names of their own.
+    pub cog_inputs: NamedInputs,
     pub ollama_url: Option<Address>,
     /// The first installed one, if it is not said.
     pub ollama_model: Option<String>,
@@ -103,7 +106,8 @@ impl Config {
         let jen1_url = from.optional("JEN1_URL", values::web_address);
         let muscgen_url = from.optional("MUSCGEN_URL", values::web_address);
         let muscgen_api = from.needed("MUSCGEN_API", values::generator_api);
-        let ollama_url = from.optional("OLLAMA_URL", values::web_address);
+        let cog_inputs = from.optional("COG_INPUTS", NamedInputs::parse);
+        let ollama_url = from.optional("OLLAMA_URL", values::ollama_address);
         let ollama_model = from.optional("OLLAMA_MODEL", values::name);
         let planner_fallback = from.needed("PLANNER_FALLBACK", values::fallback);
         let api_url = from.optional("API_URL", values::web_address);
@@ -174,6 +178,7 @@ impl Config {
             jen1_url,
             muscgen_url,
             muscgen_api: muscgen_api?,
+            cog_inputs: cog_inputs.unwrap_or_default(),
             ollama_url,
             ollama_model,
             planner_fallback: planner_fallback?,

@@ -67,6 +67,11 @@ pub const VARIABLES: &[Variable] = &[
         "What `MUSCGEN_URL` speaks: `muscgen` (docs/models.md), or `cog` for a Cog container",
     ),
     optional(
+        "COG_INPUTS",
+        "",
+        "Inputs of the Cog model that have names of their own, such as `prompt:prompt_a,seed:random_state`",
+    ),
+    optional(
         "OLLAMA_URL",
         "",
         "Base address of Ollama, which makes plans for jobs of model `ollama`",
@@ -74,7 +79,7 @@ pub const VARIABLES: &[Variable] = &[
     optional(
         "OLLAMA_MODEL",
         "",
-        "The model that Ollama runs; without it the first that is installed",
+        "The model that Ollama runs; without it the first installed one that can chat",
     ),
     defaulted(
         "PLANNER_FALLBACK",

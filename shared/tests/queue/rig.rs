@@ -357,7 +357,7 @@ pub(crate) fn track() -> Track {
         },
         sha256: "ab".repeat(32),
         bytes: 1_000,
-        seed: 7,
+        seed: Some(7),
         model: None,
         version: None,
         source: None,

@@ -187,7 +187,7 @@ fn job() -> JobView {
         measured,
         sha256: text(),
         bytes: 1,
-        seed: 1,
+        seed: Some(1),
         model: Some(text()),
         version: Some(text()),
         source: None,
