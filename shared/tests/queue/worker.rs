@@ -236,7 +236,7 @@ async fn complete_says_ok_to_a_repeat_and_refuses_another_track() {
         Held::Ok
     );
     let mut other = track();
-    other.seed += 1;
+    other.seed = Some(8);
     assert_eq!(
         rig.complete(&holder, &other, SPENT).await.outcome,
         Held::Stale

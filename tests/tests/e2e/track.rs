@@ -6,7 +6,7 @@ use local::{Artifacts, Bells, Moto, StackOptions};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::app::{ALICE, App, Model, ten_seconds};
+use crate::app::{ALICE, App, Model, PATIENCE, ten_seconds};
 
 /// What a listener and a machine expect of every finished job.
 pub(crate) async fn check_finished(app: &App, job: &Value) {
@@ -186,7 +186,10 @@ async fn twenty_jobs_at_once_all_complete() {
     for id in &ids {
         let job = app.until_completed(id).await;
         assert_eq!(job["attempt"], 1, "{job:#}");
-        assert!(!app.is_open(id));
+        let settled = async || (!app.is_open(id)).then_some(());
+        local::until(PATIENCE, settled)
+            .await
+            .expect("it is settled");
     }
     app.stop().await;
 }

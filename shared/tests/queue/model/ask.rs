@@ -84,7 +84,7 @@ impl<'a> Real<'a> {
             Command::Complete(n, who, seed) => {
                 let holder = self.holder(model, n, who);
                 let mut track = track();
-                track.seed = seed;
+                track.seed = Some(seed);
                 let answer = queue.complete(&holder, &track, usage, &[]).await.unwrap();
                 owing(answer, Outcome::Worker)
             }
