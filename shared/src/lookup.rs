@@ -109,7 +109,7 @@ pub async fn count_read(clients: &Clients, tenant: &TenantId) -> Result<(), Prob
     refused.map_or(Ok(()), Err)
 }
 
-fn too_often(retry_ms: u64) -> Problem {
+pub(crate) fn too_often(retry_ms: u64) -> Problem {
     let after = Duration::from_millis(retry_ms);
     Problem::too_many("rate_limited", "you ask too often", after)
 }
@@ -151,6 +151,14 @@ async fn forgotten(clients: &Clients, id: JobId) -> Result<Option<Known>, Unreac
 /// put on record first: what was shown once must not be forgotten.
 pub async fn known(clients: &Clients, snapshot: Snapshot) -> Result<Option<Known>, Unreachable> {
     let unrecorded = snapshot.unrecorded;
+    // Redis lets go of a track's waveform when the manifest has it.
+    if snapshot.job.status == JobStatus::Completed && !unrecorded {
+        let manifest: Option<Manifest> = clients.store.manifest(snapshot.job.id).await?;
+        let same = |m: &Manifest| m.job.generation == snapshot.job.generation;
+        if let Some(manifest) = manifest.filter(same) {
+            return Ok(Some(manifest.into()));
+        }
+    }
     let known = unsettled(clients, snapshot).await?;
     Ok(match known {
         Some(known) if unrecorded => Some(settle::record(clients, known).await?.into()),
@@ -309,6 +317,9 @@ pub async fn align(clients: &Clients, id: JobId, known: Glance) -> Result<(), Un
     let Some(marker) = clients.store.open_marker::<OpenMarker>(id).await? else {
         return Ok(());
     };
+    // Redis may have evicted the places of a job and not its record.
+    let mended = clients.queue.mend(id).await?;
+    settle::pay(clients, mended.debt, Some(id)).await;
     if marker.generation > known.generation {
         let answer = clients
             .queue

@@ -30,12 +30,15 @@ pub struct JobView {
     pub user_id: String,
     pub status: JobStatus,
     pub stage: Stage,
+    /// In a list at most 280 characters, then `…`.
     pub narrative: String,
     /// Seconds asked for.
     pub duration: u32,
     pub model: String,
-    #[schema(value_type = Object)]
-    pub options: Map<String, Value>,
+    /// Not in a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub options: Option<Map<String, Value>>,
     pub seed: u32,
     pub priority: Priority,
     pub tags: Vec<String>,
@@ -46,15 +49,15 @@ pub struct JobView {
     /// Place in the caller's own line; 1 goes next. Only while it waits there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<u64>,
-    /// When it will probably start. Only while it waits, and nobody has paused it.
+    /// When it will probably start. Only while it waits, and nobody has paused it; not in a list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eta: Option<EtaView>,
-    /// Why it waits at this moment.
+    /// Why it waits at this moment. Not in a list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<WaitingView>,
     pub attempt: u32,
     pub max_attempts: u32,
-    /// As the planner made it.
+    /// As the planner made it. Not in a list.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub plan: Option<Plan>,
@@ -74,7 +77,7 @@ pub struct JobView {
     pub started_at: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<DateTime<Utc>>,
-    /// Who is told of its end.
+    /// Who is told of its end. Not in a list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook: Option<WebhookView>,
     pub links: Links,
@@ -100,7 +103,7 @@ impl From<Endpoint> for WebhookView {
     }
 }
 
-/// The track with a link that works without a token, for an hour.
+/// The track with a link that works without a token, for an hour. In a list its `waveform` is empty.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 #[schema(as = SharedTrack)]
 pub struct TrackView {
@@ -261,12 +264,36 @@ impl Known {
 
 /// How long the link to a track works, in seconds.
 const LINK_LIFE: u64 = 3600;
+/// Characters of a narrative or an error in a list.
+const EXCERPT: usize = 280;
 
 /// As its owner sees it, with a fresh link to its track.
 pub fn shown(clients: &Clients, known: Known) -> JobView {
     JobView::new(known, |path| {
         Some(sign_link(&clients.config.keys, path, now() + LINK_LIFE))
     })
+}
+
+/// As a list shows it: what a caller can write at length, and what only the job's own page draws, is left out or cut, so that a page
+/// of a hundred jobs stays far below what Lambda answers with.
+pub fn item(clients: &Clients, known: Known) -> JobView {
+    let mut job = shown(clients, known);
+    (job.plan, job.options, job.webhook) = (None, None, None);
+    excerpt(&mut job.narrative);
+    if let Some(error) = &mut job.error {
+        excerpt(&mut error.message);
+    }
+    if let Some(track) = &mut job.track {
+        track.track.measured.waveform.clear();
+    }
+    job
+}
+
+fn excerpt(text: &mut String) {
+    if let Some((cut, _)) = text.char_indices().nth(EXCERPT) {
+        text.truncate(cut);
+        text.push('…');
+    }
 }
 
 /// 202 with the job, and where to follow it.
@@ -314,7 +341,7 @@ impl JobView {
             narrative: request.submission.narrative.as_str().to_owned(),
             duration: request.submission.duration,
             model: request.submission.model,
-            options: request.submission.options,
+            options: Some(request.submission.options),
             seed: job.seed,
             priority: job.priority,
             tags: request.submission.tags,

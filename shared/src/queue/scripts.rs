@@ -6,10 +6,11 @@ use redis::Script;
 
 const PRELUDE: &str = include_str!("lua/prelude.lua");
 /// What a script may ask for beside it, in its line `Uses:`.
-const PARTS: [(&str, &str); 3] = [
+const PARTS: [(&str, &str); 4] = [
     ("rate", include_str!("lua/rate.lua")),
     ("delivery", include_str!("lua/delivery.lua")),
     ("estimate", include_str!("lua/estimate.lua")),
+    ("walk", include_str!("lua/walk.lua")),
 ];
 
 /// Time is Redis's own.
@@ -63,12 +64,17 @@ scripts! {
     DISPATCH = "dispatch";
     DUE = "due";
     ENQUEUE = "enqueue";
+    EVENTS = "events";
     EXPIRE = "expire";
     FAIL = "fail";
+    GLANCE = "glance";
+    LIST = "list";
+    MEND = "mend";
     NOTICE = "notice";
     OVERVIEW = "overview";
     OWE = "owe";
     PARK = "park";
+    PROBE = "probe";
     PROGRESS = "progress";
     READ = "read";
     REDELIVER = "redeliver";

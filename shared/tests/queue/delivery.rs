@@ -285,8 +285,7 @@ async fn the_messages_of_a_deleted_job_go_with_it() {
     let rig = Rig::start();
     let id = rig.ended("a", JobStatus::Failed).await;
     rig.queue.owe(id, &due(0, &[Target::Job])).await.unwrap();
-    let job = rig.job(id).await.job;
-    rig.delete(id, &job.user, &[]).await;
+    rig.delete(id).await;
     assert_eq!(rig.queue.deliveries(id).await.unwrap(), (None, false));
     let waiting: u32 = rig.raw(&Cmd::zcard(rig.queue.keys().deliveries())).await;
     assert_eq!(waiting, 0);

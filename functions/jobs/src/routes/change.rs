@@ -92,13 +92,7 @@ pub(crate) async fn delete(
         .remove_job(id)
         .await
         .map_err(Unreachable::from)?;
-    let tags = &known.request.submission.tags;
-    match clients
-        .queue
-        .delete(id, &known.job.user, tags)
-        .await
-        .map_err(Unreachable::from)?
-    {
+    match clients.queue.delete(id).await.map_err(Unreachable::from)? {
         Deleted::Ok => Ok(StatusCode::NO_CONTENT),
         Deleted::Live => Err(unknown_job()),
     }

@@ -145,7 +145,7 @@ async fn forget(site: &mut Site, costs: &mut Costs, ended: &[Holder]) -> Result<
     });
     timed!(site, costs, "delete", {
         for holder in ended {
-            queue.delete(holder.id, &user, &[]).await?;
+            queue.delete(holder.id).await?;
         }
     });
     Ok(())
