@@ -1,7 +1,10 @@
 //! Lists of jobs: a caller's own, newest first; for an admin everybody's.
 
+use std::time::Duration;
+
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Deserialize;
+use tokio::time::timeout;
 
 use crate::callback;
 use crate::caller::{Caller, Role};
@@ -11,13 +14,16 @@ use crate::keyring::KeyRing;
 use crate::lookup::{self, Unreachable};
 use crate::problem::{FieldError, Problem};
 use crate::queue::{self, Listed, Owner, Position, Snapshot};
+use crate::store::StoreError;
 use crate::submission::is_tag;
 use crate::view::Known;
 
 const LIMIT_DEFAULT: usize = 20;
 const LIMIT_MAX: usize = 100;
 /// Jobs read from the store at the same time.
-const READS: usize = 16;
+pub const READS: usize = 16;
+/// All reads of one page: a slow store must not hold the caller until Lambda ends the function.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What a list is asked for.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -81,11 +87,10 @@ pub async fn page(
         queue::Page::Page { jobs, next } => (jobs, next),
         queue::Page::Limited { retry_ms } => return Err(lookup::too_often(retry_ms)),
     };
-    let known: Vec<_> = stream::iter(jobs)
-        .map(|snapshot| known(clients, snapshot))
-        .buffered(READS)
-        .try_collect()
-        .await?;
+    let known = stream::iter(jobs).map(|snapshot| known(clients, snapshot));
+    let known = known.buffered(READS).try_collect::<Vec<_>>();
+    let late = |_| Unreachable::from(StoreError::TimedOut(PATIENCE));
+    let known = timeout(PATIENCE, known).await.map_err(late)??;
     let next_cursor = next.and_then(|position| {
         let bytes = serde_json::to_vec(&position).ok()?;
         Some(callback::seal(keys, bind, &bytes))

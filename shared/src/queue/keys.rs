@@ -78,7 +78,7 @@ impl Keys {
         self.key("tenants")
     }
 
-    /// hash: `v<level>`, order, fence, epoch, emptied_ms, reconcile, server (with the keys it has evicted); swept_ms (the sweep's last round), owed_ms (since when a
+    /// hash: `v<level>`, order, fence, epoch, emptied_ms, reconcile, server (with the keys it has evicted), evicts; swept_ms (the sweep's last round), owed_ms (since when a
     /// worker is waited for) and unheard_ms (the same of `notify`).
     pub fn clock(&self) -> String {
         self.key("clock")

@@ -24,6 +24,8 @@ if redis.call('HGET', key('clock'), 'server') ~= server then
   redis.call('HDEL', key('clock'), 'epoch', 'reconcile', 'emptied_ms')
   redis.call('HSET', key('clock'), 'server', server)
 end
+local policy_of = string.match(redis.call('INFO', 'memory'), 'maxmemory_policy:(%S+)') or 'noeviction'
+redis.call('HSET', key('clock'), 'evicts', policy_of == 'noeviction' and 0 or 1)
 local unsettled = redis.call('ZRANGEBYSCORE', key('outbox'), '-inf', now, 'LIMIT', 0, 16)
 local unheard = redis.call('ZRANGEBYSCORE', key('notices'), '-inf', now, 'LIMIT', 0, 16)
 for _, id in ipairs(unheard) do redis.call('ZADD', key('notices'), now + policy.settle_ms, id) end
