@@ -151,14 +151,6 @@ async fn forgotten(clients: &Clients, id: JobId) -> Result<Option<Known>, Unreac
 /// put on record first: what was shown once must not be forgotten.
 pub async fn known(clients: &Clients, snapshot: Snapshot) -> Result<Option<Known>, Unreachable> {
     let unrecorded = snapshot.unrecorded;
-    // Redis lets go of a track's waveform when the manifest has it.
-    if snapshot.job.status == JobStatus::Completed && !unrecorded {
-        let manifest: Option<Manifest> = clients.store.manifest(snapshot.job.id).await?;
-        let same = |m: &Manifest| m.job.generation == snapshot.job.generation;
-        if let Some(manifest) = manifest.filter(same) {
-            return Ok(Some(manifest.into()));
-        }
-    }
     let known = unsettled(clients, snapshot).await?;
     Ok(match known {
         Some(known) if unrecorded => Some(settle::record(clients, known).await?.into()),
@@ -171,6 +163,14 @@ pub(crate) async fn unsettled(
     clients: &Clients,
     snapshot: Snapshot,
 ) -> Result<Option<Known>, Unreachable> {
+    // Redis lets go of a track's waveform when the manifest has it.
+    if snapshot.job.status == JobStatus::Completed && !snapshot.unrecorded {
+        let manifest: Option<Manifest> = clients.store.manifest(snapshot.job.id).await?;
+        let same = |m: &Manifest| m.job.generation == snapshot.job.generation;
+        if let Some(manifest) = manifest.filter(same) {
+            return Ok(Some(manifest.into()));
+        }
+    }
     let Some(request) = envelope(clients, &snapshot.job).await? else {
         return Ok(None);
     };
