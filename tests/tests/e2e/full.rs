@@ -1,5 +1,8 @@
 //! A Redis that is there and does not take all it is asked for: full, or a replica.
 
+use std::time::Duration;
+
+use local::StackOptions;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -7,11 +10,16 @@ use crate::app::{ALICE, App, PATIENCE, ten_seconds};
 
 #[tokio::test]
 async fn a_full_redis_refuses_new_work_alone_and_a_replica_is_not_ready() {
-    let app = App::start().await;
+    let app = App::with(StackOptions {
+        sweep_every: Duration::from_secs(1),
+        ..StackOptions::default()
+    })
+    .await;
     let before = app.submit(ten_seconds()).await;
     let _: String = app.redis(&["CONFIG", "SET", "maxmemory", "1"]).await;
     app.until_completed(&before).await;
     everything_is_read(&app, &before).await;
+    the_sweep_ends_its_rounds(&app).await;
     new_work_is_refused(&app).await;
     is_down(&app, "full").await;
 
@@ -56,6 +64,13 @@ async fn everything_is_read(app: &App, id: &str) {
             "{path}"
         );
     }
+}
+
+async fn the_sweep_ends_its_rounds(app: &App) {
+    let last = async || -> Option<i64> { app.redis(&["HGET", "{tutti}:clock", "swept_ms"]).await };
+    let before = last().await;
+    let later = async || (last().await > before).then_some(());
+    local::until(PATIENCE, later).await.expect("a round");
 }
 
 async fn new_work_is_refused(app: &App) {
