@@ -1,5 +1,7 @@
 //! A job as its owner sees it: one JSON, whether it is read from Redis or from its manifest.
 
+mod short;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
@@ -19,6 +21,8 @@ use crate::priority::Priority;
 use crate::queue::{Eta, WhyWaiting};
 use crate::stage::Stage;
 use crate::track::Track;
+
+pub use short::item;
 
 /// The job in the API.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
@@ -264,36 +268,12 @@ impl Known {
 
 /// How long the link to a track works, in seconds.
 const LINK_LIFE: u64 = 3600;
-/// Characters of a narrative or an error in a list.
-const EXCERPT: usize = 280;
 
 /// As its owner sees it, with a fresh link to its track.
 pub fn shown(clients: &Clients, known: Known) -> JobView {
     JobView::new(known, |path| {
         Some(sign_link(&clients.config.keys, path, now() + LINK_LIFE))
     })
-}
-
-/// As a list shows it: what a caller can write at length, and what only the job's own page draws, is left out or cut, so that a page
-/// of a hundred jobs stays far below what Lambda answers with.
-pub fn item(clients: &Clients, known: Known) -> JobView {
-    let mut job = shown(clients, known);
-    (job.plan, job.options, job.webhook) = (None, None, None);
-    excerpt(&mut job.narrative);
-    if let Some(error) = &mut job.error {
-        excerpt(&mut error.message);
-    }
-    if let Some(track) = &mut job.track {
-        track.track.measured.waveform.clear();
-    }
-    job
-}
-
-fn excerpt(text: &mut String) {
-    if let Some((cut, _)) = text.char_indices().nth(EXCERPT) {
-        text.truncate(cut);
-        text.push('…');
-    }
 }
 
 /// 202 with the job, and where to follow it.
