@@ -144,6 +144,7 @@ impl Redis {
             () = sleep_until(deadline) => return Err(timed_out().into()),
         };
         if !self.inner.budget.spend() {
+            self.drop_connection(number).await;
             return Err(first.into());
         }
         let second = by(deadline, self.send_anew(number, call)).await;
