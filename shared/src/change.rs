@@ -104,8 +104,7 @@ pub async fn delete(clients: &Clients, known: &Known) -> Result<(), Problem> {
     }
     let id = known.job.id;
     settle::settle(clients, id).await?;
-    let tags = &known.request.submission.tags;
-    let deleted = clients.queue.delete(id, &known.job.user, tags).await;
+    let deleted = clients.queue.delete(id).await;
     match deleted.map_err(Unreachable::from)? {
         Deleted::Ok => {}
         Deleted::Live => return Err(not_ended()),

@@ -13,7 +13,7 @@ use crate::identity::Revocations;
 use crate::job::JobId;
 use crate::models::{Cog, Fetcher, Generator, Jen1, Muscgen, Ollama, OrchestratorApi};
 use crate::queue::{Policy, Queue, Redis};
-use crate::store::Store;
+use crate::store::{Pace, Store};
 use crate::verifier::Verifier;
 use crate::webhook::Sender;
 
@@ -67,6 +67,12 @@ impl Clients {
         Self::new(Config::from_env()?)
     }
 
+    /// For a function that nobody waits for and that moves whole tracks: its store may take longer.
+    pub fn patient(self) -> Result<Self, CannotStart> {
+        let store = Store::open(self.config.artifacts_url.url(), Pace::Patient)?;
+        Ok(Self { store, ..self })
+    }
+
     /// From a given configuration.
     pub fn new(config: Config) -> Result<Self, CannotStart> {
         let redis = Redis::open(config.redis_url.url().as_str())?;
@@ -76,6 +82,7 @@ impl Clients {
             config.max_queued,
             config.retention,
         )
+        .keeping(config.kept_jobs)
         .limited(config.submit_rate, config.read_rate);
         let queue = Queue::new(redis.clone(), &config.partition, policy);
         let partition = config.partition.as_str();
@@ -99,7 +106,7 @@ impl Clients {
                 api.token.expose().to_owned(),
             )
         });
-        let store = Store::open(config.artifacts_url.url())?;
+        let store = Store::open(config.artifacts_url.url(), Pace::Prompt)?;
         let verifier = Verifier::new(
             config.keys.clone(),
             config.issuer.as_ref(),

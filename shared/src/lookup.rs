@@ -112,7 +112,7 @@ pub async fn count_read(clients: &Clients, tenant: &TenantId) -> Result<(), Prob
     refused.map_or(Ok(()), Err)
 }
 
-fn too_often(retry_ms: u64) -> Problem {
+pub(crate) fn too_often(retry_ms: u64) -> Problem {
     let after = Duration::from_millis(retry_ms);
     Problem::too_many("rate_limited", "you ask too often", after)
 }
@@ -172,6 +172,13 @@ pub(crate) async fn unsettled(
     clients: &Clients,
     snapshot: Snapshot,
 ) -> Result<Option<Known>, Unreachable> {
+    // Redis lets go of a track's waveform when the manifest has it.
+    if snapshot.job.status == JobStatus::Completed && !snapshot.unrecorded {
+        let (id, generation) = (snapshot.job.id, snapshot.job.generation);
+        if let Some(manifest) = clients.store.manifest::<Manifest>(id, generation).await? {
+            return Ok(Some(manifest.into()));
+        }
+    }
     let Some(request) = envelope(clients, &snapshot.job).await? else {
         return Ok(None);
     };
@@ -350,6 +357,9 @@ pub async fn align(clients: &Clients, open: Open, known: Glance) -> Result<(), U
         return Ok(());
     };
     let id = open.id;
+    // Redis may have evicted the places of a job and not its record.
+    let mended = clients.queue.mend(id).await?;
+    settle::pay(clients, mended.debt, Some(id)).await;
     if open.generation > known.generation {
         let answer = clients
             .queue

@@ -65,6 +65,7 @@ metrics! {
     SLOTS: Gauge "tutti_slots", "Jobs that may hold a slot at the same time.";
     OLDEST_WAIT: Gauge "tutti_oldest_wait_seconds", "How long the job that waits longest has waited; 0 when none waits.";
     BREAKERS_OPEN: Gauge "tutti_breakers_open", "Model services that are left alone because they failed five times in a row.";
+    CACHE_EVICTS: Gauge "tutti_cache_evicts", "1 where Redis drops keys when it is full, 0 where it refuses new jobs as it must.";
     JOBS_ENDED: Counter "tutti_jobs_ended" by "outcome", "Jobs that ended: completed, failed, cancelled or expired.";
     JOB_FAILED: Gauge "tutti_job_failed", "1 for a job that failed, 0 for one that was completed: the mean is the share.";
     QUEUE_SECONDS: Time "tutti_queue_seconds", "How long a job waited in its line.";
@@ -78,7 +79,7 @@ metrics! {
 }
 
 /// The gauges of the queue with their values, in the order of [`METRICS`].
-pub fn gauges(figures: &Figures) -> [(&'static Metric, f64); 12] {
+pub fn gauges(figures: &Figures) -> [(&'static Metric, f64); 13] {
     let counts = &figures.counts;
     [
         (&JOBS_QUEUED, whole(counts.queued)),
@@ -93,6 +94,7 @@ pub fn gauges(figures: &Figures) -> [(&'static Metric, f64); 12] {
         (&SLOTS, whole(counts.slots)),
         (&OLDEST_WAIT, seconds(figures.oldest_wait_ms)),
         (&BREAKERS_OPEN, whole(figures.breakers_open)),
+        (&CACHE_EVICTS, whole(figures.evicts.into())),
     ]
 }
 

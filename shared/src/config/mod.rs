@@ -66,6 +66,8 @@ pub struct Config {
     /// Of one tenant in a minute; 0: no limit.
     pub read_rate: u32,
     pub retention: Duration,
+    /// Finished jobs that Redis keeps of one tenant.
+    pub kept_jobs: u32,
     pub waiters_max: u32,
     pub render_deadline: Duration,
     pub models: Models,
@@ -124,6 +126,7 @@ impl Config {
         let submit_rate = from.needed("SUBMIT_RATE", |text| values::whole(text, 0..=1_000_000));
         let read_rate = from.needed("READ_RATE", |text| values::whole(text, 0..=1_000_000));
         let retention = from.needed("RETENTION", |text| values::seconds(text, 1..=31_536_000));
+        let kept_jobs = from.needed("KEPT_JOBS", |text| values::whole(text, 1..=1_000_000));
         let waiters_max = from.needed("WAITERS_MAX", |text| values::whole(text, 0..=10_000));
         let render_deadline =
             from.needed("RENDER_DEADLINE", |text| values::seconds(text, 1..=86_400));
@@ -195,6 +198,7 @@ impl Config {
             submit_rate: submit_rate?,
             read_rate: read_rate?,
             retention: retention?,
+            kept_jobs: kept_jobs?,
             waiters_max: waiters_max?,
             render_deadline: render_deadline?,
             models: models?,

@@ -177,6 +177,11 @@ pub const VARIABLES: &[Variable] = &[
         "Seconds that Redis keeps a finished job",
     ),
     defaulted(
+        "KEPT_JOBS",
+        "10000",
+        "Finished jobs that Redis keeps of one tenant; older ones are read from the store",
+    ),
+    defaulted(
         "WAITERS_MAX",
         "100",
         "Requests that may wait for a job at once; more are answered at once",

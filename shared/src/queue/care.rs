@@ -24,7 +24,7 @@ pub struct SweepStep {
     pub unheard: Vec<JobId>,
     /// Jobs that could be given out now.
     pub bells: u32,
-    /// False: Redis was emptied, restarted or replaced since it was last compared with the whole store.
+    /// False: since it was last compared with the whole store, Redis was emptied, restarted or replaced, or has evicted keys.
     pub epoch: bool,
 }
 
@@ -50,6 +50,17 @@ pub enum Settled {
     },
     /// Retried or forgotten meanwhile.
     Stale,
+}
+
+/// Answer of `mend`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Mended {
+    /// It stood where it belongs, or has ended.
+    Whole,
+    /// It stood nowhere, and is in its line again.
+    Mended,
+    Unknown,
 }
 
 /// Answer of `adopt`.
@@ -139,31 +150,32 @@ impl Queue {
     /// Remembers it.
     pub async fn set_reconcile_cursor(&self, at: Option<Cursor>) -> Result<(), QueueError> {
         let clock = self.keys.clock();
-        let remember = match at {
+        match at {
             Some(at) => {
                 let text =
                     serde_json::to_string(&at).map_err(|e| QueueError::Record(e.to_string()))?;
-                redis::Cmd::hset(clock, "reconcile", text)
+                let remember = redis::Cmd::hset(clock, "reconcile", text);
+                self.redis.write(&remember).await
             }
-            None => redis::Cmd::hdel(clock, "reconcile"),
-        };
-        self.redis.run(&remember).await
+            None => self.redis.run(&redis::Cmd::hdel(clock, "reconcile")).await,
+        }
     }
 
     /// Remembers that a round of the sweep is over.
     pub async fn round_over(&self, now: DateTime<Utc>) -> Result<(), QueueError> {
         let swept = redis::Cmd::hset(self.keys.clock(), "swept_ms", now.timestamp_millis());
-        self.redis.run(&swept).await
+        self.redis.write(&swept).await
     }
 
     /// When it was first noticed that Redis had been emptied: `now` at the first call of an epoch that has not begun.
     pub async fn emptied_at(&self, now: DateTime<Utc>) -> Result<DateTime<Utc>, QueueError> {
         let clock = self.keys.clock();
-        let mut pipe = redis::pipe();
-        pipe.hset_nx(&clock, "emptied_ms", now.timestamp_millis())
-            .ignore()
-            .hget(&clock, "emptied_ms");
-        let (ms,): (i64,) = self.redis.pipe(&pipe).await?;
+        let first = redis::Cmd::hset_nx(&clock, "emptied_ms", now.timestamp_millis());
+        let () = self.redis.write(&first).await?;
+        let ms: i64 = self
+            .redis
+            .run(&redis::Cmd::hget(&clock, "emptied_ms"))
+            .await?;
         DateTime::from_timestamp_millis(ms)
             .ok_or_else(|| QueueError::Record(format!("emptied_ms is {ms}")))
     }
@@ -171,11 +183,19 @@ impl Queue {
     /// Redis and the store agree on every unfinished job: the epoch of this server begins.
     pub async fn begin_epoch(&self) -> Result<(), QueueError> {
         let clock = self.keys.clock();
-        let mut pipe = redis::pipe();
-        pipe.hset_nx(&clock, "epoch", Uuid::now_v7().to_string())
-            .ignore()
-            .hdel(&clock, "emptied_ms")
-            .ignore();
-        self.redis.pipe(&pipe).await
+        let epoch = redis::Cmd::hset_nx(&clock, "epoch", Uuid::now_v7().to_string());
+        let () = self.redis.write(&epoch).await?;
+        self.redis
+            .run(&redis::Cmd::hdel(&clock, "emptied_ms"))
+            .await
+    }
+
+    /// Gives a job whose record is there the places back that Redis has evicted.
+    pub async fn mend(&self, id: JobId) -> Result<Answer<Mended>, QueueError> {
+        #[derive(Serialize)]
+        struct Args {
+            id: JobId,
+        }
+        self.call(&scripts::MEND, &Args { id }).await
     }
 }

@@ -257,9 +257,8 @@ impl Queue {
         if names.is_empty() {
             return Ok(());
         }
-        self.redis
-            .run(&redis::Cmd::sadd(self.keys.hooked(), names))
-            .await
+        let add = redis::Cmd::sadd(self.keys.hooked(), names);
+        self.redis.write(&add).await
     }
 
     /// Messages that the end of a job owes, noted in the object of this name. Again changes nothing, and a later end forgets those of an earlier one.

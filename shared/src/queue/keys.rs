@@ -79,7 +79,7 @@ impl Keys {
         self.key("tenants")
     }
 
-    /// hash: `v<level>`, order, fence, epoch, emptied_ms, reconcile, server; swept_ms (the sweep's last round), owed_ms (since when a
+    /// hash: `v<level>`, order, fence, epoch, emptied_ms, reconcile, server (with the keys it has evicted), evicts; swept_ms (the sweep's last round), owed_ms (since when a
     /// worker is waited for) and unheard_ms (the same of `notify`).
     pub fn clock(&self) -> String {
         self.key("clock")
@@ -237,10 +237,25 @@ impl Keys {
         self.key(format_args!("times:{hour}"))
     }
 
-    /// zset: an owner's jobs of one status (`<status>`) or one tag (`#<tag>`) → ms of creation. Each job is in one list of a
-    /// status, so these six together are all.
+    /// zset: an owner's jobs of one status (`<status>`), or a user's of one tag (`#<tag>`) → ms of creation. Each job is in one list
+    /// of a status, so these six together are all; it leaves its lists with its record.
     pub fn by_user(&self, owner: &Owner, filter: &str) -> String {
         self.key(format_args!("by_user:{owner}:{filter}"))
+    }
+
+    /// zset: tenant → ms when the first of its kept jobs is let go.
+    pub fn kept(&self) -> String {
+        self.key("kept")
+    }
+
+    /// zset: a tenant's jobs that ended and are settled → ms when they are let go.
+    pub fn kept_of(&self, tenant: &TenantId) -> String {
+        self.key(format_args!("kept:{tenant}"))
+    }
+
+    /// string: written by whoever asks whether Redis takes new work.
+    pub fn probe(&self) -> String {
+        self.key("probe")
     }
 
     /// string: what one call of `acquire` was answered, for 60 s.
@@ -251,6 +266,11 @@ impl Keys {
     /// zset: long-polling callers → ms when they give up.
     pub fn waiters(&self) -> String {
         self.key("waiters")
+    }
+
+    /// zset: the same of one tenant.
+    pub fn waiters_of(&self, tenant: &TenantId) -> String {
+        self.key(format_args!("waiters:{tenant}"))
     }
 
     /// stream: the local doorbell.

@@ -31,7 +31,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use self::breaker::{BUSY_MOST, Breaker, FAILURES, OPEN, Showed};
-pub use self::care::{Adopted, Cursor, Settled, SweepStep};
+pub use self::care::{Adopted, Cursor, Mended, Settled, SweepStep};
 pub use self::connection::Redis;
 pub use self::control::{MAX_TENANTS, QueueSettings, Revised, Settings, TenantSettings};
 pub use self::delivery::{
@@ -41,14 +41,14 @@ pub use self::delivery::{
 pub use self::figures::Figures;
 pub use self::identity::{Attempted, Limit, MAX_REVOKED};
 pub use self::keys::{Keys, Owner};
-pub use self::lists::Position;
+pub use self::lists::{Listed, Page, Position};
 pub use self::model::{Heartbeat, Reported};
 pub use self::overview::{Overview, RunningJob, TenantLine, Trouble};
 pub use self::owner::{
     Admission, Buried, Cancelled, Deleted, Enqueued, NewJob, Refusal, Reprioritised, Restored,
     Retried,
 };
-pub use self::reads::{Counts, Eta, Found, Glance, Snapshot, Waiting, WhyWaiting};
+pub use self::reads::{Counts, Eta, Eviction, Found, Glance, Snapshot, Waiting, WhyWaiting};
 pub use self::scripts::SCRIPTS;
 pub use self::signs::Signs;
 pub use self::sockets::{
@@ -65,8 +65,8 @@ pub const LEASE: Duration = Duration::from_secs(30);
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How often one audio may be taken for `finish` before the attempt has failed.
 pub const FINISH_TAKES: u32 = 3;
-/// No job lives longer before it ends: `finishBy` with room to spare.
-const LONGEST_LIFE: Duration = Duration::from_secs(8 * 24 * 3600);
+/// Ended jobs that Redis keeps of one tenant where nothing else is configured.
+const KEPT_JOBS: u32 = 10_000;
 /// A job's log takes its progress no faster: two a second.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// The caller of a transition settles at once; the sweep leaves it that long.
@@ -90,8 +90,8 @@ pub struct Policy {
     pub events: usize,
     /// Milliseconds an ended and settled job stays in Redis.
     pub retention_ms: u64,
-    /// Milliseconds a job stays in the lists: longer than it lives and is retained.
-    pub list_ms: u64,
+    /// Ended and settled jobs that Redis keeps of one tenant.
+    pub kept: u32,
     /// Milliseconds between two events of a job's progress.
     pub progress_ms: u64,
     /// Milliseconds before the sweep settles what its caller should have settled, and tells of what its caller should have told of.
@@ -119,7 +119,7 @@ impl Policy {
             max_queued,
             events: crate::event::KEPT,
             retention_ms: millis(retention),
-            list_ms: millis(2 * retention.max(LONGEST_LIFE)),
+            kept: KEPT_JOBS,
             progress_ms: millis(PROGRESS_EVERY),
             settle_ms: millis(SETTLE_GRACE),
             refused_ms: millis(REFUSED),
@@ -129,6 +129,11 @@ impl Policy {
             #[cfg(feature = "simulation")]
             ahead_ms: 0,
         }
+    }
+
+    /// With another number of ended jobs that are kept of one tenant.
+    pub fn keeping(self, kept: u32) -> Self {
+        Self { kept, ..self }
     }
 
     /// With limits on what one tenant may ask for in a minute.
@@ -178,7 +183,10 @@ impl From<&QueueError> for Reason {
         match error.code() {
             _ if error.kind() == redis::ErrorKind::AuthenticationFailed => Self::Unauthorized,
             Some("NOAUTH" | "WRONGPASS" | "NOPERM") => Self::Unauthorized,
-            Some("READONLY") => Self::ReadOnly,
+            Some("READONLY" | "NOREPLICAS") => Self::ReadOnly,
+            Some("OOM") => Self::Full,
+            Some("MISCONF") => Self::NotSaving,
+            Some("BUSY") => Self::Busy,
             Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN") => Self::NotReady,
             _ if error.is_timeout() => Self::Timeout,
             _ if error.is_connection_refusal() => Self::Refused,

@@ -363,19 +363,11 @@ impl Queue {
     }
 
     /// Forgets an ended job and its index entries; its id is dead from now on.
-    pub async fn delete(
-        &self,
-        id: JobId,
-        user: &UserId,
-        tags: &[String],
-    ) -> Result<Deleted, QueueError> {
+    pub async fn delete(&self, id: JobId) -> Result<Deleted, QueueError> {
         #[derive(Serialize)]
-        struct Args<'a> {
+        struct Args {
             id: JobId,
-            user: &'a UserId,
-            tags: &'a [String],
         }
-        self.call_plain(&scripts::DELETE, &Args { id, user, tags })
-            .await
+        self.call_plain(&scripts::DELETE, &Args { id }).await
     }
 }

@@ -53,6 +53,7 @@ use crate::reason::Reason;
 
 pub use auth::FamilyState;
 pub use job::Remains;
+pub use place::Pace;
 
 /// Largest object that is read whole: 64 MiB.
 pub const MAX_OBJECT: u64 = 64 << 20;
@@ -128,8 +129,8 @@ pub struct Store {
 
 impl Store {
     /// Opens `file:///directory` (made if absent) or `s3://bucket/prefix`; asks the network nothing.
-    pub fn open(url: &Url) -> Result<Self, StoreError> {
-        let (objects, place) = place::open(url)?;
+    pub fn open(url: &Url, pace: Pace) -> Result<Self, StoreError> {
+        let (objects, place) = place::open(url, pace)?;
         Ok(Self { objects, place })
     }
 
@@ -246,7 +247,7 @@ mod testing {
             let dir = std::env::temp_dir().join(format!("store-{}", uuid::Uuid::now_v7()));
             let url = Url::from_directory_path(&dir).unwrap();
             Self {
-                store: Store::open(&url).unwrap(),
+                store: Store::open(&url, Pace::Prompt).unwrap(),
                 dir,
             }
         }

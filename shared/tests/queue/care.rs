@@ -5,7 +5,7 @@ use shared::envelope::Open;
 use shared::job::{JobId, JobStatus};
 use shared::queue::{Acquired, Cursor, Settled};
 
-use crate::rig::{LONG, RETENTION, Rig, new_job};
+use crate::rig::{LONG, Rig, new_job};
 
 #[tokio::test]
 async fn the_sweep_rescues_promotes_and_says_how_many_bells_to_ring() {
@@ -159,27 +159,6 @@ async fn expiry_frees_a_slot_and_rings() {
     rig.put("b").await;
     rig.let_pass(rig.queue.keys().finish_by(), holder.id).await;
     assert_eq!(rig.expire().await.debt.ring, 1);
-}
-
-#[tokio::test]
-async fn settle_keeps_the_job_until_the_retention_time_is_over() {
-    let rig = Rig::start();
-    let id = rig.ended("a", JobStatus::Completed).await;
-    let settled = rig.settle(id, 0).await;
-    assert!(matches!(settled, Settled::Ok { first: true }));
-    let keys = rig.queue.keys();
-    for key in [keys.job(id), keys.outcome(id), keys.events(id)] {
-        let rest: u128 = rig.raw(&Cmd::pttl(&key)).await;
-        let retention = RETENTION.as_millis();
-        assert!(
-            (retention - 5_000..=retention).contains(&rest),
-            "{key}: {rest}"
-        );
-    }
-    assert_eq!(rig.queue.counts().await.unwrap().unsettled, 0);
-    // Only one of those who settle a job counts it.
-    let again = Settled::Ok { first: false };
-    assert_eq!(rig.settle(id, 0).await, again, "sent twice");
 }
 
 #[tokio::test]

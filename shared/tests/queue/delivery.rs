@@ -556,8 +556,7 @@ async fn the_messages_of_a_deleted_job_go_with_it() {
     let id = rig.ended("a", JobStatus::Failed).await;
     rig.owe_all(id, &due(0, &[JOB])).await;
     rig.taken().await;
-    let job = rig.job(id).await.job;
-    rig.delete(id, &job.user, &[]).await;
+    rig.delete(id).await;
     assert_eq!(rig.queue.deliveries(id).await.unwrap(), (None, false));
     let keys = rig.queue.keys();
     for set in [

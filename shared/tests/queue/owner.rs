@@ -8,7 +8,7 @@ use shared::queue::{
 };
 use shared::stage::Stage;
 
-use crate::rig::{LONG, RETENTION, Rig, error, new_job, track};
+use crate::rig::{LONG, RETENTION, Rig, error, new_job};
 
 #[tokio::test]
 async fn an_enqueued_job_is_read_back_as_it_was_accepted() {
@@ -141,37 +141,6 @@ async fn a_submission_is_given_up_unless_another_request_has_entered_it() {
 }
 
 #[tokio::test]
-async fn a_full_redis_refuses_new_work_and_lets_old_work_end() {
-    let rig = Rig::start();
-    let id = rig.put("alice").await;
-    let cancelled = rig.put("alice").await;
-    let limit = |bytes: &str| {
-        let mut command = redis::cmd("CONFIG");
-        command.arg("SET").arg("maxmemory").arg(bytes);
-        command
-    };
-    let _: () = rig.raw(&limit("1")).await;
-    let refused = rig.queue.enqueue(&new_job("alice")).await;
-    assert!(
-        matches!(&refused, Err(QueueError::Redis(e)) if e.code() == Some("OOM")),
-        "{refused:?}"
-    );
-    let holder = rig.take().await;
-    assert_eq!(holder.id, id);
-    rig.on_to(&holder, Stage::Audio).await;
-    rig.park_audio(&holder).await;
-    rig.report(id, Stage::Audio, None).await;
-    let holder = rig.take().await;
-    rig.complete(&holder, &track(), Spent::default()).await;
-    rig.settle(id, 0).await;
-    rig.cancel(cancelled, "cancelled").await;
-    rig.sweep("").await;
-    assert_eq!(rig.status(id).await, JobStatus::Completed);
-    let _: () = rig.raw(&limit("0")).await;
-    rig.put("alice").await;
-}
-
-#[tokio::test]
 async fn a_cancelled_job_leaves_the_line_and_is_never_given_out() {
     let rig = Rig::start();
     let id = rig.put("alice").await;
@@ -243,14 +212,11 @@ async fn delete_leaves_nothing_of_an_ended_job() {
     job.max_attempts = 1;
     rig.enqueue(&job).await;
     let holder = rig.take().await;
-    assert_eq!(
-        rig.delete(job.id, &job.user, &job.tags).await,
-        Deleted::Live
-    );
+    assert_eq!(rig.delete(job.id).await, Deleted::Live);
     assert_eq!(rig.status(job.id).await, JobStatus::Processing);
     rig.fail_now(&holder, &error(true)).await;
     assert_eq!(rig.queue.counts().await.unwrap().dead, 1);
-    assert_eq!(rig.delete(job.id, &job.user, &job.tags).await, Deleted::Ok);
+    assert_eq!(rig.delete(job.id).await, Deleted::Ok);
     assert_eq!(rig.queue.read(job.id).await.unwrap(), None);
     // Of zsets the empty ones are gone: what may remain is the clock, the tenant, what was learnt, and what goes by itself.
     let mut left: Vec<String> = rig.raw(redis::cmd("KEYS").arg("*")).await;
@@ -278,36 +244,5 @@ async fn delete_leaves_nothing_of_an_ended_job() {
     };
     assert_eq!(rig.restore(&job, proven).await.outcome, Enqueued::Refused);
     // Broken off and sent again.
-    assert_eq!(
-        rig.delete(job.id, &UserId::new("alice"), &job.tags).await,
-        Deleted::Ok
-    );
-}
-
-#[tokio::test]
-async fn lists_lose_what_is_long_forgotten_and_go_when_nobody_uses_them() {
-    let rig = Rig::start();
-    let mut job = new_job("alice");
-    job.tags = vec!["calm".to_owned()];
-    for list in [
-        "by_user:alice:queued",
-        "by_user:alice:#calm",
-        "by_user:*:queued",
-    ] {
-        let forgotten = Cmd::zadd(format!("{{p}}:{list}"), JobId::mint().to_string(), 1);
-        let _: () = rig.raw(&forgotten).await;
-    }
-    rig.enqueue(&job).await;
-    for list in [
-        "by_user:alice:queued",
-        "by_user:alice:#calm",
-        "by_user:*:queued",
-    ] {
-        let key = format!("{{p}}:{list}");
-        let ids: Vec<String> = rig.raw(&Cmd::zrange(&key, 0, -1)).await;
-        assert_eq!(ids, [job.id.to_string()], "{list}");
-        let rest: i64 = rig.raw(&Cmd::pttl(&key)).await;
-        let asked = i64::try_from(rig.queue.policy().list_ms).unwrap();
-        assert!((asked - 5_000..=asked).contains(&rest), "{list}: {rest}");
-    }
+    assert_eq!(rig.delete(job.id).await, Deleted::Ok);
 }

@@ -1,7 +1,6 @@
 //! Retry, by a person, of what has ended.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use redis::Cmd;
 use shared::job::{JobId, JobStatus};
 use shared::queue::{Answer, Enqueued, Policy, Queue, Reported, Restored, Retried, Settled};
 use shared::stage::Stage;
@@ -157,19 +156,6 @@ async fn a_retried_job_owes_nothing_from_before() {
         Reported::WrongRender,
         "of the generation before"
     );
-}
-
-#[tokio::test]
-async fn a_settled_job_that_is_retried_is_not_forgotten() {
-    let rig = Rig::start();
-    let id = rig.ended("alice", JobStatus::Failed).await;
-    rig.settle(id, 0).await;
-    retry(&rig, id, 1).await;
-    let keys = rig.queue.keys();
-    for key in [keys.job(id), keys.events(id)] {
-        let rest: i64 = rig.raw(&Cmd::pttl(&key)).await;
-        assert_eq!(rest, -1, "{key}");
-    }
 }
 
 #[tokio::test]

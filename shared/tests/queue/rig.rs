@@ -10,6 +10,7 @@ use shared::job::{TenantId, UserId};
 use shared::priority::Priority;
 use shared::queue::{
     Acquired, Adopted, Answer, Breaker, Cancelled, Deleted, Enqueued, Failed, Heartbeat, Held,
+    Mended,
 };
 use shared::queue::{
     Holder, NewJob, Next, Parked, Policy, Queue, Redis, Refusal, Reported, Restored,
@@ -72,6 +73,13 @@ impl Rig {
         assert!(fence >= before, "fence {fence} after {before}");
     }
 
+    /// As if all memory were used that Redis may use.
+    pub(crate) async fn fill_redis(&self) {
+        let mut full = redis::cmd("CONFIG");
+        full.arg(&["SET", "maxmemory", "1"]);
+        let _: () = self.raw(&full).await;
+    }
+
     /// As if Redis had been replaced by an empty one.
     pub(crate) async fn empty_redis(&self) {
         let _: () = self.raw(&redis::cmd("FLUSHALL")).await;
@@ -131,7 +139,8 @@ verbs! {
     restore(job: &NewJob, proven: Restored) -> Answer<Enqueued>;
     cancel(id: JobId, reason: &str) -> Answer<Cancelled>;
     retry(id: JobId, generation: u32, start_by: DateTime<Utc>, finish_by: DateTime<Utc>, reason: &str) -> Answer<Retried>;
-    delete(id: JobId, user: &UserId, tags: &[String]) -> Deleted;
+    delete(id: JobId) -> Deleted;
+    mend(id: JobId) -> Answer<Mended>;
     reprioritise(id: JobId, priority: Priority, reason: &str) -> Answer<Reprioritised>;
     enqueue_cached(job: &NewJob, track: &Track) -> Answer<Enqueued>;
     configure(settings: &Settings) -> Answer<u32>;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use shared::queue::SCRIPTS;
 
 /// Files that stand before scripts.
-const PARTS: [&str; 5] = ["prelude", "rate", "estimate", "lines", "delivery"];
+const PARTS: [&str; 6] = ["prelude", "rate", "estimate", "lines", "delivery", "walk"];
 /// Keys that no script touches: those of the doorbells, and a set.
 const PLAIN: [&str; 7] = [
     "bell",

@@ -283,27 +283,6 @@ async fn the_overview_shows_what_waits_and_what_runs() {
 }
 
 #[tokio::test]
-async fn the_dead_are_forgotten_with_their_jobs() {
-    let rig = Rig::start();
-    let mut job = new_job("a");
-    job.max_attempts = 1;
-    rig.enqueue(&job).await;
-    let holder = rig.take().await;
-    rig.fail_now(&holder, &error(true)).await;
-    assert_eq!(rig.queue.dead_page(0, 10).await.unwrap(), [job.id]);
-    assert_eq!(rig.queue.dead_page(1, 10).await.unwrap(), []);
-    let long_ago = chrono::Utc::now() - RETENTION - Duration::from_secs(1);
-    let old = Cmd::zadd(
-        rig.queue.keys().dead(),
-        job.id.to_string(),
-        long_ago.timestamp_millis(),
-    );
-    let _: () = rig.raw(&old).await;
-    rig.sweep("").await;
-    assert_eq!(rig.queue.dead_page(0, 10).await.unwrap(), []);
-}
-
-#[tokio::test]
 async fn live_jobs_are_paged_through_by_the_end_of_their_time() {
     let rig = Rig::start();
     let mut jobs: Vec<_> = (0..7).map(|_| new_job("a")).collect();

@@ -26,6 +26,7 @@ mod crash;
 mod document;
 mod doors;
 mod faults;
+mod full;
 mod live;
 mod loss;
 mod models;

@@ -30,15 +30,14 @@ end
 if a.track then job.stage, job.cached = 'finish', 1 end
 job.order, job.start_by_ms, job.finish_by_ms = order, a.start_by_ms, a.finish_by_ms
 for name, value in pairs(a.fields) do job[name] = job[name] or value end
+for n, tag in ipairs(a.tags) do job['tag' .. n] = tag end
 local flat = {}
 for name, value in pairs(job) do
   flat[#flat + 1] = name
   flat[#flat + 1] = value
 end
 redis.call('HSET', key('job', a.id), unpack(flat))
-for _, tag in ipairs(a.tags) do
-  for _, owner in ipairs({a.user, '*'}) do enlist(key('by_user', owner, '#' .. tag), a.id, a.created_ms) end
-end
+for _, tag in ipairs(a.tags) do redis.call('ZADD', key('by_user', a.user, '#' .. tag), a.created_ms, a.id) end
 if a.track then
   redis.call('SET', key('outcome', a.id), a.track)
   finish(a.id, job, 'completed')

@@ -9,7 +9,7 @@ local function weigh(kind, who, per_minute)
 end
 
 local function spend(call)
-  redis.call('SET', call.name, string.format('%.3f', call.due), 'PX', 60000)
+  redis.call('SET', call.name, string.format('%.3f', call.due), 'PX', math.max(60000, math.ceil(call.due - now)))
 end
 
 -- Calls that may come at once before all of the limit is there again, which is at `due`.
@@ -35,4 +35,12 @@ local function refused(tenant, cached)
   if retry_ms then return {outcome = 'limited', retry_ms = retry_ms, quota = quota}, quota end
   if not cached and redis.call('ZCARD', key('q', tenant)) >= policy.max_queued then return {outcome = 'full', quota = quota}, quota end
   return nil, quota
+end
+
+-- One call has cost as much as so many more: counted though nothing refuses them now, at most a minute's worth.
+local function spend_more(kind, who, per_minute, more)
+  local call = weigh(kind, who, per_minute)
+  call.due = call.due + (math.min(more, per_minute) - 1) * 60000 / per_minute
+  spend(call)
+  return {remaining = remaining(call.due, per_minute), reset_ms = math.ceil(call.due - now)}
 end

@@ -1,7 +1,7 @@
 //! The commands of owners, operators, the sweep and time, asked of the real queue.
 
 use redis::Cmd;
-use shared::job::{TenantId, UserId};
+use shared::job::TenantId;
 use shared::priority::Priority;
 use shared::queue::{Breaker, Revised, Settings};
 use shared::stage::Stage;
@@ -10,7 +10,7 @@ use super::ask::{Real, owing, plain};
 use super::care::{ADOPTED_LATER, kept, said_revision};
 use super::command::{Command, Era};
 use super::run::{Outcome, Said};
-use super::state::{Kept, Model, id_of, tenant_of};
+use super::state::{Kept, Model, id_of};
 use super::view::key;
 use crate::rig::{error, new_job, track};
 
@@ -37,8 +37,7 @@ impl Real<'_> {
                 owing(answer.unwrap(), Outcome::Reprioritised)
             }
             Command::Delete(n) => {
-                let user = UserId::new(tenant_of(n));
-                let said = queue.delete(id_of(n), &user, &[]).await.unwrap();
+                let said = queue.delete(id_of(n)).await.unwrap();
                 plain(Outcome::Deleted(said))
             }
             Command::Refuse(n) => {

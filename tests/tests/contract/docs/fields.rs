@@ -201,7 +201,7 @@ fn job() -> JobView {
         narrative: text(),
         duration: 1,
         model: text(),
-        options: serde_json::Map::new(),
+        options: Some(serde_json::Map::new()),
         seed: 1,
         priority: Priority::Normal,
         tags: Vec::new(),
