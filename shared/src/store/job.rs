@@ -419,11 +419,8 @@ mod tests {
     }
 
     fn files(dir: &std::path::Path, id: JobId) -> Vec<String> {
-        // An empty folder goes with its last file.
-        let entries = std::fs::read_dir(dir.join(format!("jobs/{id}")));
-        let mut names: Vec<_> = entries
-            .into_iter()
-            .flatten()
+        let mut names: Vec<_> = std::fs::read_dir(dir.join(format!("jobs/{id}")))
+            .unwrap()
             .map(|entry| entry.unwrap())
             .filter(|entry| entry.file_type().unwrap().is_file())
             .map(|entry| entry.file_name().into_string().unwrap())

@@ -68,9 +68,7 @@ fn open_directory(url: &Url) -> Result<(Arc<dyn ObjectStore>, Place), StoreError
         ))
     })?;
     // Synced, because a job is accepted on the word of this store.
-    let files = LocalFileSystem::new_with_prefix(&dir)?
-        .with_fsync(true)
-        .with_automatic_cleanup(true);
+    let files = LocalFileSystem::new_with_prefix(&dir)?.with_fsync(true);
     Ok((Arc::new(files), Place::Directory(dir)))
 }
 
