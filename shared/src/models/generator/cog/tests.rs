@@ -271,7 +271,6 @@ async fn a_schema_is_read_once_and_says_what_the_model_is_given() {
     let cog = server.cog().await;
     for _ in 0..3 {
         let answer = ask_with(&cog, false, json!({"steps": 20})).await.unwrap();
-        // It takes no seed, so its audio has none.
         let RenderAnswer::Audio { notes, .. } = answer else {
             panic!("the audio was there")
         };
@@ -306,7 +305,6 @@ async fn a_model_that_cannot_be_given_the_request_is_not_asked() {
         assert_eq!((error.code().as_str(), error.is_retryable()), (code, false));
         assert!(server.calls.lock().unwrap().is_empty());
     }
-    // Without its schema nobody knows.
     let unknown = Server::new(200, succeeded(FILE)).in_state("UNKNOWN");
     let error = ask_with(&unknown.cog().await, false, json!({"steps": 20})).await;
     assert_eq!(error.unwrap_err().code(), "muscgen_unavailable");
