@@ -1,7 +1,7 @@
 //! What a report may say, parsed at the door. What identifies is read strictly, and notes beside it
 //! liberally: they come from a model, and must not cost a render.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use shared::job::{JobId, Progress};
 use shared::lenient::{self, field};
@@ -22,6 +22,7 @@ pub(crate) struct Body {
     job_id: JobId,
     #[serde(rename = "type")]
     kind: Kind,
+    #[serde(default, deserialize_with = "present")]
     progress: Option<Value>,
     payload: Option<Value>,
 }
@@ -33,6 +34,11 @@ enum Kind {
     Progress,
     Completed,
     Failed,
+}
+
+/// A value that is there, if only as `null`, which is what becomes of `NaN`.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(from).map(Some)
 }
 
 /// A report that makes sense.
@@ -60,7 +66,13 @@ impl TryFrom<Body> for Report {
 
     fn try_from(body: Body) -> Result<Self, Problem> {
         let says = match body.kind {
-            Kind::Status | Kind::Progress => Says::Alive(body.progress.as_ref().and_then(progress)),
+            Kind::Status => Says::Alive(body.progress.as_ref().and_then(progress)),
+            Kind::Progress => {
+                let told = body
+                    .progress
+                    .ok_or_else(|| wrong("/progress", "required", "the progress is missing"))?;
+                Says::Alive(progress(&told))
+            }
             Kind::Completed => completed(object(body.payload)?)?,
             Kind::Failed => failed(&object(body.payload)?),
         };
@@ -216,6 +228,10 @@ mod tests {
             panic!("no progress")
         };
         assert_eq!(progress.percentage, 100);
+        assert_eq!(
+            refused_at(json!({"jobId": JobId::mint(), "type": "progress"})),
+            "/progress"
+        );
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub enum Report {
     Progress {
         #[serde(rename = "jobId")]
         job_id: JobId,
-        progress: Option<Value>,
+        progress: Value,
     },
     /// It is done.
     Completed {
