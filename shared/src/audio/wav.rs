@@ -98,7 +98,8 @@ impl Parts {
                 (at, straight) = (found, false);
                 continue;
             };
-            straight &= next == end + (claimed & 1);
+            // The decoder stumbles over odd lists, padded or not.
+            straight &= next == end && claimed % 2 == 0;
             match &name {
                 b"fmt " => parts.format = Some(start..end),
                 b"ds64" => {
@@ -249,8 +250,13 @@ fn block_len(format: &[u8]) -> usize {
 }
 
 fn push(file: &mut Vec<u8>, name: &[u8; 4], body: &[u8]) {
+    let len = match name {
+        b"data" => body.len(),
+        // The padding counts, too.
+        _ => body.len().next_multiple_of(2),
+    };
     file.extend_from_slice(name);
-    file.extend_from_slice(&length(body.len()));
+    file.extend_from_slice(&length(len));
     file.extend_from_slice(body);
     file.resize(file.len().next_multiple_of(2), 0);
 }
