@@ -88,6 +88,20 @@ pub async fn find_for(
     })
 }
 
+/// The same for the bearer of a signed link: counted against the limit of the job's own tenant, before the store is read if possible.
+pub async fn find_by_link(clients: &Clients, id: JobId) -> Result<Option<Known>, Problem> {
+    let snapshot = clients.queue.read(id).await.map_err(Unreachable::from)?;
+    if let Some(snapshot) = snapshot {
+        count_read(clients, &snapshot.job.tenant).await?;
+        return Ok(known(clients, snapshot).await?);
+    }
+    let known = forgotten(clients, id).await?;
+    if let Some(known) = &known {
+        count_read(clients, &known.job.tenant).await?;
+    }
+    Ok(known)
+}
+
 /// Counts a read that no script counts by the way; 429 beyond the limit.
 pub async fn count_read(clients: &Clients, tenant: &TenantId) -> Result<(), Problem> {
     let per_minute = clients.queue.policy().read_per_minute;

@@ -36,11 +36,12 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
             "The song plan is no longer stored.",
             true,
         );
-        let Step::Failed { error, .. } = step else {
+        let Step::Failed { error, cause, .. } = step else {
             return Ok(step);
         };
         return Ok(Step::Failed {
             error,
+            cause,
             change: Next {
                 stage: Some(Stage::Plan),
                 seed: None,

@@ -10,7 +10,9 @@ use shared::job::JobRecord;
 use shared::lookup::{self, Unreachable};
 use shared::models::{Outgoing, Report, ReportKind};
 use shared::plan::Planned;
-use shared::queue::{Debt, HEARTBEAT, Held, Holder, LEASE, Parked, Troubled, backoff, millis};
+use shared::queue::{
+    Debt, Failure, HEARTBEAT, Held, Holder, LEASE, Parked, Troubled, backoff, millis,
+};
 use shared::settle;
 use shared::stage::Stage;
 use tracing::field::Empty;
@@ -275,6 +277,9 @@ async fn transition(work: &mut Work<'_>, step: Step) -> Result<Option<Debt>, Unr
                 outcome = ?answer.outcome, duration_ms = spent.finish_ms, sha256 = track.sha256,
                 loudness_lufs = track.measured.loudness_lufs, "track finished"
             );
+            if answer.outcome == Held::Ok {
+                finish::clear(work).await;
+            }
             answer.debt
         }
         Step::GiveBack { delay, reason } => {
@@ -282,13 +287,21 @@ async fn transition(work: &mut Work<'_>, step: Step) -> Result<Option<Debt>, Unr
             tracing::info!(reason, delay_ms = millis(delay), "job given back");
             answer.debt
         }
-        Step::Failed { error, change } => {
+        Step::Failed {
+            error,
+            cause,
+            change,
+        } => {
             let delay = backoff(work.job.attempt);
+            let failure = Failure {
+                error: &error,
+                cause,
+            };
             let answer = queue
                 .fail(
                     work.job.id,
                     Some(&holder.fence),
-                    &error,
+                    failure,
                     delay,
                     change,
                     spent,

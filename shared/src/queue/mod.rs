@@ -55,7 +55,9 @@ pub use self::signs::Signs;
 pub use self::sockets::{
     Connected, Listener, NewSocket, Notice, SOCKET_LIFE, SUBSCRIPTIONS_MAX, Subscribed, Told,
 };
-pub use self::worker::{Acquired, Failed, Held, Holder, Next, Parked, Spent, Troubled};
+pub use self::worker::{
+    Acquired, Cause, Failed, Failure, Held, Holder, Next, Parked, Spent, Troubled,
+};
 
 use crate::job::JobId;
 use crate::reason::Reason;

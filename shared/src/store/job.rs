@@ -201,15 +201,16 @@ impl Store {
         present(self.objects.get_range(&path, range).await)
     }
 
-    /// A signed link to the track, good for `expires` (and no longer than the credentials that sign it); none for a directory.
+    /// A link to the track that is signed for one method, good for `expires` (and no longer than the credentials that sign it); none for a directory.
     pub async fn track_url(
         &self,
+        method: Method,
         id: JobId,
         name: &str,
         expires: Duration,
     ) -> Result<Option<Url>, StoreError> {
         let path = self.job_path(id, name);
-        self.place.signed(Method::GET, &path, expires).await
+        self.place.signed(method, &path, expires).await
     }
 
     fn manifest_path(&self, id: JobId, generation: u32) -> Path {
@@ -406,7 +407,9 @@ mod tests {
         assert_eq!(part(2..5).await.unwrap().unwrap(), "234");
         assert_eq!(part(8..99).await.unwrap().unwrap(), "89");
         assert!(part(10..12).await.is_err());
-        let link = store.track_url(id, NAME, Duration::from_secs(60)).await;
+        let link = store
+            .track_url(Method::GET, id, NAME, Duration::from_secs(60))
+            .await;
         assert_eq!(link.unwrap(), None);
     }
 

@@ -18,8 +18,6 @@ use url::Url;
 use super::StoreError;
 use crate::track::Format;
 
-const FORMATS: [Format; 4] = [Format::Wav, Format::Flac, Format::Mp3, Format::Ogg];
-
 #[derive(Clone)]
 pub(super) enum Place {
     Directory(PathBuf),
@@ -140,7 +138,7 @@ impl Place {
 
     /// The media type of a track, for who follows a signed link; a directory keeps no attributes.
     pub(super) fn attributes(&self, name: &str) -> Attributes {
-        let format = FORMATS
+        let format = Format::ALL
             .into_iter()
             .find(|format| name.ends_with(format.extension()));
         match (self, format) {

@@ -4,20 +4,18 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::Utc;
-use shared::endpoint::{Ending, Target};
-use shared::envelope::{Due, DueTarget};
+use shared::envelope::{DueName, Open};
 use shared::job::{JobId, JobStatus, Progress, TenantId, UserId};
 use shared::priority::Priority;
 use shared::queue::{
     Acquired, Connected, Cursor, DeliveryState, Eviction, Limit, Listed, NewSocket,
 };
-use shared::queue::{
-    Next, Outcome, Owner, QueueError, Restored, Settings, Showed, Subscribed, Told,
-};
+use shared::queue::{Next, Owner, QueueError, Restored, Settings, Showed, Subscribed, Told};
 use shared::queue::{Page, Spent, Waiting};
 use shared::stage::Stage;
 use uuid::Uuid;
 
+use crate::delivery::{JOB, due, outcome};
 use crate::rig::{LONG, NOW, Rig, error, new_job, track};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -97,7 +95,6 @@ async fn jobs_end(rig: &Rig, tried: &mut Tried, cancelled: JobId) -> JobId {
     let (track, cache) = (track(), ["d".to_owned()]);
     let done = queue.complete(&holder, &track, spent(), &cache).await;
     tried.works("complete", done);
-    tried.works("settle_later", queue.settle_later(job.id, 0, MINUTE).await);
     tried.works("settle", queue.settle(job.id, 0).await);
     let moved = queue.reprioritise(cancelled, Priority::High, "moved").await;
     tried.works("reprioritise", moved);
@@ -179,31 +176,15 @@ async fn webhooks_are_told(rig: &Rig, tried: &mut Tried, id: JobId) {
     tried.works("hook", queue.hook(std::slice::from_ref(&alice), true).await);
     let hooked = tried.works("is_hooked", queue.is_hooked(&alice).await);
     assert_eq!(hooked, Some(true));
-    let target = DueTarget {
-        target: Target::Job,
-        url: "https://example.com/".to_owned(),
-    };
-    let due = Due {
-        generation: 0,
-        event: Ending::Completed,
-        targets: vec![target],
-    };
-    tried.works("owe", queue.owe(id, &due).await);
-    let taken = tried.works("dispatch", queue.dispatch(id, 1, MINUTE).await);
-    let taken = taken.unwrap().taken[0];
-    let outcome = Outcome {
-        state: DeliveryState::Pending,
-        again: MINUTE,
-        url: None,
-        failing: Some("alice:x".to_owned()),
-        took: NOW,
-        status: Some(500),
-        reason: None,
-    };
-    let noted = queue.delivered(id, 0, taken, &outcome).await;
+    let (due, name) = (due(0, &[JOB]), DueName::of_end(0));
+    tried.works("owe", queue.owe(id, &due, &name).await);
+    let turn = tried.works("dispatch", queue.dispatch(1).await);
+    let pending = outcome(DeliveryState::Pending);
+    let noted = queue.delivered(&turn.messages[0], &pending).await;
     tried.works("delivered", noted);
-    tried.works("redeliver", queue.redeliver(id, &[Target::Job]).await);
-    tried.works("due", queue.due(0).await);
+    let again = queue.redeliver(id, &due, &DueName::again(0)).await;
+    tried.works("redeliver", again);
+    tried.works("due", queue.due().await);
     tried.works("deliveries", queue.deliveries(id).await);
     tried.works("forget_failures", queue.forget_failures("alice:x").await);
 }
@@ -222,7 +203,10 @@ async fn caretaking_goes_on(rig: &Rig, tried: &mut Tried) {
     tried.works("expire", queue.expire().await);
     let broken = queue.breaker("muscgen", Showed::Failed, true).await;
     tried.works("breaker", broken);
-    let at = Some(Cursor::Open(JobId::mint()));
+    let at = Some(Cursor::Open(Open {
+        id: JobId::mint(),
+        generation: 0,
+    }));
     let noted = queue.set_reconcile_cursor(at).await;
     tried.works("set_reconcile_cursor", noted);
     let read = tried.works("reconcile_cursor", queue.reconcile_cursor().await);
@@ -258,6 +242,13 @@ async fn a_full_redis_refuses_new_work_and_nothing_else() {
         stage: Stage::Plan,
         generation: 0,
     };
+    let again = queue.retry_forgotten(&new, proven, "again").await;
+    tried.refused("retry_forgotten", again);
+    let (start_by, finish_by) = (new.start_by, new.finish_by);
+    let again = queue.restore_retry(failed, 1, start_by, finish_by).await;
+    tried.refused("restore_retry", again);
+    tried.works("admits", queue.admits(&new.tenant).await);
+    tried.works("refuse", queue.refuse(new_job("alice").id).await);
     // It is in the store until there is room again.
     tried.refused("restore", queue.restore(&new, proven).await);
 

@@ -7,7 +7,7 @@ use shared::job::{JobId, JobStatus, TenantId};
 use shared::queue::{Mended, Policy, Queue, Settled, Spent};
 use shared::stage::Stage;
 
-use crate::rig::{RETENTION, Rig, SETTLED, error, new_job, put_off, track};
+use crate::rig::{RETENTION, Rig, SETTLED, error, new_job, track};
 
 fn keeping(kept: u32) -> Rig {
     let mut rig = Rig::start();
@@ -118,7 +118,11 @@ async fn a_settled_track_has_no_waveform_and_answers_its_cache_until_it_goes() {
             .complete(&holder, &first, Spent::default(), &cache);
         done.await.unwrap();
         assert_eq!(rig.settle(holder.id, 0).await, SETTLED);
-        assert_eq!(rig.settle(holder.id, 0).await, put_off(0), "sent twice");
+        assert_eq!(
+            rig.settle(holder.id, 0).await,
+            Settled::Ok { first: false },
+            "sent twice"
+        );
         holder.id
     };
     let id = complete().await;

@@ -1,14 +1,13 @@
 //! Enqueue, cancel, delete, restore.
 
-use redis::Cmd;
-use shared::job::{JobId, JobStatus, TenantId, UserId};
+use shared::job::{JobId, JobStatus, TenantId};
 use shared::queue::{
-    Acquired, Admission, Buried, Cancelled, Deleted, Enqueued, Held, Policy, Queue, QueueError,
-    Refusal, Restored, Spent,
+    Acquired, Admission, Buried, Cancelled, Deleted, Enqueued, Held, Policy, Queue, Refusal,
+    Restored, Spent,
 };
 use shared::stage::Stage;
 
-use crate::rig::{LONG, RETENTION, Rig, error, new_job};
+use crate::rig::{LONG, RETENTION, Rig, error, new_job, track};
 
 #[tokio::test]
 async fn an_enqueued_job_is_read_back_as_it_was_accepted() {

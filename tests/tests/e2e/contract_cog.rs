@@ -209,7 +209,8 @@ async fn passes(url: Option<String>, bytes: Option<Bytes>) {
         (None, Some(url)) => fetcher.fetch(&url, &out("fetch")).await.expect("its file"),
         (None, None) => panic!("neither audio nor an address"),
     };
-    let measured = shared::audio::examine(bytes, f64::from(SECONDS)).expect("the gate");
+    let delivered = shared::audio::recognise(bytes).expect("a container");
+    let measured = shared::audio::examine(&delivered, f64::from(SECONDS)).expect("the gate");
     assert!(measured.duration_seconds > 0.0);
 }
 

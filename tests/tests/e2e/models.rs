@@ -174,6 +174,22 @@ async fn short_and_undecodable_audio_are_refused_attempts() {
 }
 
 #[tokio::test]
+async fn a_model_that_is_always_too_short_renders_twice_and_no_more() {
+    let app = App::start().await;
+    let short = json!({"shortTimes": 9, "renderSeconds": 0.2});
+    app.faults(Model::Muscgen, short).await;
+    let id = app.submit(ten_seconds()).await;
+    let job = app.until_ended(&id).await;
+    let error = &job["error"];
+    assert_eq!(
+        (&job["status"], &error["code"], &error["retryable"]),
+        (&json!("failed"), &json!("audio_too_short"), &json!(false))
+    );
+    assert_eq!(app.calls(Model::Muscgen, &id).await.len(), 2);
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_busy_model_gives_the_job_back_without_using_up_an_attempt() {
     let app = App::start().await;
     for status in [503, 429] {

@@ -74,6 +74,24 @@ async fn the_main_job_passes_over_the_redis_stream_and_files() {
 }
 
 #[tokio::test]
+async fn the_upload_beside_a_finished_track_is_removed() {
+    let app = App::start().await;
+    for mode in ["sync", "url", "callback"] {
+        let (id, _) = app
+            .compose(json!({"mode": mode, "renderSeconds": 0.1}))
+            .await;
+        let gone = local::until(PATIENCE, async || {
+            let objects = app.objects(&id);
+            let upload = objects.iter().any(|name| name.contains("upload-"));
+            assert!(objects.iter().any(|name| name.contains("track-")));
+            (!upload).then_some(())
+        });
+        assert!(gone.await.is_some(), "{mode}: {:?}", app.objects(&id));
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn the_manifest_says_what_a_track_was_made_from_and_by_whom() {
     let app = App::start().await;
     let (id, job) = app.compose(json!({"renderSeconds": 0.1})).await;

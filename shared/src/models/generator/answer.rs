@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::{DecodePaddingMode, Engine};
+use base64::{DecodeError, alphabet};
 use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Response, StatusCode};
@@ -119,14 +120,34 @@ async fn made(response: &mut Response) -> Result<RenderAnswer, ModelError> {
             let coded = coded
                 .split_once(";base64,")
                 .map_or(coded.as_ref(), |(_, coded)| coded);
-            let bytes = STANDARD
-                .decode(coded)
-                .map_err(|e| SERVICE.malformed(format!("audioBase64: {e}")))?;
+            let bytes =
+                decoded(coded).map_err(|e| SERVICE.malformed(format!("audioBase64: {e}")))?;
             audio(bytes.into(), notes)
         }
         (None, Some(url)) => Ok(RenderAnswer::Url { url, notes }),
         (None, None) => Err(SERVICE.malformed("neither audioUrl nor audioBase64")),
     }
+}
+
+/// Base64 as services write it: in either alphabet, with or without padding and line breaks.
+fn decoded(coded: &str) -> Result<Vec<u8>, DecodeError> {
+    const LENIENT: GeneralPurpose = GeneralPurpose::new(
+        &alphabet::STANDARD,
+        GeneralPurposeConfig::new()
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+            .with_decode_allow_trailing_bits(true),
+    );
+    let is_other = |byte: &u8| byte.is_ascii_whitespace() || b"-_".contains(byte);
+    if !coded.as_bytes().iter().any(|byte| is_other(byte)) {
+        return LENIENT.decode(coded);
+    }
+    let bytes = coded.bytes().filter(|byte| !byte.is_ascii_whitespace());
+    let standard = bytes.map(|byte| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => other,
+    });
+    LENIENT.decode(standard.collect::<Vec<_>>())
 }
 
 /// Audio of a size that is taken.
@@ -141,6 +162,21 @@ pub(super) fn audio(bytes: Bytes, notes: Source) -> Result<RenderAnswer, ModelEr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn base64_is_decoded_in_every_usual_form() {
+        let bytes: Vec<u8> = (0..=255).rev().collect();
+        let standard = base64::engine::general_purpose::STANDARD.encode(&bytes);
+        let lines: Vec<_> = standard.as_bytes().chunks(76).collect();
+        let mime = String::from_utf8(lines.join(&b"\r\n"[..])).unwrap();
+        let url_safe = standard.replace('+', "-").replace('/', "_");
+        let bare = standard.trim_end_matches('=').to_owned();
+        assert_ne!(bare, standard);
+        for coded in [format!(" {mime}\n"), url_safe, bare, standard] {
+            assert_eq!(decoded(&coded).unwrap(), bytes, "{coded}");
+        }
+        assert!(decoded("UklG%g==").is_err());
+    }
 
     #[test]
     fn audio_in_json_is_not_copied_out_of_the_body() {

@@ -183,8 +183,14 @@ local function finish(id, job, status, extra)
   refresh(job.tenant)
 end
 
--- Ends the attempt: another one follows after the delay, or the job has failed for good.
-local function fail_attempt(id, job, error, delay_ms, change)
+-- Ends the attempt: another one follows after the delay, or the job has failed for good. A lasting cause that ended the
+-- attempt before this one, too, would end every other.
+local function fail_attempt(id, job, error, delay_ms, change, lasting)
+  local before = lasting and redis.call('GET', key('outcome', id))
+  if before then
+    before = cjson.decode(before)
+    if before.code == error.code and before.message == error.message then error.retryable = false end
+  end
   redis.call('SET', key('outcome', id), cjson.encode(error))
   if not error.retryable or tonumber(job.attempt) >= tonumber(job.max_attempts) then
     if error.retryable then redis.call('ZADD', key('dead'), now, id) end

@@ -91,7 +91,9 @@ impl<'a> Real<'a> {
             Command::Fail(n, who, failure) => {
                 let fence = who.map(|who| self.holder(model, n, who).fence);
                 let (why, delay) = (error(failure.retryable), failure.delay);
-                let fail = queue.fail(id_of(n), fence.as_ref(), &why, delay, failure.next, usage);
+                let (error, cause, next) = (&why, failure.cause, failure.next);
+                let why = shared::queue::Failure { error, cause };
+                let fail = queue.fail(id_of(n), fence.as_ref(), why, delay, next, usage);
                 owing(fail.await.unwrap(), Outcome::Failed)
             }
             Command::Release(n, who, delay) => {

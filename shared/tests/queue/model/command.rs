@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shared::job::JobStatus;
-use shared::queue::{Next, QueueSettings, Refusal, Showed, TenantSettings};
+use shared::queue::{Cause, Next, QueueSettings, Refusal, Showed, TenantSettings};
 use shared::stage::Stage;
 
 use super::state::Job;
@@ -76,6 +76,7 @@ pub(super) const CACHED: New = New {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Failure {
     pub(super) retryable: bool,
+    pub(super) cause: Cause,
     pub(super) delay: Duration,
     pub(super) next: Next,
 }

@@ -1,13 +1,11 @@
 //! How commands are drawn: mostly such as have an effect in the present state, never only those.
 
-use std::time::Duration;
-
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::Union;
 use proptest_state_machine::ReferenceStateMachine;
 use shared::job::JobStatus;
-use shared::queue::{Next, QueueSettings, Refusal, Showed, TenantSettings};
+use shared::queue::{Cause, Next, QueueSettings, Refusal, Showed, TenantSettings};
 use shared::stage::Stage;
 
 use super::command::Command::{self, *};
@@ -267,9 +265,11 @@ fn failure() -> impl Strategy<Value = Failure> {
     let seed = prop::option::weighted(0.3, SEED..SEED + 3);
     let next = (stage, seed).prop_map(|(stage, seed)| Next { stage, seed });
     let delay = select(vec![NOW, LONG]);
-    let all = (prop::bool::weighted(0.8), delay, next);
-    all.prop_map(|(retryable, delay, next): (bool, Duration, Next)| Failure {
+    let cause = select(vec![Cause::Passing, Cause::Lasting]);
+    let all = (prop::bool::weighted(0.8), cause, delay, next);
+    all.prop_map(|(retryable, cause, delay, next)| Failure {
         retryable,
+        cause,
         delay,
         next,
     })
