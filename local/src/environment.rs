@@ -11,15 +11,10 @@ pub(crate) const HTTP_FUNCTIONS: [&str; 6] =
 /// Invoked with events.
 pub(crate) const EVENT_FUNCTIONS: [&str; 4] = ["worker", "sweep", "live", "notify"];
 
-/// Invocations that one process of a function serves side by side: for those behind the gateway long polls among them; `None`: one
-/// at a time.
+/// Invocations that one process of a function serves side by side, in place of the many processes that the cloud would start: long
+/// polls and whatever else is asked meanwhile. `None`: one at a time.
 fn concurrency(function: &str) -> Option<&'static str> {
-    match function {
-        "live" => Some("16"),
-        // More than its pump has on the way.
-        "notify" => Some("64"),
-        name => HTTP_FUNCTIONS.contains(&name).then_some("16"),
-    }
+    (!["worker", "sweep"].contains(&function)).then_some("256")
 }
 
 /// What the functions must know of a stack whose servers run.
@@ -191,9 +186,9 @@ mod tests {
             )
             .map(str::to_owned)
         };
-        assert_eq!(concurrency("jobs").as_deref(), Some("16"));
-        assert_eq!(concurrency("live").as_deref(), Some("16"));
-        assert_eq!(concurrency("notify").as_deref(), Some("64"));
+        assert_eq!(concurrency("jobs").as_deref(), Some("256"));
+        assert_eq!(concurrency("live").as_deref(), Some("256"));
+        assert_eq!(concurrency("notify").as_deref(), Some("256"));
         assert_eq!(concurrency("worker"), None);
         assert_eq!(concurrency("sweep"), None);
     }
