@@ -84,6 +84,14 @@ pub(crate) fn configuration(options: &StackOptions, at: &Addresses) -> Vec<(Stri
         }
     };
     set("ARTIFACTS_URL", artifacts);
+    if options
+        .env
+        .iter()
+        .any(|(name, value)| name == "JWT_SECRETS" && !value.is_empty())
+    {
+        // The functions take one of the two.
+        env.retain(|(name, _)| name != "JWT_SECRET");
+    }
     for (name, value) in &options.env {
         env.retain(|(known, _)| known != name);
         env.push((name.clone(), value.clone()));
@@ -173,8 +181,20 @@ mod tests {
             ..StackOptions::default()
         };
         let env = of(&options);
+        assert_eq!(get(&env, "JWT_SECRET"), Some("s"));
         assert_eq!(get(&env, "LOG_LEVEL"), Some("debug"));
         assert_eq!(get(&env, "SLOTS"), Some("1"));
+    }
+
+    #[test]
+    fn a_ring_of_secrets_stands_in_place_of_the_single_one() {
+        let options = StackOptions {
+            env: vec![("JWT_SECRETS".into(), "new:s".into())],
+            ..StackOptions::default()
+        };
+        let env = of(&options);
+        assert_eq!(get(&env, "JWT_SECRETS"), Some("new:s"));
+        assert_eq!(get(&env, "JWT_SECRET"), None);
     }
 
     #[test]
