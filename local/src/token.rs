@@ -43,10 +43,9 @@ fn given_secret(ring: Option<String>, single: Option<String>) -> Result<Option<S
         return Err(trouble("JWT_SECRETS and JWT_SECRET are both set; keep one"));
     }
     KeyRing::parse(&ring).map_err(trouble)?;
-    let first = ring.split(',').next().unwrap_or_default();
-    Ok(first
-        .split_once(':')
-        .map(|(_, secret)| secret.trim().to_owned()))
+    let mut entries = ring.split(',').map(str::trim);
+    let first = entries.find_map(|entry| entry.split_once(':'));
+    Ok(first.map(|(_, secret)| secret.to_owned()))
 }
 
 pub(crate) fn secret_at(path: &Path) -> Result<String> {
