@@ -17,7 +17,7 @@ pub(crate) fn fresh_secret() -> String {
 }
 
 /// The secret of this clone, made at the first call and readable by its owner only.
-pub fn own_secret() -> Result<String> {
+pub(crate) fn own_secret() -> Result<String> {
     secret_at(&private().join("jwt-secret"))
 }
 
