@@ -12,7 +12,8 @@ pub(crate) const HTTP_FUNCTIONS: [&str; 6] =
 pub(crate) const EVENT_FUNCTIONS: [&str; 4] = ["worker", "sweep", "live", "notify"];
 
 /// Invocations that one process of a function serves side by side, in place of the many processes that the cloud would start: long
-/// polls and whatever else is asked meanwhile. `None`: one at a time.
+/// polls and whatever else is asked meanwhile. `None`: one at a time. The runtime keeps as many idle connections as this and closes
+/// what is over; the emulator answers 500 when one closes whose long answer it has not read to its end.
 fn concurrency(function: &str) -> Option<&'static str> {
     (!["worker", "sweep"].contains(&function)).then_some("256")
 }
