@@ -50,7 +50,7 @@ pub(crate) async fn start(
     }
     let program = Program::new("cargo-lambda", tool("cargo-lambda")?).args(args);
     let kept = Kept::start(program, house)?;
-    let limit = Duration::from_secs(20);
+    let limit = Duration::from_secs(60);
     let listens = until(limit, async || {
         TcpStream::connect((Ipv4Addr::LOCALHOST, listen.port()))
             .await
@@ -138,7 +138,7 @@ mod tests {
         );
         let kept = Kept::start(program, &house).unwrap();
         let address = format!("127.0.0.1:{port}");
-        let listens = until(Duration::from_secs(20), async || {
+        let listens = until(Duration::from_secs(60), async || {
             TcpStream::connect(&address).await.ok()
         });
         let listens = house.unless_one_ends(async { Ok(listens.await.is_some()) });

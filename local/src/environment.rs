@@ -11,15 +11,11 @@ pub(crate) const HTTP_FUNCTIONS: [&str; 6] =
 /// Invoked with events.
 pub(crate) const EVENT_FUNCTIONS: [&str; 5] = ["worker", "sweep", "live", "notify", "deliver"];
 
-/// Invocations that one process of a function serves side by side: for those behind the gateway long polls among them; `None`: one
-/// at a time.
+/// Invocations that one process of a function serves side by side, in place of the many processes that the cloud would start: long
+/// polls and whatever else is asked meanwhile. `None`: one at a time. The runtime keeps as many idle connections as this and closes
+/// what is over; the emulator answers 500 when one closes whose long answer it has not read to its end.
 fn concurrency(function: &str) -> Option<&'static str> {
-    match function {
-        "live" => Some("16"),
-        // More than their pumps have on the way.
-        "notify" | "deliver" => Some("64"),
-        name => HTTP_FUNCTIONS.contains(&name).then_some("16"),
-    }
+    (!["worker", "sweep"].contains(&function)).then_some("256")
 }
 
 /// What the functions must know of a stack whose servers run.
@@ -91,6 +87,14 @@ pub(crate) fn configuration(options: &StackOptions, at: &Addresses) -> Vec<(Stri
         }
     };
     set("ARTIFACTS_URL", artifacts);
+    if options
+        .env
+        .iter()
+        .any(|(name, value)| name == "JWT_SECRETS" && !value.is_empty())
+    {
+        // The functions take one of the two.
+        env.retain(|(name, _)| name != "JWT_SECRET");
+    }
     for (name, value) in &options.env {
         env.retain(|(known, _)| known != name);
         env.push((name.clone(), value.clone()));
@@ -183,8 +187,20 @@ mod tests {
             ..StackOptions::default()
         };
         let env = of(&options);
+        assert_eq!(get(&env, "JWT_SECRET"), Some("s"));
         assert_eq!(get(&env, "LOG_LEVEL"), Some("debug"));
         assert_eq!(get(&env, "SLOTS"), Some("1"));
+    }
+
+    #[test]
+    fn a_ring_of_secrets_stands_in_place_of_the_single_one() {
+        let options = StackOptions {
+            env: vec![("JWT_SECRETS".into(), "new:s".into())],
+            ..StackOptions::default()
+        };
+        let env = of(&options);
+        assert_eq!(get(&env, "JWT_SECRETS"), Some("new:s"));
+        assert_eq!(get(&env, "JWT_SECRET"), None);
     }
 
     #[test]
@@ -196,10 +212,9 @@ mod tests {
             )
             .map(str::to_owned)
         };
-        assert_eq!(concurrency("jobs").as_deref(), Some("16"));
-        assert_eq!(concurrency("live").as_deref(), Some("16"));
-        assert_eq!(concurrency("notify").as_deref(), Some("64"));
-        assert_eq!(concurrency("deliver").as_deref(), Some("64"));
+        assert_eq!(concurrency("jobs").as_deref(), Some("256"));
+        assert_eq!(concurrency("live").as_deref(), Some("256"));
+        assert_eq!(concurrency("notify").as_deref(), Some("256"));
         assert_eq!(concurrency("worker"), None);
         assert_eq!(concurrency("sweep"), None);
     }

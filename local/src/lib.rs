@@ -59,5 +59,5 @@ pub use proxy::Proxy;
 pub use redis::{Redis, RedisKind};
 pub use socket_client::{Heard, Opening, SocketClient};
 pub use stack::Stack;
-pub use token::{mint, own_secret};
+pub use token::{mint, signing_secret};
 pub use wait::until;

@@ -51,13 +51,13 @@ impl Moto {
         program.comeback = Duration::from_secs(1);
         let deaths = house.deaths.subscribe();
         let kept = Kept::start(program, &house)?;
-        let ready = until(Duration::from_secs(30), async || {
+        let ready = until(Duration::from_secs(60), async || {
             make_bucket(&endpoint).await
         })
         .await;
         ready.ok_or_else(|| HarnessError::Silent {
             name: "moto_server".to_owned(),
-            seconds: 30,
+            seconds: 60,
             log: log.path().to_owned(),
             tail: log.tail(5),
         })?;

@@ -15,7 +15,7 @@ use crate::options::{Bells, OllamaChoice, StackOptions};
 use crate::place::{private, variable};
 use crate::process::{Household, Kept};
 use crate::stack::service_token;
-use crate::token::own_secret;
+use crate::token::signing_secret;
 use crate::up;
 
 /// The functions under `cargo lambda watch`; they end when it is dropped.
@@ -41,7 +41,7 @@ impl Functions {
         let artifacts = folder.join("artifacts");
         std::fs::create_dir_all(&artifacts)
             .map_err(HarnessError::io(format!("make {}", artifacts.display())))?;
-        let secret = options.secret.clone().map_or_else(own_secret, Ok)?;
+        let secret = options.secret.clone().map_or_else(signing_secret, Ok)?;
         let ollama = match &options.ollama {
             OllamaChoice::Url(url) => Some(url.as_str()),
             OllamaChoice::Nobody | OllamaChoice::StandIn => None,

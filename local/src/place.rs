@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, fcntl};
@@ -18,8 +18,17 @@ const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 /// The top of this clone.
 pub fn root() -> &'static Path {
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| clone_of(&std::env::current_exe().unwrap_or_default()))
+}
+
+/// The clone in which `program` was built. Cargo does not build anew what was built in a clone that was copied or moved, so where that
+/// was counts only for a program outside of any clone.
+fn clone_of(program: &Path) -> PathBuf {
     let local = Path::new(env!("CARGO_MANIFEST_DIR"));
-    local.parent().unwrap_or(local)
+    let mut around = program.ancestors();
+    let clone = around.find(|folder| folder.join("local/prepare.sh").is_file());
+    clone.or(local.parent()).unwrap_or(local).to_owned()
 }
 
 /// The folder for everything that is made here and never committed.
@@ -198,6 +207,21 @@ mod tests {
         };
         assert!(!claimed(port));
         assert!(claimed(1), "the control");
+    }
+
+    #[test]
+    fn a_copied_clone_is_its_own_wherever_its_programs_were_built() {
+        let copy = Scratch::new().unwrap();
+        let folder = copy.path().join("local");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("prepare.sh"), "").unwrap();
+        let program = copy.path().join("target/debug/deps/harness");
+        assert_eq!(clone_of(&program), copy.path());
+        let elsewhere = clone_of(Path::new("/usr/local/bin/harness"));
+        assert_eq!(
+            elsewhere.join("local"),
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use shared::keyring::{AccessClaims, KeyRing};
 use uuid::Uuid;
 
 use crate::error::{HarnessError, Result};
-use crate::place::private;
+use crate::place::{private, variable};
 
 /// A secret that nobody else has: 64 hex digits.
 pub(crate) fn fresh_secret() -> String {
@@ -17,8 +17,35 @@ pub(crate) fn fresh_secret() -> String {
 }
 
 /// The secret of this clone, made at the first call and readable by its owner only.
-pub fn own_secret() -> Result<String> {
+pub(crate) fn own_secret() -> Result<String> {
     secret_at(&private().join("jwt-secret"))
+}
+
+/// What signs tokens here: the first key of `JWT_SECRETS`, else `JWT_SECRET`, else the secret of this clone.
+pub fn signing_secret() -> Result<String> {
+    match given_secret(variable("JWT_SECRETS"), variable("JWT_SECRET"))? {
+        Some(secret) => Ok(secret),
+        None => own_secret(),
+    }
+}
+
+/// Whether the caller's environment says what signs.
+pub(crate) fn is_secret_given() -> bool {
+    variable("JWT_SECRETS").is_some() || variable("JWT_SECRET").is_some()
+}
+
+/// A token without the name of its key is tried with every key of the ring.
+fn given_secret(ring: Option<String>, single: Option<String>) -> Result<Option<String>> {
+    let Some(ring) = ring else {
+        return Ok(single);
+    };
+    if single.is_some() {
+        return Err(trouble("JWT_SECRETS and JWT_SECRET are both set; keep one"));
+    }
+    KeyRing::parse(&ring).map_err(trouble)?;
+    let mut entries = ring.split(',').map(str::trim);
+    let first = entries.find_map(|entry| entry.split_once(':'));
+    Ok(first.map(|(_, secret)| secret.to_owned()))
 }
 
 pub(crate) fn secret_at(path: &Path) -> Result<String> {
@@ -71,6 +98,24 @@ mod tests {
         assert_eq!(secret_at(&path).unwrap(), first);
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_signs_is_the_first_key_of_the_ring_or_the_single_secret() {
+        let [new, old] = [fresh_secret(), fresh_secret()];
+        let ring = format!("new:{new},old:{old}");
+        let first = given_secret(Some(ring.clone()), None).unwrap().unwrap();
+        assert_eq!(first, new);
+        let token = mint(&first, "user", "alice", Duration::from_secs(60)).unwrap();
+        let verified = KeyRing::parse(&ring).unwrap().verify_access(&token);
+        assert_eq!(verified.unwrap().sub, "alice");
+        assert_eq!(
+            given_secret(None, Some(old.clone())).unwrap(),
+            Some(old.clone())
+        );
+        assert_eq!(given_secret(None, None).unwrap(), None);
+        assert!(given_secret(Some(ring), Some(old)).is_err());
+        assert!(given_secret(Some("new:short".to_owned()), None).is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::options::{OllamaChoice, Ports, RedisChoice, StackOptions};
 use crate::password::LocalAdmin;
 use crate::place::{is_free, private, variable};
 use crate::stack::Stack;
-use crate::token::{mint, own_secret};
+use crate::token::{is_secret_given, mint, signing_secret};
 
 /// Unless a flag says otherwise.
 pub const API_PORT: u16 = 9000;
@@ -82,7 +82,7 @@ pub fn redis_choice(durable: bool) -> RedisChoice {
     variable("REDIS_URL").map_or(RedisChoice::Own { durable }, RedisChoice::Url)
 }
 
-/// The services and settings of the caller's environment, and the secret of this clone.
+/// The services and settings of the caller's environment, and its secret or that of this clone.
 pub fn with_caller(options: StackOptions) -> Result<StackOptions> {
     let passed = VARIABLES
         .iter()
@@ -93,7 +93,7 @@ pub fn with_caller(options: StackOptions) -> Result<StackOptions> {
         muscgen_url: variable("MUSCGEN_URL"),
         ollama: variable("OLLAMA_URL").map_or(options.ollama, OllamaChoice::Url),
         partition: variable("PARTITION").unwrap_or(options.partition),
-        secret: Some(variable("JWT_SECRET").map_or_else(own_secret, Ok)?),
+        secret: Some(signing_secret()?),
         env: passed.collect(),
         ..options
     })
@@ -147,6 +147,10 @@ pub fn card(stack: &Stack, admin: Option<&LocalAdmin>) -> Result<String> {
         || "as ADMIN_EMAIL says".to_owned(),
         |admin| format!("{} with password {}", admin.email, admin.password),
     );
+    let others = match is_secret_given() {
+        true => "others, with the same JWT_SECRET or JWT_SECRETS",
+        false => "others",
+    };
     Ok(format!(
         "
   Tutti is up. Ctrl-C stops everything.
@@ -159,7 +163,7 @@ pub fn card(stack: &Stack, admin: Option<&LocalAdmin>) -> Result<String> {
   Redis    {redis}
   log      {log}
   token    {token}
-           (role user, sub alice, 12 h; others: ./local/token --role admin --sub you)
+           (role user, sub alice, 12 h; {others}: ./local/token --role admin --sub you)
   admin    {login}
            (POST /auth/login; the password as it was at first)
 

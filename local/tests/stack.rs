@@ -27,6 +27,9 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
+/// Waits end by events; this ends one whose event never comes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 fn runs(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }
@@ -39,7 +42,7 @@ async fn a_track_is_composed_although_every_worker_was_killed_and_nothing_stays_
     for index in 0..before.len() {
         stack.kill("worker", index, Signal::SIGKILL).unwrap();
     }
-    let back = until(Duration::from_secs(10), async || {
+    let back = until(PATIENCE, async || {
         let now: Vec<u32> = stack.pids("worker").into_iter().flatten().collect();
         (now.len() == before.len() && now.iter().all(|pid| !before.contains(pid))).then_some(now)
     });
@@ -77,6 +80,61 @@ async fn a_function_that_cannot_start_is_named_with_what_it_said() {
         "{error}"
     );
     assert!(error.contains("REDIS_URL"), "{error}");
+}
+
+#[tokio::test]
+async fn many_callers_are_answered_and_long_polls_keep_nobody_waiting() {
+    let stack = Stack::start(StackOptions {
+        env: vec![("READ_RATE".into(), "0".into())],
+        ..StackOptions::default()
+    });
+    let stack = stack.await.unwrap();
+    let http = reqwest::Client::new();
+    let user = stack.token("user", "alice").unwrap();
+    let url = |path: &str| format!("{}{path}", stack.api());
+    let get = |path: &str| http.get(url(path)).bearer_auth(&user).send();
+    let post = |token: &str, path: &str, body: Value| {
+        http.post(url(path)).bearer_auth(token).json(&body).send()
+    };
+    let admin = stack.token("admin", "root").unwrap();
+    let paused = post(&admin, "/admin/queue/pause", json!({})).await.unwrap();
+    assert!(paused.status().is_success());
+    let job = post(&user, "/jobs", json!({"narrative": "rain"}));
+    let job: Value = job.await.unwrap().json().await.unwrap();
+    let job = format!("/jobs/{}", job["jobId"].as_str().unwrap());
+
+    let mut readers = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let read = [get("/jobs"), get(&job)];
+        readers.spawn(futures_util::future::join_all(read));
+    }
+    for answer in readers.join_all().await.into_iter().flatten() {
+        assert_eq!(answer.unwrap().status(), 200);
+    }
+
+    let mut polls = tokio::task::JoinSet::new();
+    for _ in 0..64 {
+        polls.spawn(get(&format!("{job}?wait=25")));
+    }
+    let client = redis::Client::open(stack.redis_url()).unwrap();
+    let redis = client.get_multiplexed_async_connection().await.unwrap();
+    let waiters = format!("{{{}}}:waiters", stack.partition());
+    let open = until(PATIENCE, async || {
+        let mut count = redis::cmd("ZCARD");
+        let count: usize = count
+            .arg(&waiters)
+            .query_async(&mut redis.clone())
+            .await
+            .ok()?;
+        (count == 64).then_some(())
+    });
+    open.await.expect("all polls wait");
+    let taken = post(&user, "/jobs", json!({"narrative": "sun"}))
+        .await
+        .unwrap();
+    assert_eq!(taken.status(), 202);
+    assert!(polls.try_join_next().is_none(), "every poll still waits");
+    stack.stop().await;
 }
 
 #[tokio::test]
@@ -134,7 +192,7 @@ fn beside(api: &str, listen: &str, variables: &[(&str, &str)]) -> Child {
 }
 
 async fn ended(child: Child) -> Output {
-    let ended = tokio::time::timeout(Duration::from_secs(10), child.wait_with_output());
+    let ended = tokio::time::timeout(PATIENCE, child.wait_with_output());
     ended.await.expect("it ends").unwrap()
 }
 
@@ -166,17 +224,16 @@ async fn what_stands_beside_functions_runs_alone_until_it_is_told_to_stop() {
     ring(&moto, moto.queue_url(), "a bell").await;
     ring(&moto, moto.notify_queue_url(), "a notice").await;
     ring(&moto, moto.deliver_queue_url(), "a message").await;
-    let opened = until(
-        Duration::from_secs(10),
-        async || match SocketClient::open(&format!("ws://{listen}")).await.ok()? {
+    let opened = until(PATIENCE, async || {
+        match SocketClient::open(&format!("ws://{listen}")).await.ok()? {
             Opening::Open(client) => Some(client),
             Opening::Refused(_) => None,
-        },
-    );
+        }
+    });
     let _client = opened.await.expect("the gateway opens a socket");
     let mut events = std::collections::BTreeMap::new();
     while events.len() < 5 {
-        let next = tokio::time::timeout(Duration::from_secs(20), seen.recv());
+        let next = tokio::time::timeout(PATIENCE, seen.recv());
         let (name, event) = next.await.expect("five functions are invoked").unwrap();
         events.entry(name).or_insert(event);
     }

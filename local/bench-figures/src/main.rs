@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use figures::chaos::{self, Options};
-use figures::{Verdict, billed, eta, logins, overview, scale, sockets};
+use figures::{Verdict, billed, doors, eta, logins, overview, scale, sockets};
 use local::HarnessError;
 
 /// Measures this system on this machine, and checks what it measures.
@@ -46,6 +46,8 @@ enum Figure {
     Billed(billed::Options),
     /// Whether the time of a refused login tells a user from nobody.
     Logins(logins::Options),
+    /// What a caller waits for an answer: reads from many connections, a track, a submission beside long polls.
+    Doors(doors::Options),
     /// How fast a transition reaches a thousand sockets, and one.
     Sockets(sockets::Options),
 }
@@ -78,6 +80,7 @@ async fn main() -> ExitCode {
         Some(Figure::Overview(options)) => overview::run(&options).await,
         Some(Figure::Billed(options)) => billed::run(&options).await,
         Some(Figure::Logins(options)) => logins::run(&options).await,
+        Some(Figure::Doors(options)) => doors::run(&options).await,
         Some(Figure::Sockets(options)) => sockets::run(&options).await,
     };
     match done {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use local::api::Api;
 use local::{Functions, HarnessError, Result, Scratch, Stack, StackOptions};
-use local::{beside, demo, hash_password, mint, own_secret, schemathesis, up};
+use local::{beside, demo, hash_password, mint, schemathesis, signing_secret, up};
 use shared::identity::PASSWORD_MAX;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -68,7 +68,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Print a token of this clone.
+    /// Print a token of this clone, or of the secret that the environment gives.
     Token {
         /// user, admin, orchestrator, system or worker.
         #[arg(long, default_value = "user")]
@@ -100,7 +100,7 @@ async fn main() -> ExitCode {
         } => run_demo(&narrative, duration).await,
         Command::Schemathesis { role, arguments } => run_schemathesis(&role, &arguments).await,
         Command::Token { role, sub, expires } => {
-            own_secret().and_then(|secret| say(&mint(&secret, &role, &sub, expires)?))
+            signing_secret().and_then(|secret| say(&mint(&secret, &role, &sub, expires)?))
         }
         Command::HashPassword => run_hash_password().await,
     };

@@ -3,13 +3,17 @@
 use std::convert::Infallible;
 
 use axum::Router;
-use axum::body::{Bytes, to_bytes};
+use axum::body::{BodyDataStream, Bytes, HttpBody, to_bytes};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use http_body_util::Full;
-use lambda_http::tower::ServiceExt;
-use lambda_http::{Error, Request, run_concurrent, run_with_streaming_response_concurrent};
+use lambda_http::lambda_runtime::{self, FunctionResponse, MetadataPrelude, StreamResponse};
+use lambda_http::request::LambdaRequest;
+use lambda_http::tower::{Service, ServiceExt};
+use lambda_http::{Adapter, Error, LambdaEvent, Request, run_concurrent, service_fn};
+use serde::Serialize;
+use tokio::sync::oneshot;
 
 use super::RequestId;
 use super::edge::secure;
@@ -19,14 +23,55 @@ use crate::problem::Problem;
 /// Lambda takes answers of 6 MB, counted after base64, which adds a third.
 const MAX_ANSWER: usize = 4_500_000;
 
-/// As [`serve`], for a function whose answers may be long: the emulator gets them as streams of any length. It acknowledges an answer
-/// before it has read it, and a whole one of some megabytes then hangs. A stream costs it 40 ms more: it comes in two pieces.
+/// The emulator of Lambda acknowledges an answer before it has read it. A whole one of some megabytes then hangs now and then; a short
+/// one arrives with its head.
+const SHORT: u64 = 256 * 1024;
+
+/// As [`serve`], for a function whose answers may be long: the emulator gets those as streams of any length, and only those, because
+/// a stream costs it 40 ms more: it comes in two pieces.
 pub async fn serve_long(router: Router) -> Result<(), Error> {
     if config::on_lambda() {
-        serve(router).await
-    } else {
-        run_with_streaming_response_concurrent(router).await
+        return serve(router).await;
     }
+    let answer = move |event| whole_or_stream(router.clone(), event);
+    lambda_runtime::run_concurrent(service_fn(answer)).await
+}
+
+async fn whole_or_stream(
+    router: Router,
+    event: LambdaEvent<LambdaRequest>,
+) -> Result<FunctionResponse<impl Serialize, BodyDataStream>, Error> {
+    let (sender, mut long) = oneshot::channel();
+    let mut sender = Some(sender);
+    let mut whole = Adapter::from(service_fn(move |request: Request| {
+        let (router, sender) = (router.clone(), sender.take());
+        async move {
+            let Ok(response) = router.oneshot(request).await;
+            let is_short = (response.body().size_hint().upper()).is_some_and(|size| size <= SHORT);
+            match sender {
+                Some(sender) if !is_short => {
+                    // Received below.
+                    let _ = sender.send(response);
+                    Ok(lambda_http::Response::default())
+                }
+                _ => Ok::<_, Error>(buffered(response, MAX_ANSWER).await),
+            }
+        }
+    }));
+    let whole = whole.call(event).await?;
+    let Ok(response) = long.try_recv() else {
+        return Ok(FunctionResponse::BufferedResponse(whole));
+    };
+    let (parts, body) = response.into_parts();
+    let metadata_prelude = MetadataPrelude {
+        status_code: parts.status,
+        headers: parts.headers,
+        cookies: Vec::new(),
+    };
+    Ok(FunctionResponse::StreamingResponse(StreamResponse {
+        metadata_prelude,
+        stream: body.into_data_stream(),
+    }))
 }
 
 /// Answers invocations until Lambda stops the process, several at once where Lambda allows it. An answer is sent whole, at most 4.5 MB,
