@@ -361,9 +361,8 @@ pub async fn align(clients: &Clients, open: Open, known: Glance) -> Result<(), U
         // A retry begins only when the end before it is settled.
         clients.store.remove_open(open).await?;
     } else if known.status.is_terminal() {
+        // It removes the marker itself: if Redis is emptied meanwhile, that is all that keeps the job.
         settle::settle(clients, id).await?;
-        clients.store.remove_open(open).await?;
-        tracing::info!(job_id = %id, "a marker of an ended job was removed");
     } else if marker.priority != known.priority {
         let answer = clients
             .queue

@@ -18,6 +18,7 @@ mod action;
 mod check;
 mod holds;
 mod mutants;
+mod names;
 mod properties;
 mod redis;
 mod scripts;
