@@ -2,7 +2,7 @@
 
 use stateright::{Model, Property};
 
-use super::change::{Change, Removal, Then};
+use super::change::{Change, Removal};
 use super::find::Find;
 use super::properties;
 use super::setting::Setting;
@@ -80,9 +80,13 @@ impl Setting {
     fn others(&self, state: &State, actions: &mut Vec<Action>) {
         let left = &state.left;
         // Of submissions, one may as well be the first.
-        if let Some(at) = (0..REQUESTS).find(|at| state.actors[*at].step == Step::New) {
+        let next = (0..REQUESTS).find(|at| state.actors[*at].step == Step::New);
+        let may_come = |at| at == 0 || !self.after_delete || state.history.deleted.contains(&true);
+        if let Some(at) = next.filter(|at| may_come(*at)) {
             actions.push(Action::Submits(at, true));
-            actions.push(Action::Submits(at, false));
+            if left.refusals > 0 {
+                actions.push(Action::Submits(at, false));
+            }
         }
         for id in 0..IDS {
             let known = state.history.accepted[id];
@@ -102,7 +106,11 @@ impl Setting {
                     Action::Plans(id),
                 ),
                 (can_upload && left.uploads > 0, Action::Uploads(id)),
-                (left.retentions > 0, Action::Forgets(id)),
+                // It takes so long that nobody is under way any more.
+                (
+                    left.retentions > 0 && state.active() == 0,
+                    Action::Forgets(id),
+                ),
             ];
             actions.extend(
                 may.into_iter()
@@ -114,7 +122,12 @@ impl Setting {
             for choice in [Choice::Full, Choice::Unreachable, Choice::Old] {
                 actions.push(Action::Steps(at, choice));
             }
-            if left.deaths > 0 {
+            let deaths = if at == SWEEP {
+                left.broken_rounds
+            } else {
+                left.deaths
+            };
+            if deaths > 0 {
                 actions.push(Action::Dies(at));
             }
         }
@@ -163,7 +176,12 @@ impl Setting {
                 state.redis.jobs[id].take_if(|record| record.ended && !record.in_outbox)?;
             }
             Action::Emptied => {
-                let is_between = |step| matches!(step, Step::Remove(Removal::Stone, then) if then != Then::TryAgain);
+                let is_between = |step| {
+                    matches!(
+                        step,
+                        Step::Remove(Removal::Stone, _) | Step::Submit(Submit::Refuse)
+                    )
+                };
                 let between = state.actors.iter().any(|actor| is_between(actor.step));
                 if between && !self.emptied_anywhere {
                     return None;
@@ -173,7 +191,13 @@ impl Setting {
                 state.history.startled = state.active();
             }
             Action::Dies(at) => {
-                spend(&mut state.left.deaths)?;
+                let left = &mut state.left;
+                let round = at == SWEEP;
+                spend(if round {
+                    &mut left.broken_rounds
+                } else {
+                    &mut left.deaths
+                })?;
                 state.go_on(at, Step::Over);
             }
         }

@@ -1,5 +1,6 @@
 //! What the life of names promises, and under which faults.
 
+use super::mutants::{quiet, reused};
 use super::setting::{Left, Setting};
 use super::state::Body::{Rain, Sun};
 use crate::check::holds;
@@ -11,7 +12,7 @@ fn of_twins_at_the_limit_one_id_is_answered() {
         deaths: 1,
         ..Left::default()
     };
-    holds(Setting::of(&[Rain, Rain], left), 1_000);
+    holds(Setting::of(&[Rain, Rain], left), 50_000);
 }
 
 #[test]
@@ -25,7 +26,7 @@ fn of_three_submissions_one_with_another_body_one_id_is_answered() {
         sweep: false,
         ..Setting::of(&[Rain, Rain, Sun], left)
     };
-    holds(setting, 1_000);
+    holds(setting, 20_000);
 }
 
 #[test]
@@ -40,7 +41,7 @@ fn a_redis_that_is_emptied_loses_no_submission() {
         settler: false,
         ..Setting::of(&[Rain, Rain], left)
     };
-    holds(setting, 1_000);
+    holds(setting, 50_000);
 }
 
 #[test]
@@ -52,33 +53,36 @@ fn a_deleted_job_is_gone_whatever_comes_late() {
         uploads: 1,
         ..Left::default()
     };
-    holds(Setting::of(&[Rain], left), 1_000);
+    holds(Setting::of(&[Rain], left), 100_000);
 }
 
 #[test]
 fn a_key_is_used_again_after_a_delete() {
     let left = Left {
         deletes: 2,
-        deaths: 1,
         ..Left::default()
     };
-    let setting = Setting {
-        settler: false,
-        ..Setting::of(&[Rain, Sun, Rain], left)
-    };
-    holds(setting, 1_000);
+    holds(quiet(&[Rain, Sun, Rain], left), 300_000);
 }
 
 #[test]
-fn of_deletes_and_retries_no_accepted_one_is_lost() {
+fn a_key_is_used_again_while_the_sweep_frees_it() {
+    holds(reused(), 1_000);
+}
+
+#[test]
+fn of_a_delete_and_a_retry_no_accepted_one_is_lost() {
     let left = Left {
         deletes: 1,
-        retries: 2,
+        retries: 1,
         refusals: 1,
-        deaths: 1,
         ..Left::default()
     };
-    holds(Setting::of(&[Rain], left), 1_000);
+    let setting = Setting {
+        settler: true,
+        ..quiet(&[Rain], left)
+    };
+    holds(setting, 80_000);
 }
 
 #[test]
@@ -87,10 +91,9 @@ fn a_retry_outlives_an_emptied_redis() {
         retries: 2,
         emptyings: 1,
         retentions: 1,
-        deaths: 1,
         ..Left::default()
     };
-    holds(Setting::of(&[Rain], left), 1_000);
+    holds(quiet(&[Rain], left), 10_000);
 }
 
 #[test]
@@ -101,7 +104,7 @@ fn a_delete_and_a_retry_outlive_an_emptied_redis() {
         emptyings: 1,
         ..Left::default()
     };
-    holds(Setting::of(&[Rain], left), 1_000);
+    holds(quiet(&[Rain], left), 250_000);
 }
 
 #[test]
@@ -111,9 +114,5 @@ fn a_repeat_and_a_delete_outlive_an_emptied_redis() {
         emptyings: 1,
         ..Left::default()
     };
-    let setting = Setting {
-        settler: false,
-        ..Setting::of(&[Rain, Rain], left)
-    };
-    holds(setting, 1_000);
+    holds(quiet(&[Rain, Rain], left), 150_000);
 }

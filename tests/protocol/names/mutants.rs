@@ -12,7 +12,7 @@ fn needs(rule: Broken, setting: Setting, property: &'static str) {
 }
 
 /// With a sweep that waits until all else is over.
-fn quiet(bodies: &'static [Body], left: Left) -> Setting {
+pub(crate) fn quiet(bodies: &'static [Body], left: Left) -> Setting {
     Setting {
         settler: false,
         sweep: false,
@@ -49,6 +49,16 @@ fn without_a_look_for_the_tombstone_a_deleted_job_comes_back() {
         ..Left::default()
     };
     needs(Broken::NoLook, quiet(&[Rain, Rain], left), DELETED);
+}
+
+#[test]
+fn without_a_second_look_a_twin_is_answered_with_a_dead_id() {
+    let left = Left {
+        refusals: 1,
+        emptyings: 1,
+        ..Left::default()
+    };
+    needs(Broken::NoSecondLook, quiet(&[Rain, Rain], left), KEPT);
 }
 
 fn changed(deaths: u8) -> Setting {
@@ -90,36 +100,42 @@ fn a_retry_of_an_end_that_is_not_on_record_leaves_a_gap() {
     needs(Broken::RetryUnsettled, changed(0), NO_GAP);
 }
 
-fn reused() -> Setting {
+/// The sweep frees the key of a dead job while two more submissions come.
+pub(crate) fn reused() -> Setting {
     let left = Left {
         deletes: 1,
-        deaths: 1,
+        broken_rounds: 1,
         ..Left::default()
     };
     Setting {
         settler: false,
+        after_delete: true,
         ..Setting::of(&[Rain, Rain, Rain], left)
     }
 }
 
 #[test]
 fn a_claim_that_is_replaced_in_place_gives_a_key_two_jobs() {
-    needs(Broken::ClaimInPlace, reused(), ONE_JOB);
+    let broken = Some(Broken::ClaimInPlace);
+    breaks(Setting { broken, ..reused() }, ONE_JOB);
 }
 
 #[test]
 fn a_key_that_is_freed_without_a_seal_names_two_jobs() {
-    needs(Broken::NoSeal, reused(), ONE_JOB);
+    let broken = Some(Broken::NoSeal);
+    breaks(Setting { broken, ..reused() }, ONE_JOB);
 }
 
 #[test]
 fn a_sweep_that_removes_the_claim_again_gives_a_key_two_jobs() {
-    needs(Broken::ClaimOfOthers, reused(), ONE_JOB);
+    let broken = Some(Broken::ClaimOfOthers);
+    breaks(Setting { broken, ..reused() }, ONE_JOB);
 }
 
 #[test]
 fn a_seal_is_old_only_if_the_claim_went_with_it() {
-    needs(Broken::OldSeal, reused(), ONE_JOB);
+    let broken = Some(Broken::OldSeal);
+    breaks(Setting { broken, ..reused() }, ONE_JOB);
 }
 
 #[test]
@@ -145,17 +161,31 @@ fn an_id_that_follows_from_the_key_comes_to_have_two_bodies() {
     needs(Broken::DerivedId, quiet(&[Rain, Sun], left), ONE_BODY);
 }
 
-/// The fact that a refusal or a delete leaves is as lasting as Redis, until the tombstone follows it.
+/// The fact that a refusal leaves is as lasting as Redis, until its tombstone follows it.
 #[test]
 fn a_fact_that_is_lost_before_its_tombstone_is_none() {
-    let left = Left {
-        refusals: 1,
+    let none = Left {
         emptyings: 1,
         ..Left::default()
     };
-    let setting = Setting {
-        emptied_anywhere: true,
-        ..quiet(&[Rain, Rain], left)
+    let refused = Left {
+        refusals: 1,
+        ..none
     };
-    breaks(setting, KEPT);
+    let unreachable = Left {
+        failures: 1,
+        ..none
+    };
+    for left in [refused, unreachable] {
+        let setting = quiet(&[Rain, Rain], left);
+        let emptied_anywhere = true;
+        holds(setting.clone(), 1_000);
+        breaks(
+            Setting {
+                emptied_anywhere,
+                ..setting
+            },
+            KEPT,
+        );
+    }
 }

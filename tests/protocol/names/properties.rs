@@ -62,11 +62,15 @@ fn is_kept(state: &State, id: Id) -> bool {
     !state.history.accepted[id] || is_buried(state, id) || objects.request.is_some() && found
 }
 
-/// Nobody finds the job, and nothing can be run of it. A Redis that was emptied may have an empty shell of it for a while.
+/// Nobody finds the job, and nothing can be run of it. A Redis that was emptied may have an empty shell of it for a while,
+/// and who was under way at its death may fill that for a moment.
 fn is_gone(setting: &Setting, state: &State, id: Id) -> bool {
     let objects = state.store.jobs[id];
     match state.redis.jobs[id] {
-        Some(_) => setting.left.emptyings > 0 && objects.request.is_none(),
+        Some(_) => {
+            let at_its_death = state.history.since_stone[id] != 0;
+            setting.left.emptyings > 0 && (objects.request.is_none() || at_its_death)
+        }
         None => state.store.stones[id] || objects.request.is_none() && objects.manifests == 0,
     }
 }

@@ -11,6 +11,8 @@ pub(crate) enum Broken {
     TwinKills,
     /// Nobody looks for a tombstone after a put.
     NoLook,
+    /// A submission does not look for a tombstone once more when Redis has its job.
+    NoSecondLook,
     /// A delete puts the tombstone and removes the objects before it asks Redis.
     DeleteUnasked,
     /// A delete removes the objects before it puts the tombstone.
@@ -38,6 +40,8 @@ pub(crate) enum Broken {
 pub(crate) struct Left {
     /// Somebody dies between two steps.
     pub(crate) deaths: u8,
+    /// The sweep dies between two steps.
+    pub(crate) broken_rounds: u8,
     /// Redis loses everything.
     pub(crate) emptyings: u8,
     pub(crate) deletes: u8,
@@ -63,7 +67,9 @@ pub(crate) struct Setting {
     pub(crate) settler: bool,
     /// Whether the sweep looks at any moment, or only once all else is over.
     pub(crate) sweep: bool,
-    /// Whether Redis may also be emptied between a fact and its tombstone, and its limits may refuse at once who was under way.
+    /// Whether all submissions but the first come after a delete.
+    pub(crate) after_delete: bool,
+    /// Whether Redis may also be emptied before a fact has its tombstone, and at once refuse who was under way.
     pub(crate) emptied_anywhere: bool,
     pub(crate) left: Left,
     pub(crate) broken: Option<Broken>,
@@ -76,6 +82,7 @@ impl Setting {
             bodies,
             settler: true,
             sweep: true,
+            after_delete: false,
             emptied_anywhere: false,
             left,
             broken: None,

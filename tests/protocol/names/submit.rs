@@ -21,6 +21,8 @@ pub(crate) enum Submit {
     PutMarker,
     LookAtMarker,
     Enqueue,
+    /// Redis may have been emptied, and have forgotten that the id is dead.
+    LookAgain,
     /// Redis certainly took nothing.
     Refuse,
 }
@@ -112,6 +114,13 @@ impl Setting {
             }
             Submit::LookAtMarker => Step::Submit(Submit::Enqueue),
             Submit::Enqueue => return self.enqueue(state, at, choice),
+            Submit::LookAgain if state.store.stones[id] && !self.breaks(Broken::NoSecondLook) => {
+                if let Some(shell) = state.redis.jobs[id].as_mut().filter(|job| !job.ended) {
+                    (shell.ended, shell.in_outbox) = (true, true);
+                }
+                again(state, at)
+            }
+            Submit::LookAgain => accepted(state, at),
             Submit::Refuse if state.redis.jobs[id].is_some() => accepted(state, at),
             Submit::Refuse => {
                 state.redis.facts[id] = true;
@@ -143,7 +152,7 @@ impl Setting {
             });
         }
         if state.redis.jobs[id].is_some() {
-            return (choice == Choice::Plain).then(|| accepted(state, at));
+            return (choice == Choice::Plain).then_some(Step::Submit(Submit::LookAgain));
         }
         if state.redis.facts[id] {
             return (choice == Choice::Plain).then(|| again(state, at));
@@ -158,7 +167,7 @@ impl Setting {
             return Some(Step::Remove(Removal::Stone, Then::Refused));
         }
         state.redis.jobs[id] = Some(Record::live(0));
-        Some(accepted(state, at))
+        Some(Step::Submit(Submit::LookAgain))
     }
 
     /// A limit refuses, if it may at this moment.
