@@ -396,7 +396,7 @@ async fn accept(clients: &Clients, request: Envelope, from: Instant) -> Result<A
 }
 
 /// Whether the id died before its job was entered, under a key, into a Redis that was emptied meanwhile
-/// and had forgotten the death. The job is ended again.
+/// and had forgotten the death. Then Redis forgets the job.
 async fn is_shell(clients: &Clients, request: &Envelope) -> Result<bool, Problem> {
     let id = request.id;
     if request.claim.is_none() {
@@ -408,6 +408,9 @@ async fn is_shell(clients: &Clients, request: &Envelope) -> Result<bool, Problem
         let answer = clients.queue.cancel(id, "deleted").await;
         let answer = answer.map_err(|e| Problem::from(Unreachable::from(e)).with_job(id))?;
         settle::pay(clients, answer.debt, None).await;
+        let tags = &request.submission.tags;
+        let deleted = clients.queue.delete(id, &request.user, tags).await;
+        deleted.map_err(|e| Problem::from(Unreachable::from(e)).with_job(id))?;
     }
     Ok(dead)
 }

@@ -303,6 +303,24 @@ async fn a_marker_stays_if_redis_was_emptied_before_the_end_was_on_record() {
     assert_eq!(site.objects("open"), [first(id).to_string()]);
 }
 
+#[tokio::test]
+async fn a_marker_of_an_older_generation_goes_though_redis_has_forgotten_the_job() {
+    let site = Site::start().await;
+    let known = site.submit_as("alice", None, song("rain")).await.unwrap();
+    let id = known.job.id;
+    site.cancel(id).await;
+    let ended = site.found(id).await.unwrap();
+    change::retry(&site.clients, &ended, "user").await.unwrap();
+    site.cancel(id).await;
+    // An older settling broke off, and Redis forgets the job before the sweep comes to the marker.
+    let marker = OpenMarker::starting(0, Utc::now(), &known.request);
+    let store = &site.clients.store;
+    store.put_open(first(id), &marker).await.unwrap();
+    empty_redis(&site).await;
+    lookup::ensure_open(&site.clients, first(id)).await.unwrap();
+    assert_eq!(site.objects("open"), [""; 0]);
+}
+
 /// Runs the next job to its end, with audio of these bytes.
 async fn completed(site: &Site, id: JobId) {
     let (queue, store) = (&site.clients.queue, &site.clients.store);

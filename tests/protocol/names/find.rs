@@ -140,6 +140,14 @@ impl Setting {
                 }
                 Step::Settle(Settle::Read)
             }
+            SWEEP if state.actors[at].generation < generation => {
+                let stays = self.breaks(Broken::OldMarkerStays);
+                if stays {
+                    Step::Over
+                } else {
+                    Step::Sweep(Sweep::RemoveOpen)
+                }
+            }
             _ => Step::Over,
         }
     }

@@ -67,7 +67,7 @@ fn a_key_is_used_again_after_a_delete() {
 
 #[test]
 fn a_key_is_used_again_while_the_sweep_frees_it() {
-    holds(reused(), 1_000);
+    holds(reused(), 150_000);
 }
 
 #[test]
@@ -88,12 +88,16 @@ fn of_a_delete_and_a_retry_no_accepted_one_is_lost() {
 #[test]
 fn a_retry_outlives_an_emptied_redis() {
     let left = Left {
-        retries: 2,
+        retries: 1,
         emptyings: 1,
-        retentions: 1,
+        deaths: 1,
         ..Left::default()
     };
-    holds(quiet(&[Rain], left), 10_000);
+    let setting = Setting {
+        settler: true,
+        ..quiet(&[Rain], left)
+    };
+    holds(setting, 30_000);
 }
 
 #[test]

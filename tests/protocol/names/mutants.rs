@@ -153,6 +153,17 @@ fn a_marker_that_goes_without_a_manifest_loses_the_job() {
 }
 
 #[test]
+fn a_marker_of_an_older_generation_must_not_stay() {
+    let left = Left {
+        retries: 2,
+        emptyings: 1,
+        retentions: 1,
+        ..Left::default()
+    };
+    needs(Broken::OldMarkerStays, quiet(&[Rain], left), CLEAN);
+}
+
+#[test]
 fn an_id_that_follows_from_the_key_comes_to_have_two_bodies() {
     let left = Left {
         deletes: 1,

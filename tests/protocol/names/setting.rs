@@ -31,6 +31,8 @@ pub(crate) enum Broken {
     OldSeal,
     /// The sweep removes the marker of an ended job even if settling found nothing to settle.
     MarkerUnsettled,
+    /// The sweep leaves the marker of an older generation of a job that Redis has forgotten.
+    OldMarkerStays,
     /// The id follows from the key.
     DerivedId,
 }

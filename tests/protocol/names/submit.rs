@@ -115,9 +115,7 @@ impl Setting {
             Submit::LookAtMarker => Step::Submit(Submit::Enqueue),
             Submit::Enqueue => return self.enqueue(state, at, choice),
             Submit::LookAgain if state.store.stones[id] && !self.breaks(Broken::NoSecondLook) => {
-                if let Some(shell) = state.redis.jobs[id].as_mut().filter(|job| !job.ended) {
-                    (shell.ended, shell.in_outbox) = (true, true);
-                }
+                (state.redis.jobs[id], state.redis.facts[id]) = (None, true);
                 again(state, at)
             }
             Submit::LookAgain => accepted(state, at),
