@@ -375,10 +375,10 @@ async fn accept(clients: &Clients, request: Envelope, from: Instant) -> Result<A
         }
         return Err(problem);
     }
-    tracing::info!(job_id = %id, duration_seconds = request.submission.duration, model = request.submission.model, "job accepted");
     if is_shell(clients, &request).await? {
         return Ok(Accepted::Dead);
     }
+    tracing::info!(job_id = %id, duration_seconds = request.submission.duration, model = request.submission.model, "job accepted");
     // At the same time: a Redis that has just fallen silent holds up the caller once.
     let (is_cached, ring) = (
         !answer.debt.ended.is_empty(),

@@ -49,7 +49,8 @@ pub(crate) enum Action {
 }
 
 impl Setting {
-    /// In the order of a helpful schedule: who is under way goes on, jobs end and are settled, the sweep looks.
+    /// In the order of a helpful schedule: who is under way goes on, jobs end and are settled, the
+    /// sweep looks.
     fn progress(&self, state: &State, actions: &mut Vec<Action>) {
         for at in (0..ACTORS).filter(|at| state.is_active(*at)) {
             actions.push(Action::Steps(at, Choice::Plain));
@@ -232,7 +233,8 @@ impl Setting {
         Some(())
     }
 
-    /// The next state of a helpful schedule in which nothing goes wrong any more; `None`: all is at rest.
+    /// The next state of a helpful schedule in which nothing goes wrong any more; `None`: all is at
+    /// rest.
     pub(crate) fn helped(&self, state: &State) -> Option<State> {
         let mut actions = Vec::new();
         self.progress(state, &mut actions);

@@ -1,4 +1,5 @@
-//! Delete, retry, a worker's late plan, and the removal of what is dead: `shared/src/change.rs`, `forget` of `lookup.rs`.
+//! Delete, retry, a worker's late plan, and the removal of what is dead: `shared/src/change.rs`,
+//! `forget` of `lookup.rs`.
 
 use super::action::Choice;
 use super::find::gone;
@@ -131,7 +132,8 @@ impl Setting {
                     _ => Some(Removal::Request),
                 }
             }
-            // Of a delete, the generation that it found; of what was refused, the first one, which is all there is.
+            // Of a delete, the generation that it found; of what was refused, the first one, which
+            // is all there is.
             Removal::Marker => {
                 let own = if then == Then::Deleted { generation } else { 0 };
                 state.store.jobs[id].remove_marker(self, own);

@@ -1,4 +1,5 @@
-//! Finding a job, and putting back one that Redis has forgotten: `find`, `known` and `ensure` of `shared/src/lookup.rs`.
+//! Finding a job, and putting back one that Redis has forgotten: `find`, `known` and `ensure` of
+//! `shared/src/lookup.rs`.
 
 use super::change::{Change, Removal, Then};
 use super::setting::{Broken, Setting};

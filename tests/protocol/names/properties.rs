@@ -62,8 +62,8 @@ fn is_kept(state: &State, id: Id) -> bool {
     !state.history.accepted[id] || is_buried(state, id) || objects.request.is_some() && found
 }
 
-/// Nobody finds the job, and nothing can be run of it. A Redis that was emptied may have an empty shell of it for a while,
-/// and who was under way at its death may fill that for a moment.
+/// Nobody finds the job, and nothing can be run of it. A Redis that was emptied may have an empty
+/// shell of it for a while, and who was under way at its death may fill that for a moment.
 fn is_gone(setting: &Setting, state: &State, id: Id) -> bool {
     let objects = state.store.jobs[id];
     match state.redis.jobs[id] {
@@ -92,9 +92,11 @@ fn shown(state: &State, id: Id) -> Option<Generation> {
         .or(Some(0))
 }
 
-/// If nothing more goes wrong and everybody gets a turn, all comes to rest, and that is as it should be.
+/// If nothing more goes wrong and everybody gets a turn, all comes to rest, and that is as it
+/// should be.
 ///
-/// It is asked where nobody is under way: everybody gets there, because no step waits for another one.
+/// It is asked where nobody is under way: everybody gets there, because no step waits for another
+/// one.
 fn comes_to_rest(setting: &Setting, state: &State) -> bool {
     if state.active() != 0 {
         return true;
@@ -109,7 +111,8 @@ fn comes_to_rest(setting: &Setting, state: &State) -> bool {
     false
 }
 
-/// It has ended on record, or nothing of it is left; its tombstone stays while a later job has the key by way of it.
+/// It has ended on record, or nothing of it is left; its tombstone stays while a later job has the
+/// key by way of it.
 fn is_clean(state: &State, id: Id) -> bool {
     let (store, objects) = (state.store, state.store.jobs[id]);
     let gone = objects.is_nothing();

@@ -1,4 +1,5 @@
-//! One configuration of the model: who takes part, what may go wrong how often, which rule is broken.
+//! One configuration of the model: who takes part, what may go wrong how often, which rule is
+//! broken.
 
 use super::state::Body;
 
@@ -71,7 +72,8 @@ pub(crate) struct Setting {
     pub(crate) sweep: bool,
     /// Whether all submissions but the first come after a delete.
     pub(crate) after_delete: bool,
-    /// Whether Redis may also be emptied before a fact has its tombstone, and at once refuse who was under way.
+    /// Whether Redis may also be emptied before a fact has its tombstone, and at once refuse who
+    /// was under way.
     pub(crate) emptied_anywhere: bool,
     pub(crate) left: Left,
     pub(crate) broken: Option<Broken>,

@@ -160,7 +160,8 @@ pub(crate) enum Step {
 pub(crate) struct Actor {
     pub(crate) step: Step,
     pub(crate) id: Id,
-    /// Of a deleter: the one that it found; of a retrier: the new one; of the sweep: that of the marker.
+    /// Of a deleter: the one that it found; of a retrier: the new one; of the sweep: that of the
+    /// marker.
     pub(crate) generation: Generation,
     pub(crate) name: Name,
     pub(crate) may_claim: bool,
@@ -184,7 +185,8 @@ pub(crate) const ACTORS: usize = 8;
 /// A set of actors.
 pub(crate) type Actors = u8;
 
-/// What was promised and what happened; nobody in the model reads it, but for what a clock would tell.
+/// What was promised and what happened; nobody in the model reads it, but for what a clock would
+/// tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct History {
     pub(crate) minted: usize,

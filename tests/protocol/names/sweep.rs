@@ -1,4 +1,5 @@
-//! The sweep: it holds a marker against Redis, and buries the dead. `functions/sweep/src/{reconcile,burial}.rs`, `align` of `lookup.rs`.
+//! The sweep: it holds a marker against Redis, and buries the dead.
+//! `functions/sweep/src/{reconcile,burial}.rs`, `align` of `lookup.rs`.
 
 use super::change::{Removal, Then};
 use super::find::Find;
