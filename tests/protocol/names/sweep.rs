@@ -138,7 +138,8 @@ impl Setting {
             || match store.claim(Name::After(id)) {
                 Some(Claim::Job(..)) => self.breaks(Broken::NoSeal),
                 Some(Claim::Sealed) => {
-                    let stands = matches!(store.claim(state.history.claimed[id]), Some(Claim::Job(has, _)) if has == id);
+                    let claim = store.claim(state.history.claimed[id]);
+                    let stands = matches!(claim, Some(Claim::Job(has, _)) if has == id);
                     stands || state.history.since_seal[id] == 0
                 }
                 None => true,
