@@ -161,8 +161,6 @@ pub async fn reprioritise(
         Reprioritised::Ended { status } => {
             // It ended meanwhile, and the marker may have been written after it was settled.
             settle::settle(clients, id).await?;
-            let removed = clients.store.remove_open(open).await;
-            removed.map_err(Unreachable::from)?;
             Err(ended(status))
         }
         Reprioritised::Unknown => {

@@ -41,6 +41,7 @@ pub mod verifier;
 
 // What several functions do with them.
 pub mod audit;
+pub mod burial;
 pub mod change;
 pub mod clients;
 pub mod control;

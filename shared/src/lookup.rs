@@ -315,6 +315,20 @@ pub async fn ensure(clients: &Clients, id: JobId) -> Result<Ensured, Unreachable
     Ok(Ensured::Live)
 }
 
+/// The same for the job of a marker; the marker goes if its generation is over.
+pub async fn ensure_open(clients: &Clients, open: Open) -> Result<(), Unreachable> {
+    let is_over = match ensure(clients, open.id).await? {
+        Ensured::Live => false,
+        // The marker of the newest generation has gone with its settling.
+        Ensured::Ended(newest) => open.generation < newest.job.generation,
+        Ensured::Gone => true,
+    };
+    if is_over {
+        clients.store.remove_open(open).await?;
+    }
+    Ok(())
+}
+
 /// How far the store proves that a job has come.
 pub(crate) async fn proven(
     clients: &Clients,
@@ -385,9 +399,8 @@ pub async fn align(clients: &Clients, open: Open, known: Glance) -> Result<(), U
         // A retry begins only when the end before it is settled.
         clients.store.remove_open(open).await?;
     } else if known.status.is_terminal() {
+        // It removes the marker itself: if Redis is emptied meanwhile, that is all that keeps the job.
         settle::settle(clients, id).await?;
-        clients.store.remove_open(open).await?;
-        tracing::info!(job_id = %id, "a marker of an ended job was removed");
     } else if marker.priority != known.priority {
         let answer = clients
             .queue

@@ -69,6 +69,7 @@ pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
     let manifest = match recorded {
         // Deleted meanwhile: nothing is left to tell of.
         Err(Unreachable::Store(StoreError::Deleted { .. })) => {
+            clients.store.remove_open(Open { id, generation }).await?;
             clients.queue.settle(id, generation).await?;
             return Ok(());
         }

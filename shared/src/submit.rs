@@ -375,6 +375,9 @@ async fn accept(clients: &Clients, request: Envelope, from: Instant) -> Result<A
         }
         return Err(problem);
     }
+    if is_shell(clients, &request).await? {
+        return Ok(Accepted::Dead);
+    }
     tracing::info!(job_id = %id, duration_seconds = request.submission.duration, model = request.submission.model, "job accepted");
     // At the same time: a Redis that has just fallen silent holds up the caller once.
     let (is_cached, ring) = (
@@ -390,6 +393,26 @@ async fn accept(clients: &Clients, request: Envelope, from: Instant) -> Result<A
     // It is accepted, whatever can be said of it now.
     let known = found.unwrap_or_else(|_| Known::accepted(request, &marker));
     Ok(Accepted::Known(Box::new(known)))
+}
+
+/// Whether the id died before its job was entered, under a key, into a Redis that was emptied meanwhile
+/// and had forgotten the death. Then Redis forgets the job.
+async fn is_shell(clients: &Clients, request: &Envelope) -> Result<bool, Problem> {
+    let id = request.id;
+    if request.claim.is_none() {
+        return Ok(false);
+    }
+    let dead = clients.store.is_deleted(id).await;
+    let dead = dead.map_err(|e| Problem::from(Unreachable::from(e)).with_job(id))?;
+    if dead {
+        let answer = clients.queue.cancel(id, "deleted").await;
+        let answer = answer.map_err(|e| Problem::from(Unreachable::from(e)).with_job(id))?;
+        settle::pay(clients, answer.debt, None).await;
+        let tags = &request.submission.tags;
+        let deleted = clients.queue.delete(id, &request.user, tags).await;
+        deleted.map_err(|e| Problem::from(Unreachable::from(e)).with_job(id))?;
+    }
+    Ok(dead)
 }
 
 /// Redis did not answer. What it certainly did not take is forgotten, unless another request with the

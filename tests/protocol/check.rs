@@ -1,17 +1,28 @@
 //! Runs the checker over a setting.
 
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::time::Instant;
 
 use stateright::{Checker, HasDiscoveries, Model};
 
-use crate::setting::Setting;
-
 /// Cores that a check uses.
 const THREADS: usize = 2;
 
+/// A configuration of one of the models.
+pub(crate) trait Checked:
+    Model<State: Clone + Debug + Hash + PartialEq + Send + Sync, Action: Clone + Debug + PartialEq>
+    + Clone
+    + Debug
+    + Send
+    + Sync
+    + 'static
+{
+}
+
 /// Every property holds in every state, and there are at least so many: a model that does nothing has none.
 #[track_caller]
-pub(crate) fn holds(setting: Setting, at_least: usize) {
+pub(crate) fn holds(setting: impl Checked, at_least: usize) {
     let from = Instant::now();
     let checker = setting
         .clone()
@@ -34,7 +45,7 @@ pub(crate) fn holds(setting: Setting, at_least: usize) {
 
 /// The checker finds how this property is broken; the shortest way is shown.
 #[track_caller]
-pub(crate) fn breaks(setting: Setting, property: &'static str) {
+pub(crate) fn breaks(setting: impl Checked, property: &'static str) {
     let found = HasDiscoveries::AllOf([property].into());
     let checker = setting
         .clone()

@@ -2,7 +2,7 @@
 //!
 //! Reading order: `setting` (what is checked), `state` and `worker`, `redis` and `scripts` (one method a Lua script), `steps` (what workers,
 //! requests and the sweep do), `action` (what can happen), `world` (what it makes of a state), `properties`, then the tests:
-//! `holds`, and `mutants`, which must fail. `docs/protocol.md` says what is covered and what is not.
+//! `holds`, and `mutants`, which must fail. `names` is a model of its own. `docs/protocol.md` says what is covered and what is not.
 //!
 //! That every job ends is checked as two invariants. The checker's own `eventually` is met by no path that runs into a circle,
 //! and this model has circles: bells that are handed over, a sweep that never tires. So: (1) in a state in which nothing moves
@@ -18,6 +18,7 @@ mod action;
 mod check;
 mod holds;
 mod mutants;
+mod names;
 mod properties;
 mod redis;
 mod scripts;

@@ -3,6 +3,7 @@
 use stateright::{Model, Property};
 
 use crate::action::Action;
+use crate::check::Checked;
 use crate::properties;
 use crate::redis::Redis;
 use crate::setting::{Broken, Setting, WORKERS};
@@ -146,6 +147,8 @@ fn spend(left: &mut u8) -> Option<()> {
     *left = left.checked_sub(1)?;
     Some(())
 }
+
+impl Checked for Setting {}
 
 impl Model for Setting {
     type State = State;

@@ -15,9 +15,9 @@ async fn main() -> Result<(), Error> {
     telemetry::init("sweep");
     let clients = Clients::from_env()?;
     let pruner = Pruner::default();
-    let burial = burial::Burial::default();
+    let burials = burial::Burials::default();
     lambda_runtime::run(service_fn(async |_: LambdaEvent<Value>| {
-        round::go(&clients, &pruner, &burial).await
+        round::go(&clients, &pruner, &burials).await
     }))
     .await
 }

@@ -10,7 +10,7 @@ use shared::clients::Clients;
 use shared::delivery;
 use shared::envelope::Open;
 use shared::job::JobId;
-use shared::lookup::{self, Ensured, Unreachable};
+use shared::lookup::{self, Unreachable};
 use shared::queue::Cursor;
 
 /// Jobs of one page.
@@ -112,10 +112,7 @@ async fn compare(
                 lookup::align(clients, open, known).await
             }
             Some(_) => Ok(()),
-            None => match lookup::ensure(clients, open.id).await? {
-                Ensured::Gone => Ok(clients.store.remove_open(open).await?),
-                Ensured::Live | Ensured::Ended(_) => Ok(()),
-            },
+            None => lookup::ensure_open(clients, open).await,
         }
     });
     looks.buffer_unordered(LOOKS).try_collect().await

@@ -14,7 +14,7 @@ use shared::metrics::{self, Embedded, SWEEPS};
 use shared::queue::millis;
 use shared::settle;
 
-use crate::burial::Burial;
+use crate::burial::Burials;
 use crate::reconcile;
 
 /// The longest round: the next one starts after a minute.
@@ -48,7 +48,7 @@ pub(crate) struct Report {
 pub(crate) async fn go(
     clients: &Clients,
     pruner: &Pruner,
-    burial: &Burial,
+    burials: &Burials,
 ) -> Result<Report, Error> {
     let from = Instant::now();
     let mut report = Report::default();
@@ -68,7 +68,7 @@ pub(crate) async fn go(
         Ok(pruned) => report.pruned = pruned,
         Err(error) => tracing::warn!(error = %error, "ended sessions could not be forgotten"),
     }
-    match burial.go(clients).await {
+    match burials.go(clients).await {
         Ok(buried) => report.buried = buried,
         Err(error) => tracing::warn!(error = %error, "deleted jobs could not be forgotten"),
     }

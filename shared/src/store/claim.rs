@@ -1,5 +1,6 @@
 //! The claims `keys/<tenant>/<key>[.<dead job>]`: which job an `Idempotency-Key` stands for.
 
+use chrono::{DateTime, Utc};
 use object_store::path::Path;
 
 use super::{Put, Store, StoreError, json};
@@ -33,6 +34,17 @@ impl Store {
         name: &ClaimName,
     ) -> Result<Option<Claim>, StoreError> {
         self.get_json(&self.claim_path(tenant, name)).await
+    }
+
+    /// Lets the time of a seal begin anew.
+    pub async fn renew_seal(
+        &self,
+        tenant: &TenantId,
+        name: &ClaimName,
+        at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let path = self.claim_path(tenant, name);
+        self.put(&path, json(&path, &Claim::Sealed { at })?).await
     }
 
     /// Frees a key: only a claim that is followed by a sealed one may go.

@@ -1,7 +1,9 @@
 //! A name never means two things: ids, keys, tombstones, markers and tracks, over a real Redis and a real folder.
 
+use chrono::{TimeDelta, Utc};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use shared::burial::{self, Burial};
 use shared::envelope::{Claim, ClaimName, Manifest, Open, OpenMarker, Tombstone};
 use shared::job::{JobId, JobStatus, TenantId, UserId, sha256_hex};
 use shared::lookup::{self, Ensured};
@@ -235,6 +237,88 @@ async fn of_a_delete_and_a_retry_at_the_same_time_one_happens() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_freed_key_that_is_used_again_keeps_its_new_claim() {
+    let site = Site::start().await;
+    let submit = || site.submit_as("alice", Some("k"), song("rain"));
+    let id = submit().await.unwrap().job.id;
+    site.cancel(id).await;
+    site.delete(id).await;
+    let bury = async |at| burial::go_on(&site.clients, id, at).await.unwrap();
+    let begun = Utc::now();
+    assert_eq!(bury(begun).await, Burial::GoesOn);
+    let next = submit().await.unwrap().job.id;
+    assert_ne!(next, id);
+    for minutes in [1, 59, 61] {
+        bury(begun + TimeDelta::minutes(minutes)).await;
+        assert_eq!(submit().await.unwrap().job.id, next, "a repeat");
+    }
+    assert_eq!(site.objects("deleted"), [""; 0]);
+    assert_eq!(site.objects("keys/alice").len(), 1, "no seal is left");
+}
+
+#[tokio::test]
+async fn a_seal_that_a_broken_off_round_left_counts_from_the_removal_of_the_claim() {
+    let site = Site::start().await;
+    let submit = || site.submit_as("alice", Some("k"), song("rain"));
+    let id = submit().await.unwrap().job.id;
+    site.cancel(id).await;
+    site.delete(id).await;
+    let (store, tenant, begun) = (&site.clients.store, TenantId::new("alice"), Utc::now());
+    let (name, at) = (ClaimName::first("k"), begun - TimeDelta::hours(2));
+    let (next, seal) = (name.following(id), Claim::Sealed { at });
+    store
+        .put_claim_if_absent(&tenant, &next, &seal)
+        .await
+        .unwrap();
+    let bury = async |minutes| {
+        let at = begun + TimeDelta::minutes(minutes);
+        burial::go_on(&site.clients, id, at).await.unwrap()
+    };
+    for minutes in [0, 59] {
+        assert_eq!(bury(minutes).await, Burial::GoesOn);
+        let kept = Claim::Sealed { at: begun };
+        assert_eq!(store.claim(&tenant, &next).await.unwrap(), Some(kept));
+        assert_eq!(store.claim(&tenant, &name).await.unwrap(), None);
+    }
+    assert_eq!(bury(61).await, Burial::Over);
+    assert_eq!(site.objects("keys/alice"), [""; 0]);
+    assert_eq!(site.objects("deleted"), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_marker_stays_if_redis_was_emptied_before_the_end_was_on_record() {
+    let site = Site::start().await;
+    let known = site.submit_as("alice", None, song("rain")).await.unwrap();
+    let id = known.job.id;
+    // The sweep found the job ended, and then Redis was emptied.
+    drop(site.clients.queue.cancel(id, "test").await.unwrap());
+    let ended = site.clients.queue.glance(id).await.unwrap().unwrap();
+    empty_redis(&site).await;
+    lookup::align(&site.clients, first(id), ended)
+        .await
+        .unwrap();
+    assert_eq!(site.objects("open"), [first(id).to_string()]);
+}
+
+#[tokio::test]
+async fn a_marker_of_an_older_generation_goes_though_redis_has_forgotten_the_job() {
+    let site = Site::start().await;
+    let known = site.submit_as("alice", None, song("rain")).await.unwrap();
+    let id = known.job.id;
+    site.cancel(id).await;
+    let ended = site.found(id).await.unwrap();
+    change::retry(&site.clients, &ended, "user").await.unwrap();
+    site.cancel(id).await;
+    // An older settling broke off, and Redis forgets the job before the sweep comes to the marker.
+    let marker = OpenMarker::starting(0, Utc::now(), &known.request);
+    let store = &site.clients.store;
+    store.put_open(first(id), &marker).await.unwrap();
+    empty_redis(&site).await;
+    lookup::ensure_open(&site.clients, first(id)).await.unwrap();
+    assert_eq!(site.objects("open"), [""; 0]);
 }
 
 /// Runs the next job to its end, with audio of these bytes.
