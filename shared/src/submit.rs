@@ -408,8 +408,7 @@ async fn is_shell(clients: &Clients, request: &Envelope) -> Result<bool, Problem
         let answer = clients.queue.cancel(id, "deleted").await;
         let answer = answer.map_err(|e| Problem::from(Unreachable::from(e)).with_job(id))?;
         settle::pay(clients, answer.debt, None).await;
-        let tags = &request.submission.tags;
-        let deleted = clients.queue.delete(id, &request.user, tags).await;
+        let deleted = clients.queue.delete(id).await;
         deleted.map_err(|e| Problem::from(Unreachable::from(e)).with_job(id))?;
     }
     Ok(dead)
