@@ -30,6 +30,16 @@ pub enum Unreachable {
     Store(#[from] StoreError),
 }
 
+impl Unreachable {
+    /// One record or object has another shape than this version reads: asking again soon does not help.
+    pub fn is_unreadable(&self) -> bool {
+        match self {
+            Self::Queue(error) => matches!(error, QueueError::Record(_)),
+            Self::Store(error) => error.is_unreadable(),
+        }
+    }
+}
+
 impl From<Unreachable> for Problem {
     /// 503: both heal without us.
     fn from(cause: Unreachable) -> Self {

@@ -1,5 +1,6 @@
-//! Once a minute: rescue, promote, expire, settle, ring, hold the store against Redis, and forget what nobody can sign in with.
+//! Once a minute: expire, rescue, promote, ring, settle, hold the store against Redis, and forget what nobody can sign in with.
 
+mod faults;
 mod reconcile;
 mod round;
 

@@ -65,6 +65,8 @@ pub const FINISH_TAKES: u32 = 3;
 const LONGEST_LIFE: Duration = Duration::from_secs(8 * 24 * 3600);
 /// A job's log takes its progress no faster: two a second.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+/// A job that fails at once has still cost a turn.
+const SHORTEST_TURN: Duration = Duration::from_secs(1);
 /// The caller of a transition settles at once; the sweep leaves it that long.
 const SETTLE_GRACE: Duration = Duration::from_secs(5);
 
@@ -85,6 +87,8 @@ pub struct Policy {
     pub list_ms: u64,
     /// Milliseconds between two events of a job's progress.
     pub progress_ms: u64,
+    /// Milliseconds of slot time that a turn costs its tenant at least.
+    pub turn_ms: u64,
     /// Milliseconds before the sweep settles what its caller should have settled, and tells of what its caller should have told of.
     pub settle_ms: u64,
     /// Submissions of one tenant in a minute; 0: no limit.
@@ -107,6 +111,7 @@ impl Policy {
             retention_ms: millis(retention),
             list_ms: millis(2 * retention.max(LONGEST_LIFE)),
             progress_ms: millis(PROGRESS_EVERY),
+            turn_ms: millis(SHORTEST_TURN),
             settle_ms: millis(SETTLE_GRACE),
             submit_per_minute: 0,
             read_per_minute: 0,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
+use redis::FromRedisValue;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -41,7 +42,7 @@ pub struct Eta {
 /// Why a job waits at this moment.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct WhyWaiting {
-    /// `retry_delay`, `queue_paused`, `tenant_paused`, `hold`, `line`, `cap`, `slots`, `turn`, `starting` or `finish`.
+    /// `retry_delay`, `queue_paused`, `tenant_paused`, `loading`, `busy`, `hold`, `line`, `cap`, `slots`, `turn`, `starting` or `finish`.
     pub code: String,
     /// Jobs before it in its own line.
     pub ahead: Option<u64>,
@@ -172,30 +173,27 @@ impl Queue {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// `None` for an unknown job.
-    pub async fn glance(&self, id: JobId) -> Result<Option<Glance>, QueueError> {
-        type Fields = (Option<String>, Option<u64>, Option<u32>, Option<u32>);
+    /// The same of many jobs, in their order and in one round trip; of some the record may be unreadable.
+    pub async fn glances(
+        &self,
+        ids: &[JobId],
+    ) -> Result<Vec<Result<Option<Glance>, QueueError>>, QueueError> {
         let mut pipe = redis::pipe();
-        pipe.atomic()
-            .hmget(
-                self.keys.job(id),
+        for id in ids {
+            pipe.hmget(
+                self.keys.job(*id),
                 &["status", "event_base", "generation", "level"],
             )
-            .llen(self.keys.events(id));
-        let ((status, base, generation, level), logged): (Fields, u64) =
-            self.redis.pipe(&pipe).await?;
-        let Some(status) = status else {
-            return Ok(None);
-        };
-        let status = status
-            .parse()
-            .map_err(|_| QueueError::Record(format!("status {status:?}")))?;
-        Ok(Some(Glance {
-            status,
-            seq: base.unwrap_or(0) + logged.max(1),
-            generation: generation.unwrap_or(0),
-            priority: level.and_then(Priority::of_level).unwrap_or_default(),
-        }))
+            .llen(self.keys.events(*id));
+        }
+        let answers: Vec<redis::Value> = self.redis.pipe(&pipe).await?;
+        Ok(answers.chunks_exact(2).map(seen).collect())
+    }
+
+    /// `None` for an unknown job.
+    pub async fn glance(&self, id: JobId) -> Result<Option<Glance>, QueueError> {
+        let seen = self.glances(&[id]).await?;
+        seen.into_iter().next().unwrap_or(Ok(None))
     }
 
     /// The events after `after`, at most 200.
@@ -336,6 +334,30 @@ impl Queue {
         let _: String = self.redis.run(&redis::cmd("PING")).await?;
         Ok(())
     }
+}
+
+/// From the fields and the length of the log of one job.
+fn seen(answers: &[redis::Value]) -> Result<Option<Glance>, QueueError> {
+    type Fields = (Option<String>, Option<u64>, Option<u32>, Option<u32>);
+    let malformed = |e: redis::ParsingError| QueueError::Record(e.to_string());
+    let [fields, logged] = answers else {
+        return Ok(None);
+    };
+    let (status, base, generation, level) =
+        Fields::from_redis_value_ref(fields).map_err(malformed)?;
+    let logged = u64::from_redis_value_ref(logged).map_err(malformed)?;
+    let Some(status) = status else {
+        return Ok(None);
+    };
+    let status = status
+        .parse()
+        .map_err(|_| QueueError::Record(format!("status {status:?}")))?;
+    Ok(Some(Glance {
+        status,
+        seq: base.unwrap_or(0) + logged.max(1),
+        generation: generation.unwrap_or(0),
+        priority: level.and_then(Priority::of_level).unwrap_or_default(),
+    }))
 }
 
 /// The log of a job that has only been enqueued: its list begins with the next event.

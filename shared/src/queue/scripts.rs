@@ -82,5 +82,6 @@ scripts! {
     SIGNS = "signs";
     SUBSCRIBE = "subscribe";
     SWEEP = "sweep";
+    UNSETTLED = "unsettled";
     WAIT = "wait";
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use object_store::path::Path;
 
-use super::{Store, StoreError, json};
+use super::{Listed, Store, StoreError, json};
 use crate::envelope::Due;
 use crate::job::JobId;
 
@@ -33,7 +33,7 @@ impl Store {
         &self,
         after: Option<JobId>,
         limit: usize,
-    ) -> Result<Vec<(JobId, DateTime<Utc>)>, StoreError> {
+    ) -> Result<Listed<Vec<(JobId, DateTime<Utc>)>>, StoreError> {
         self.marked("due", after, limit).await
     }
 }
@@ -64,7 +64,7 @@ mod tests {
         store.put_due(id, &due(0)).await.unwrap();
         store.put_due(id, &due(1)).await.unwrap();
         assert_eq!(store.due(id).await.unwrap(), Some(due(1)));
-        let page = store.due_page(None, 10).await.unwrap();
+        let page = store.due_page(None, 10).await.unwrap().entries;
         assert_eq!(page.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [id]);
         store.remove_due(id).await.unwrap();
         store.remove_due(id).await.unwrap();

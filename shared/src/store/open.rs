@@ -8,7 +8,7 @@ use object_store::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{MAX_PAGE, Store, StoreError, json};
+use super::{Listed, MAX_PAGE, Store, StoreError, json};
 use crate::job::JobId;
 
 impl Store {
@@ -40,7 +40,7 @@ impl Store {
         &self,
         after: Option<JobId>,
         limit: usize,
-    ) -> Result<Vec<(JobId, DateTime<Utc>)>, StoreError> {
+    ) -> Result<Listed<Vec<(JobId, DateTime<Utc>)>>, StoreError> {
         self.marked("open", after, limit).await
     }
 
@@ -50,7 +50,7 @@ impl Store {
         folder: &str,
         after: Option<JobId>,
         limit: usize,
-    ) -> Result<Vec<(JobId, DateTime<Utc>)>, StoreError> {
+    ) -> Result<Listed<Vec<(JobId, DateTime<Utc>)>>, StoreError> {
         let limit = limit.min(MAX_PAGE);
         let prefix = self.path(&[folder]);
         let mut markers = match after {
@@ -59,9 +59,10 @@ impl Store {
                 .list_with_offset(Some(&prefix), &self.path(&[folder, &after.to_string()])),
             None => self.objects.list(Some(&prefix)),
         };
-        let mut page = BTreeMap::new();
+        let (mut page, mut misnamed) = (BTreeMap::new(), 0);
         while let Some(marker) = markers.try_next().await? {
             let Some(id) = marker.location.filename().and_then(|n| n.parse().ok()) else {
+                misnamed += 1;
                 continue;
             };
             if page.len() == limit && self.place.lists_in_order() {
@@ -72,7 +73,10 @@ impl Store {
                 page.pop_last();
             }
         }
-        Ok(page.into_iter().collect())
+        Ok(Listed {
+            entries: page.into_iter().collect(),
+            misnamed,
+        })
     }
 }
 
@@ -101,7 +105,7 @@ mod tests {
     #[tokio::test]
     async fn pages_go_through_every_marker_once_and_in_order() {
         let Scratch { store, dir } = &Scratch::new();
-        assert_eq!(store.open_page(None, 10).await.unwrap(), []);
+        assert_eq!(store.open_page(None, 10).await.unwrap(), Listed::default());
         let mut ids: Vec<JobId> = (0..7).map(|_| JobId::mint()).collect();
         for id in ids.iter().rev() {
             store.put_open(*id, &json!({})).await.unwrap();
@@ -109,9 +113,12 @@ mod tests {
         std::fs::write(dir.join("open/not-a-job"), "x").unwrap();
         ids.sort();
 
+        let whole = store.open_page(None, 10).await.unwrap();
+        assert_eq!((whole.entries.len(), whole.misnamed), (7, 1));
         let mut seen = Vec::new();
         loop {
             let page = store.open_page(seen.last().copied(), 3).await.unwrap();
+            let page = page.entries;
             if page.is_empty() {
                 break;
             }
