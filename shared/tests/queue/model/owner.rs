@@ -70,6 +70,7 @@ impl Model {
             place: Place::Line,
             fence: None,
             charged: None,
+            gave_back: None,
             start_by: Some(self.now + FAR_MS),
             finish_by: Some(self.now + FAR_MS),
             outbox: None,
