@@ -3,6 +3,8 @@
 mod faults;
 mod reconcile;
 mod round;
+#[cfg(test)]
+mod tests;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;

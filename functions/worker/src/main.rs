@@ -13,6 +13,8 @@ mod resume;
 mod run;
 mod shift;
 mod step;
+#[cfg(test)]
+mod tests;
 mod transition;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};

@@ -7,7 +7,7 @@ use shared::job::{JobId, JobStatus};
 use shared::queue::{Acquired, Failed, Held, Holder, Next, Spent};
 use shared::stage::Stage;
 
-use crate::rig::{NOW, Rig, SPENT, error, new_job, stale};
+use crate::rig::{LONG, NOW, Rig, SPENT, error, new_job, stale};
 
 #[tokio::test]
 async fn fail_delays_the_next_attempt_and_rings_later() {
@@ -57,17 +57,41 @@ async fn fail_delays_the_next_attempt_and_rings_later() {
 }
 
 #[tokio::test]
-async fn a_fail_sent_twice_uses_one_attempt() {
+async fn a_fail_or_release_sent_twice_counts_once_and_owes_its_bell_again() {
     let rig = Rig::start();
     rig.put("alice").await;
     let holder = rig.take().await;
     rig.fail_now(&holder, &error(true)).await;
     let before = rig.job(holder.id).await;
+    let again = rig.fail_now(&holder, &error(true)).await;
     assert_eq!(
-        rig.fail_now(&holder, &error(true)).await.outcome,
-        Failed::Stale
+        (again.outcome, again.debt.ring_later),
+        (Failed::Queued, Some(NOW))
     );
     assert_eq!(rig.job(holder.id).await, before);
+
+    let holder = rig.take().await;
+    for _ in 0..2 {
+        let answer = rig.release(&holder, LONG, "busy", Spent::default()).await;
+        assert_eq!(
+            (answer.outcome, answer.debt.ring_later),
+            (Held::Ok, Some(LONG))
+        );
+    }
+    assert_eq!(rig.job(holder.id).await.job.attempt, 2);
+}
+
+#[tokio::test]
+async fn a_late_fail_or_release_is_stale_once_another_holds_the_job() {
+    let rig = Rig::start();
+    rig.put("alice").await;
+    let holder = rig.take().await;
+    rig.give_back(&holder).await;
+    rig.take().await;
+    let late = rig.release(&holder, LONG, "busy", Spent::default()).await;
+    assert_eq!((late.outcome, late.debt.ring_later), (Held::Stale, None));
+    let late = rig.fail_now(&holder, &error(true)).await;
+    assert_eq!(late.outcome, Failed::Stale);
 }
 
 #[tokio::test]

@@ -1,0 +1,161 @@
+//! Shifts over a Redis and a folder of their own, which can be taken away.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use axum::http::HeaderMap;
+use serde_json::json;
+use shared::caller::{Caller, Role};
+use shared::clients::Clients;
+use shared::config::Config;
+use shared::http::RequestId;
+use shared::job::{JobId, JobRecord, JobStatus, TenantId, UserId};
+use shared::submit::{self, Context};
+
+use crate::shift::{self, TimeLeft};
+
+struct Site {
+    clients: Clients,
+    redis: local::Redis,
+    files: local::Scratch,
+}
+
+impl Site {
+    async fn start() -> Self {
+        let redis = local::Redis::start().await.unwrap();
+        let files = local::Scratch::new().unwrap();
+        let (address, folder) = (redis.url().to_owned(), files.path().display().to_string());
+        let config = Config::read(|name| match name {
+            "REDIS_URL" => Some(address.clone()),
+            "ARTIFACTS_URL" => Some(format!("file://{folder}")),
+            "JWT_SECRET" => Some("a-secret-of-more-than-thirty-two-bytes".to_owned()),
+            "DEV_MODE" => Some("1".to_owned()),
+            _ => None,
+        });
+        let clients = Clients::new(config.unwrap()).unwrap();
+        Self {
+            clients,
+            redis,
+            files,
+        }
+    }
+
+    async fn submit(&self) -> JobId {
+        let caller = Caller {
+            sub: "alice".to_owned(),
+            user: UserId::new("alice"),
+            tenant: TenantId::new("alice"),
+            role: Role::User,
+        };
+        let context = Context::new(RequestId("rq-1".to_owned()), &HeaderMap::new()).unwrap();
+        let body = json!({"narrative": "rain"});
+        let known = submit::submit(&self.clients, caller, context, body).await;
+        known.unwrap().job.id
+    }
+
+    async fn job(&self, id: JobId) -> JobRecord {
+        self.clients.queue.read(id).await.unwrap().unwrap().job
+    }
+
+    /// What a bell brings.
+    async fn shift(&self) {
+        let time = TimeLeft::until(SystemTime::now() + Duration::from_secs(800));
+        shift::work(&self.clients, time).await.unwrap();
+    }
+
+    /// The job's rest is over.
+    async fn wake(&self, id: JobId) {
+        let delayed = self.clients.queue.keys().delayed();
+        self.order(&redis::Cmd::zadd(delayed, id.to_string(), 1))
+            .await;
+    }
+
+    async fn order(&self, command: &redis::Cmd) {
+        let redis = self.clients.queue.redis();
+        let _: redis::Value = redis.run(command).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_outage_of_the_store_costs_no_attempt() {
+    let site = Site::start().await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(site.submit().await);
+    }
+    let (jobs, away) = (
+        site.files.path().join("jobs"),
+        site.files.path().join("away"),
+    );
+    fs::rename(&jobs, &away).unwrap();
+    fs::write(&jobs, "no folder").unwrap();
+    for _ in 0..4 {
+        site.shift().await;
+        for id in &ids {
+            let job = site.job(*id).await;
+            assert_eq!((job.status, job.attempt), (JobStatus::Queued, 1));
+            assert!(job.delayed_until.is_some() && job.fence.is_none());
+            site.wake(*id).await;
+        }
+    }
+    fs::remove_file(&jobs).unwrap();
+    fs::rename(&away, &jobs).unwrap();
+    site.shift().await;
+    for id in &ids {
+        // No planner is configured here: the job went on to its first stage, in its first attempt.
+        let snapshot = site.clients.queue.read(*id).await.unwrap().unwrap();
+        assert_eq!(
+            (snapshot.job.status, snapshot.job.attempt),
+            (JobStatus::Failed, 1)
+        );
+        let error = snapshot.outcome.unwrap();
+        assert!(error.contains("not_configured"), "{error}");
+    }
+    site.redis.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_read_rests_for_long_and_costs_no_attempt() {
+    let site = Site::start().await;
+    let (bad, good) = (site.submit().await, site.submit().await);
+    let request = site.files.path().join(format!("jobs/{bad}/manifest.json"));
+    fs::write(request, "not JSON").unwrap();
+    site.shift().await;
+    let job = site.job(bad).await;
+    assert_eq!((job.status, job.attempt), (JobStatus::Queued, 1));
+    let rest = job.delayed_until.unwrap() - job.updated_at;
+    assert!((29..91).contains(&rest.num_seconds()), "{rest}");
+    assert_eq!(site.job(good).await.status, JobStatus::Failed);
+    site.redis.stop().await;
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_given_back_unharmed() {
+    let site = Site::start().await;
+    let (bad, good) = (site.submit().await, site.submit().await);
+    let key = site.clients.queue.keys().job(bad);
+    site.order(&redis::Cmd::hset(&key, "max_attempts", "many"))
+        .await;
+    site.shift().await;
+    site.order(&redis::Cmd::hset(&key, "max_attempts", 3)).await;
+    let job = site.job(bad).await;
+    assert_eq!((job.status, job.attempt), (JobStatus::Queued, 1));
+    assert!(job.delayed_until.is_some() && job.fence.is_none());
+    assert_eq!(site.job(good).await.status, JobStatus::Failed);
+    site.redis.stop().await;
+}
+
+#[tokio::test]
+async fn debts_of_an_acquire_do_not_delay_the_run() {
+    let site = Site::start().await;
+    let (late, next) = (site.submit().await, site.submit().await);
+    let start_by = site.clients.queue.keys().start_by();
+    site.order(&redis::Cmd::zadd(start_by, late.to_string(), 1))
+        .await;
+    site.shift().await;
+    assert_eq!(site.job(late).await.status, JobStatus::Expired);
+    assert_eq!(site.job(next).await.status, JobStatus::Failed);
+    // Both are settled before the invocation ends.
+    assert_eq!(site.clients.queue.counts().await.unwrap().unsettled, 0);
+    site.redis.stop().await;
+}
