@@ -15,6 +15,7 @@ use shared::lookup::Unreachable;
 use shared::metrics::{self, Embedded, SWEEP_PASSED_OVER, SWEEPS};
 use shared::queue::{Debt, millis};
 use shared::settle;
+use shared::store::StoreError;
 use shared::webhook;
 
 use crate::faults::Faults;
@@ -22,8 +23,8 @@ use crate::reconcile;
 
 /// The longest round: the next one starts after a minute.
 const ROUND: Duration = Duration::from_secs(40);
-/// Forgetting ended sessions may take so long.
-const PRUNE: Duration = Duration::from_secs(10);
+/// What has not ended then is dropped: the function itself has a minute.
+const LAST: Duration = Duration::from_secs(50);
 /// Script calls of one round, each bounded in itself.
 const STEPS_MAX: usize = 4000;
 /// Bells of one call.
@@ -98,15 +99,14 @@ pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Err
         .unless_broken("messages", overdue)
         .unwrap_or_default();
     if let Some(rescued) = rescued {
-        let end = from + ROUND;
-        let reconciled = reconcile::go(clients, rescued.epoch, end, &faults).await;
+        let reconciling = reconcile::go(clients, rescued.epoch, from + ROUND, &faults);
+        let reconciled = within(from + LAST, reconciling).await;
         let reconciled = report.unless_broken("reconcile", reconciled);
         report.reconciled = reconciled.unwrap_or_default();
     }
-    match tokio::time::timeout(PRUNE, pruner.go(&clients.store)).await {
-        Ok(Ok(pruned)) => report.pruned = pruned,
-        Ok(Err(error)) => tracing::warn!(error = %error, "ended sessions could not be forgotten"),
-        Err(late) => tracing::warn!(error = %late, "ended sessions could not be forgotten"),
+    match within(from + LAST, pruner.go(&clients.store)).await {
+        Ok(pruned) => report.pruned = pruned,
+        Err(error) => tracing::warn!(error = %error, "ended sessions could not be forgotten"),
     }
     report.passed_over = faults.passed_over();
     let over = clients.queue.round_over(Utc::now(), report.passed_over);
@@ -116,6 +116,17 @@ pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Err
     match report.broken[..] {
         [] => Ok(report),
         _ => Err(format!("parts of the round broke off: {}", report.broken.join(", ")).into()),
+    }
+}
+
+async fn within<T, E: Into<Unreachable>>(
+    end: Instant,
+    part: impl Future<Output = Result<T, E>>,
+) -> Result<T, Unreachable> {
+    let left = end.saturating_duration_since(Instant::now());
+    match tokio::time::timeout(left, part).await {
+        Ok(done) => done.map_err(Into::into),
+        Err(_) => Err(StoreError::TimedOut(left).into()),
     }
 }
 
@@ -240,8 +251,10 @@ async fn settle_due(
         if some.is_empty() {
             break;
         }
-        report.settled += some.len();
-        faults.add(settle::settle_all(clients, some).await);
+        let count = some.len();
+        let settles = async { Ok::<_, Unreachable>(settle::settle_all(clients, some).await) };
+        faults.add(within(end, settles).await?);
+        report.settled += count;
     }
     Ok(())
 }
