@@ -32,6 +32,8 @@ impl Site {
             "ARTIFACTS_URL" => Some(format!("file://{folder}")),
             "JWT_SECRET" => Some("a-secret-of-more-than-thirty-two-bytes".to_owned()),
             "DEV_MODE" => Some("1".to_owned()),
+            "SUBMIT_RATE" => Some("0".to_owned()),
+            "MAX_QUEUED" => Some("1000".to_owned()),
             _ => None,
         });
         let clients = Clients::new(config.unwrap()).unwrap();
