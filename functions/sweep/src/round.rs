@@ -252,8 +252,12 @@ async fn settle_due(
             break;
         }
         let count = some.len();
-        let settles = async { Ok::<_, Unreachable>(settle::settle_all(clients, some).await) };
-        faults.add(within(end, settles).await?);
+        let left = end.saturating_duration_since(Instant::now());
+        let settles = settle::settle_all(clients, some);
+        let Ok(unsettled) = tokio::time::timeout(left, settles).await else {
+            break;
+        };
+        faults.add(unsettled);
         report.settled += count;
     }
     Ok(())

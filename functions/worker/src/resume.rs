@@ -18,6 +18,8 @@ pub(crate) enum Opened {
 /// Reads the job's request, and its manifest: one of this generation or a later one is the last word.
 pub(crate) async fn open(clients: &Clients, job: &JobRecord) -> Result<Opened, Unreachable> {
     let Some(request) = lookup::envelope(clients, job).await? else {
+        // A bucket or a folder that is away has no request either.
+        clients.store.ready().await?;
         return Ok(Opened::Deleted);
     };
     let manifest = clients.store.manifest::<Manifest>(job.id).await?;
