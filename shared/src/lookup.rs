@@ -354,6 +354,8 @@ pub async fn end_as_stored(clients: &Clients, id: JobId) -> Result<(), Unreachab
     let debt = match clients.store.manifest::<Manifest>(id).await? {
         Some(manifest) => adopt(clients, &manifest).await?,
         None if clients.store.request::<Envelope>(id).await?.is_none() => {
+            // A bucket or a folder that is away has no request either.
+            clients.store.ready().await?;
             clients.queue.cancel(id, "deleted").await?.debt
         }
         // Accepted, and the marker is about to be written, or was lost.

@@ -90,6 +90,8 @@ pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
         clients.store.open_marker::<OpenMarker>(id)
     );
     let Some(known) = known? else {
+        // A bucket or a folder that is away has no envelope either.
+        clients.store.ready().await?;
         // Deleted meanwhile: nothing is left to tell of.
         clients.queue.settle(id, generation).await?;
         return Ok(());

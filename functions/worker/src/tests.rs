@@ -83,23 +83,29 @@ async fn an_outage_of_the_store_costs_no_attempt() {
     for _ in 0..3 {
         ids.push(site.submit().await);
     }
-    let (jobs, away) = (
-        site.files.path().join("jobs"),
-        site.files.path().join("away"),
-    );
-    fs::rename(&jobs, &away).unwrap();
-    fs::write(&jobs, "no folder").unwrap();
-    for _ in 0..4 {
-        site.shift().await;
-        for id in &ids {
-            let job = site.job(*id).await;
-            assert_eq!((job.status, job.attempt), (JobStatus::Queued, 1));
-            assert!(job.delayed_until.is_some() && job.fence.is_none());
-            site.wake(*id).await;
+    let root = site.files.path().to_owned();
+    let away = root.with_extension("away");
+    // The folder of the jobs cannot be read, then there is no folder at all.
+    for gone in [root.join("jobs"), root] {
+        fs::rename(&gone, &away).unwrap();
+        let blocked = gone.ends_with("jobs");
+        if blocked {
+            fs::write(&gone, "no folder").unwrap();
         }
+        for _ in 0..4 {
+            site.shift().await;
+            for id in &ids {
+                let job = site.job(*id).await;
+                assert_eq!((job.status, job.attempt), (JobStatus::Queued, 1));
+                assert!(job.delayed_until.is_some() && job.fence.is_none());
+                site.wake(*id).await;
+            }
+        }
+        if blocked {
+            fs::remove_file(&gone).unwrap();
+        }
+        fs::rename(&away, &gone).unwrap();
     }
-    fs::remove_file(&jobs).unwrap();
-    fs::rename(&away, &jobs).unwrap();
     site.shift().await;
     for id in &ids {
         // No planner is configured here: the job went on to its first stage, in its first attempt.
