@@ -333,7 +333,7 @@ mod tests {
             store.manifest::<Value>(kept).await.unwrap(),
             Some(json!({"n": 1}))
         );
-        let open = store.open_page(None, 10).await.unwrap();
+        let open = store.open_page(None, 10).await.unwrap().entries;
         assert_eq!(open.len(), 1);
         assert_eq!(open[0].0, kept);
     }

@@ -60,7 +60,6 @@ impl Model {
         let job = Job {
             level: new.level,
             order,
-            cost: new.cost.into(),
             max_attempts: new.attempts,
             seed: SEED,
             generation: 0,

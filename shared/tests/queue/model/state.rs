@@ -54,7 +54,6 @@ pub(super) enum Kept {
 pub(super) struct Job {
     pub(super) level: u32,
     pub(super) order: u64,
-    pub(super) cost: u64,
     pub(super) max_attempts: u32,
     pub(super) seed: u32,
     pub(super) generation: u32,
