@@ -246,7 +246,7 @@ async fn settle_due(
             .drain(jobs.len().saturating_sub(SETTLES as usize)..)
             .collect();
         if some.is_empty() {
-            some = clients.queue.take_unsettled(SETTLES).await?;
+            some = clients.queue.unsettled(SETTLES).await?;
         }
         if some.is_empty() {
             break;

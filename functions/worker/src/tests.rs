@@ -1,6 +1,7 @@
 //! Shifts over a Redis and a folder of their own, which can be taken away.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use axum::http::HeaderMap;
@@ -14,6 +15,18 @@ use shared::submit::{self, Context};
 
 use crate::shift::{self, TimeLeft};
 
+fn clients(redis: &str, folder: &Path) -> Clients {
+    let folder = folder.display().to_string();
+    let config = Config::read(|name| match name {
+        "REDIS_URL" => Some(redis.to_owned()),
+        "ARTIFACTS_URL" => Some(format!("file://{folder}")),
+        "JWT_SECRET" => Some("a-secret-of-more-than-thirty-two-bytes".to_owned()),
+        "DEV_MODE" => Some("1".to_owned()),
+        _ => None,
+    });
+    Clients::new(config.unwrap()).unwrap()
+}
+
 struct Site {
     clients: Clients,
     redis: local::Redis,
@@ -24,17 +37,8 @@ impl Site {
     async fn start() -> Self {
         let redis = local::Redis::start().await.unwrap();
         let files = local::Scratch::new().unwrap();
-        let (address, folder) = (redis.url().to_owned(), files.path().display().to_string());
-        let config = Config::read(|name| match name {
-            "REDIS_URL" => Some(address.clone()),
-            "ARTIFACTS_URL" => Some(format!("file://{folder}")),
-            "JWT_SECRET" => Some("a-secret-of-more-than-thirty-two-bytes".to_owned()),
-            "DEV_MODE" => Some("1".to_owned()),
-            _ => None,
-        });
-        let clients = Clients::new(config.unwrap()).unwrap();
         Self {
-            clients,
+            clients: clients(redis.url(), files.path()),
             redis,
             files,
         }
@@ -57,10 +61,19 @@ impl Site {
         self.clients.queue.read(id).await.unwrap().unwrap().job
     }
 
-    /// What a bell brings.
+    /// A worker that has read nothing before.
+    fn worker(&self) -> Clients {
+        clients(self.redis.url(), self.files.path())
+    }
+
     async fn shift(&self) {
+        self.shift_of(&self.worker()).await;
+    }
+
+    /// What a bell brings.
+    async fn shift_of(&self, clients: &Clients) {
         let time = TimeLeft::until(SystemTime::now() + Duration::from_secs(800));
-        shift::work(&self.clients, time).await.unwrap();
+        shift::work(clients, time).await.unwrap();
     }
 
     /// The job's rest is over.
@@ -87,13 +100,14 @@ async fn an_outage_of_the_store_costs_no_attempt() {
     let away = root.with_extension("away");
     // The folder of the jobs cannot be read, then there is no folder at all.
     for gone in [root.join("jobs"), root] {
+        let worker = site.worker();
         fs::rename(&gone, &away).unwrap();
         let blocked = gone.ends_with("jobs");
         if blocked {
             fs::write(&gone, "no folder").unwrap();
         }
         for _ in 0..4 {
-            site.shift().await;
+            site.shift_of(&worker).await;
             for id in &ids {
                 let job = site.job(*id).await;
                 assert_eq!((job.status, job.attempt), (JobStatus::Queued, 1));

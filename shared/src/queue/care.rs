@@ -82,7 +82,7 @@ impl Queue {
     }
 
     /// Takes at most `most` ended jobs that nobody has settled; each comes again later until it is settled.
-    pub async fn take_unsettled(&self, most: u32) -> Result<Vec<JobId>, QueueError> {
+    pub async fn unsettled(&self, most: u32) -> Result<Vec<JobId>, QueueError> {
         #[derive(Serialize)]
         struct Args {
             most: u32,

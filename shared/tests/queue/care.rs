@@ -106,9 +106,9 @@ async fn the_sweep_tells_of_jobs_that_it_ended() {
 async fn an_unsettled_job_is_left_to_its_caller_and_then_shown_to_the_sweep() {
     let rig = Rig::start();
     let id = rig.ended("a", JobStatus::Failed).await;
-    assert_eq!(rig.take_unsettled(9).await, []);
+    assert_eq!(rig.unsettled(9).await, []);
     rig.let_pass(rig.queue.keys().outbox(), id).await;
-    assert_eq!(rig.take_unsettled(9).await, [id]);
+    assert_eq!(rig.unsettled(9).await, [id]);
 }
 
 #[tokio::test]
@@ -121,15 +121,15 @@ async fn jobs_that_cannot_be_settled_do_not_hide_the_others() {
         rig.let_pass(outbox.clone(), id).await;
         ids.push(id);
     }
-    let stuck: std::collections::BTreeSet<_> = rig.take_unsettled(2).await.into_iter().collect();
-    let next = rig.take_unsettled(2).await;
+    let stuck: std::collections::BTreeSet<_> = rig.unsettled(2).await.into_iter().collect();
+    let next = rig.unsettled(2).await;
     assert!(next.len() == 1 && !stuck.contains(&next[0]), "{next:?}");
     // Each take puts it off for longer.
     let id = next[0];
     let mut pauses = Vec::new();
     for _ in 0..3 {
         rig.let_pass(outbox.clone(), id).await;
-        assert_eq!(rig.take_unsettled(2).await, [id]);
+        assert_eq!(rig.unsettled(2).await, [id]);
         pauses.push(rig.due_in(outbox.clone(), id).await.unwrap());
     }
     assert!(pauses[0] > 5_000 && pauses[1] > 2 * pauses[0] - 1_000);
@@ -143,7 +143,7 @@ async fn an_unsettled_entry_without_a_job_is_dropped() {
     let outbox = rig.queue.keys().outbox();
     let ghost = JobId::mint().to_string();
     let _: () = rig.raw(&Cmd::zadd(&outbox, ghost, 1)).await;
-    assert_eq!(rig.take_unsettled(9).await, []);
+    assert_eq!(rig.unsettled(9).await, []);
     assert_eq!(rig.queue.counts().await.unwrap().unsettled, 0);
 }
 

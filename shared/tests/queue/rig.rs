@@ -151,7 +151,7 @@ verbs! {
     breaker(service: &str, showed: Showed, hold: bool) -> Answer<Breaker>;
     sweep(after: &str) -> Answer<SweepStep>;
     expire() -> Answer<u32>;
-    take_unsettled(most: u32) -> Vec<JobId>;
+    unsettled(most: u32) -> Vec<JobId>;
     settle(id: JobId, generation: u32) -> Settled;
     settle_later(id: JobId, generation: u32, delay: Duration) -> Settled;
 }

@@ -261,7 +261,7 @@ impl Play {
         let mut after = String::new();
         loop {
             let answer = self.queue().sweep(&after).await?;
-            let unsettled = self.queue().take_unsettled(64).await?;
+            let unsettled = self.queue().unsettled(64).await?;
             for id in unsettled.iter().chain(&answer.debt.ended) {
                 self.queue().settle(*id, 0).await?;
             }

@@ -20,9 +20,8 @@ end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('finish'), '-inf', now, 'LIMIT', 0, 16)) do
   local job = load(id)
-  if not job then
+  if not job or overdue(id, job) then
     redis.call('ZREM', key('finish'), id)
-  elseif overdue(id, job) then -- it has ended
   elseif redis.call('HINCRBY', key('job', id), 'finish_takes', 1) > a.finish_takes then
     fail_attempt(id, job, {code = 'finish_abandoned', message = 'The audio could not be examined.', stage = 'finish', retryable = true}, 0, {stage = 'audio'})
   else
@@ -35,8 +34,7 @@ if redis.call('HEXISTS', key('control'), 'loaded') == 0 then return answer({outc
 if paused() then return answer({outcome = 'paused'}) end
 if redis.call('EXISTS', key('hold')) == 1 then return answer({outcome = 'held'}) end
 if free_slots() <= 0 then return answer({outcome = 'saturated'}) end
--- A job whose time is over ends here, at most 16 a call: the sweep ends many at once.
-for _ = 1, 16 do
+for _ = 1, 16 do -- a job whose time is over ends here; the sweep ends many at once
   local tenant = redis.call('ZRANGE', key('ready'), 0, 0)[1]
   if not tenant then break end
   local id, score = unpack(redis.call('ZPOPMIN', key('q', tenant)))
