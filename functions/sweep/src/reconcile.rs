@@ -1,17 +1,18 @@
 //! The store against Redis: `open/` is exactly the unfinished jobs. What Redis does not know of it is put back; where Redis was
 //! emptied, restarted or replaced, it is also held against the store job by job, for it may have forgotten how jobs ended, and told
-//! which messages to webhooks are not over. An object that cannot be read is passed over.
+//! which messages are not over. An object that cannot be read is passed over.
 
 use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::stream::{self, StreamExt};
 use shared::clients::Clients;
+use shared::delivery;
+use shared::envelope::Open;
 use shared::job::JobId;
-use shared::lookup::{self, Unreachable};
+use shared::lookup::{self, Ensured, Unreachable};
 use shared::queue::{Cursor, Glance, QueueError};
 use shared::store::MAX_PAGE;
-use shared::webhook;
 
 use crate::faults::Faults;
 
@@ -26,7 +27,7 @@ const SETTLED_DOWN: TimeDelta = TimeDelta::seconds(60);
 /// The same where Redis was emptied and callers wait: a request is on its way for 2 s at most.
 const ON_ITS_WAY: TimeDelta = TimeDelta::seconds(5);
 
-type Marker = (JobId, DateTime<Utc>);
+type Marker = (Open, DateTime<Utc>);
 
 /// Once round, as far as there is time, and the next round goes on. Returns how many it looked at.
 pub(crate) async fn go(
@@ -75,9 +76,10 @@ impl Way<'_> {
         loop {
             let begun = Utc::now();
             let page = self.open_page(after, MAX_PAGE).await?;
-            let last = page.last().map(|(id, _)| *id);
+            let last = page.last().map(|(open, _)| *open);
             after = last.filter(|_| page.len() == MAX_PAGE);
-            let old = |(id, modified): &Marker| (begun - *modified >= SETTLED_DOWN).then_some(*id);
+            let old =
+                |(open, modified): &Marker| (begun - *modified >= SETTLED_DOWN).then_some(*open);
             let old: Vec<_> = page.iter().filter_map(old).collect();
             self.compare(&old, false).await?;
             queue.set_reconcile_cursor(after.map(Cursor::Open)).await?;
@@ -114,13 +116,13 @@ impl Way<'_> {
         let mut unseen = false;
         loop {
             let page = self.open_page(after, PAGE).await?;
-            after = page.last().map(|(id, _)| *id);
+            after = page.last().map(|(open, _)| *open);
             // What came after Redis was emptied stands in it; what came shortly before is looked at next time.
             let young = |modified: DateTime<Utc>| begun - modified < ON_ITS_WAY;
             unseen |= page
                 .iter()
                 .any(|(_, modified)| young(*modified) && *modified < emptied_at + ON_ITS_WAY);
-            let old = |(id, modified): &Marker| (!young(*modified)).then_some(*id);
+            let old = |(open, modified): &Marker| (!young(*modified)).then_some(*open);
             let old: Vec<_> = page.iter().filter_map(old).collect();
             self.compare(&old, true).await?;
             if page.len() < PAGE {
@@ -140,7 +142,7 @@ impl Way<'_> {
 
     async fn open_page(
         &mut self,
-        after: Option<JobId>,
+        after: Option<Open>,
         limit: usize,
     ) -> Result<Vec<Marker>, Unreachable> {
         let page = self.clients.store.open_page(after, limit).await?;
@@ -150,22 +152,22 @@ impl Way<'_> {
     }
 
     /// Puts back what Redis does not know. With `closely`, what it knows is also held against the marker.
-    async fn compare(&self, ids: &[JobId], closely: bool) -> Result<(), Unreachable> {
+    async fn compare(&self, markers: &[Open], closely: bool) -> Result<(), Unreachable> {
         let mut looks = Vec::new();
-        for some in ids.chunks(GLANCES) {
-            let seen = self.clients.queue.glances(some).await?;
-            let known = |seen: &Result<Option<Glance>, QueueError>| matches!(seen, Ok(Some(known)) if !closely && !known.status.is_terminal());
-            let of_interest = some
-                .iter()
-                .copied()
-                .zip(seen)
-                .filter(|(_, seen)| !known(seen));
-            looks.extend(of_interest);
+        for some in markers.chunks(GLANCES) {
+            let ids: Vec<JobId> = some.iter().map(|open| open.id).collect();
+            let seen = self.clients.queue.glances(&ids).await?;
+            let pairs = some.iter().copied().zip(seen);
+            let of_interest = pairs.filter(|(open, seen)| closely || !is_known(*open, seen));
+            looks.extend(of_interest.map(|(open, seen)| (open.id, (open, seen))));
         }
         let clients = self.clients;
-        self.look(looks, async |id, seen| match seen? {
-            Some(known) => lookup::align(clients, id, known).await,
-            None => lookup::ensure(clients, id).await.map(drop),
+        self.look(looks, async |id, (open, seen)| match seen? {
+            Some(known) => lookup::align(clients, open, known).await,
+            None => match lookup::ensure(clients, id).await? {
+                Ensured::Gone => Ok(clients.store.remove_open(open).await?),
+                Ensured::Live | Ensured::Ended(_) => Ok(()),
+            },
         })
         .await;
         Ok(())
@@ -180,7 +182,7 @@ impl Way<'_> {
         looks.buffer_unordered(LOOKS).collect().await
     }
 
-    /// Messages to webhooks that Redis has forgotten.
+    /// Messages that Redis has forgotten.
     async fn due(&mut self, mut after: Option<JobId>) -> Result<Done, Unreachable> {
         let clients = self.clients;
         loop {
@@ -188,9 +190,10 @@ impl Way<'_> {
             self.faults.misnamed("due", page.misnamed);
             let page = page.entries;
             self.looked += page.len();
-            after = page.last().map(|(id, _)| *id);
+            after = page.last().copied();
             let full = page.len() == PAGE;
-            self.look(page, async |id, _| webhook::restore(clients, id).await)
+            let owing = page.into_iter().map(|id| (id, ())).collect();
+            self.look(owing, async |id, ()| delivery::restore(clients, id).await)
                 .await;
             if !full {
                 return Ok(Done::Round);
@@ -228,4 +231,9 @@ impl Way<'_> {
             }
         }
     }
+}
+
+/// Redis has the job as its marker says, as far as a glance shows.
+fn is_known(open: Open, seen: &Result<Option<Glance>, QueueError>) -> bool {
+    matches!(seen, Ok(Some(known)) if !known.status.is_terminal() && known.generation == open.generation)
 }

@@ -8,6 +8,7 @@ use lambda_runtime::Error;
 use serde::Serialize;
 use shared::clients::Clients;
 use shared::control;
+use shared::delivery;
 use shared::doorbell::RingError;
 use shared::identity::{Pruned, Pruner};
 use shared::job::JobId;
@@ -16,8 +17,8 @@ use shared::metrics::{self, Embedded, SWEEP_PASSED_OVER, SWEEPS};
 use shared::queue::{Debt, millis};
 use shared::settle;
 use shared::store::StoreError;
-use shared::webhook;
 
+use crate::burial::Burial;
 use crate::faults::Faults;
 use crate::reconcile;
 
@@ -43,8 +44,8 @@ pub(crate) struct Report {
     /// Jobs whose listeners had not been told of what is new.
     pub(crate) unheard: usize,
     pub(crate) rung: u32,
-    /// Jobs with messages to webhooks that were due, and that nobody came for.
-    pub(crate) overdue: usize,
+    /// Lines with messages that were due, and that nobody came for.
+    pub(crate) overdue: u32,
     pub(crate) reconciled: usize,
     /// Objects and records that could not be read or settled.
     pub(crate) passed_over: u32,
@@ -52,6 +53,8 @@ pub(crate) struct Report {
     pub(crate) broken: Vec<&'static str>,
     /// Sessions and service tokens that ended by themselves.
     pub(crate) pruned: Pruned,
+    /// Deleted jobs of which nothing is left now.
+    pub(crate) buried: usize,
 }
 
 impl Report {
@@ -74,7 +77,11 @@ struct Rescued {
 }
 
 /// Rescue first, then the bells: no fault of the store comes before them. Fails at its end if one of its parts broke off.
-pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Error> {
+pub(crate) async fn go(
+    clients: &Clients,
+    pruner: &Pruner,
+    burial: &Burial,
+) -> Result<Report, Error> {
     let from = Instant::now();
     let mut report = Report::default();
     let faults = Faults::default();
@@ -94,7 +101,7 @@ pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Err
         report.settings = synced.applied;
         faults.add(synced.passed_over);
     }
-    let overdue = webhook::ring_due(clients).await;
+    let overdue = delivery::ring_due(clients).await;
     report.overdue = report
         .unless_broken("messages", overdue)
         .unwrap_or_default();
@@ -107,6 +114,10 @@ pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Err
     match within(from + LAST, pruner.go(&clients.store)).await {
         Ok(pruned) => report.pruned = pruned,
         Err(error) => tracing::warn!(error = %error, "ended sessions could not be forgotten"),
+    }
+    match within(from + LAST, burial.go(clients, &faults)).await {
+        Ok(buried) => report.buried = buried,
+        Err(error) => tracing::warn!(error = %error, "deleted jobs could not be forgotten"),
     }
     report.passed_over = faults.passed_over();
     let over = clients.queue.round_over(Utc::now(), report.passed_over);
@@ -145,6 +156,7 @@ fn tell(report: &Report, took: Duration) {
         families = report.pruned.families,
         service_tokens = report.pruned.service_tokens,
         revoked = report.pruned.revoked,
+        buried = report.buried,
         "round over"
     );
 }

@@ -8,12 +8,14 @@ use serde_json::json;
 use shared::caller::{Caller, Role};
 use shared::clients::Clients;
 use shared::config::Config;
+use shared::envelope::DueName;
 use shared::http::RequestId;
 use shared::identity::Pruner;
 use shared::job::{JobId, JobStatus, TenantId, UserId};
 use shared::queue::Acquired;
 use shared::submit::{self, Context};
 
+use crate::burial::Burial;
 use crate::round::{self, Report};
 
 struct Site {
@@ -79,7 +81,9 @@ impl Site {
     }
 
     async fn round(&self) -> Report {
-        round::go(&self.clients, &Pruner::default()).await.unwrap()
+        round::go(&self.clients, &Pruner::default(), &Burial::default())
+            .await
+            .unwrap()
     }
 
     async fn status(&self, id: JobId) -> Option<JobStatus> {
@@ -100,17 +104,20 @@ impl Site {
 async fn a_round_passes_over_what_it_cannot_read_and_reaches_its_bells() {
     let site = Site::start().await;
     let id = site.submit().await;
-    site.write(&format!("open/{}", JobId::mint()), "not JSON");
+    site.write(&format!("open/{}.0", JobId::mint()), "not JSON");
     site.write("open/README", "not a marker");
-    site.write(&format!("due/{}", JobId::mint()), "{}");
+    let noted = DueName::of_end(0);
+    let due = format!("due/{}/{}", JobId::mint(), noted.as_str());
+    site.write(&due, "{}");
+    site.write("due/README", "owes nothing");
     site.write("config/tenants/x/0000000001.json", r#"{"weight": "much"}"#);
     site.write("config/queue/0000000001.json", r#"{"slots": 3}"#);
     site.let_markers_age();
     site.order(&redis::cmd("FLUSHALL")).await;
 
     let report = site.round().await;
-    assert_eq!((report.passed_over, report.settings), (4, 1), "{report:?}");
-    assert_eq!(site.passed_over().await, Some(4));
+    assert_eq!((report.passed_over, report.settings), (5, 1), "{report:?}");
+    assert_eq!(site.passed_over().await, Some(5));
     assert_eq!(site.status(id).await, Some(JobStatus::Queued), "put back");
     let report = site.round().await;
     assert_eq!(report.rung, 1, "{report:?}");
@@ -130,7 +137,7 @@ async fn a_round_rings_while_the_store_is_away() {
     for folder in ["open", "jobs", "config"] {
         site.write(folder, "no folder");
     }
-    let round = round::go(&site.clients, &Pruner::default()).await;
+    let round = round::go(&site.clients, &Pruner::default(), &Burial::default()).await;
     drop(round);
     let rung = site.clients.doorbell.depth().await.unwrap();
     assert!(rung >= 2, "one by the submission, one by the round: {rung}");
@@ -149,7 +156,7 @@ async fn a_job_that_cannot_be_settled_does_not_keep_the_others() {
     }
     let (good, bad) = ids.split_last().unwrap();
     for id in bad {
-        site.write(&format!("jobs/{id}/manifest.json"), "not JSON");
+        site.write(&format!("jobs/{id}/manifest-0.json"), "not JSON");
     }
     let outbox = site.clients.queue.keys().outbox();
     for (place, id) in bad.iter().chain([good]).enumerate() {
@@ -159,7 +166,10 @@ async fn a_job_that_cannot_be_settled_does_not_keep_the_others() {
     let report = site.round().await;
     assert_eq!((report.settled, report.passed_over), (20, 19), "{report:?}");
     assert_eq!(site.clients.queue.counts().await.unwrap().unsettled, 19);
-    let manifest = site.files.path().join(format!("jobs/{good}/manifest.json"));
+    let manifest = site
+        .files
+        .path()
+        .join(format!("jobs/{good}/manifest-0.json"));
     assert!(manifest.exists());
     site.stop().await;
 }
@@ -185,7 +195,7 @@ async fn one_round_finds_a_lost_job_among_thousands() {
     let keys = site.clients.queue.keys();
     for _ in 0..2500 {
         let id = JobId::mint();
-        site.write(&format!("open/{id}"), "{}");
+        site.write(&format!("open/{id}.0"), "{}");
         let known = redis::Cmd::hset(keys.job(id), "status", "queued");
         site.order(&known).await;
     }

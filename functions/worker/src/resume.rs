@@ -22,11 +22,11 @@ pub(crate) async fn open(clients: &Clients, job: &JobRecord) -> Result<Opened, U
         clients.store.ready().await?;
         return Ok(Opened::Deleted);
     };
-    let manifest = clients.store.manifest::<Manifest>(job.id).await?;
-    Ok(
-        match manifest.filter(|manifest| manifest.job.generation >= job.generation) {
-            Some(manifest) => Opened::Ended(Box::new(manifest)),
-            None => Opened::Live(Box::new(request)),
-        },
-    )
+    let ended = clients
+        .store
+        .manifest_since::<Manifest>(job.id, job.generation);
+    Ok(match ended.await? {
+        Some(manifest) => Opened::Ended(Box::new(manifest)),
+        None => Opened::Live(Box::new(request)),
+    })
 }

@@ -25,8 +25,6 @@ use crate::step::{Step, Stepped, own_fault};
 use crate::transition::{Then, give_back, told, transition};
 use crate::{audio, finish, plan};
 
-/// Telling the API that a stage began delays the stage's end by no more than this.
-const ANNOUNCE: Duration = Duration::from_secs(5);
 /// Between a stage's budget and the end of the invocation.
 const MARGIN: Duration = Duration::from_secs(30);
 
@@ -176,11 +174,14 @@ async fn step(work: &mut Work<'_>) -> Stepped {
             Stage::Finish => finish::step(work).await,
         }
     };
-    tokio::join!(step, announced).0
+    tokio::select! {
+        step = step => step,
+        never = announced => never,
+    }
 }
 
-/// Tells the API that a stage begins. A failure is logged and changes nothing.
-fn announcement<'a>(work: &Work<'a>) -> impl Future<Output = ()> + use<'a> {
+/// Tells the API that a stage begins, as long as the stage lasts: it never delays it, and never ends. A failure is logged and changes nothing.
+fn announcement<'a>(work: &Work<'a>) -> impl Future<Output = Stepped> + use<'a> {
     let (job, stage, status) = (work.job.id, work.job.stage, work.job.status);
     let (user, out, api) = (
         work.request.user_id.clone(),
@@ -188,16 +189,16 @@ fn announcement<'a>(work: &Work<'a>) -> impl Future<Output = ()> + use<'a> {
         work.clients.api.as_ref(),
     );
     async move {
-        let Some(api) = api else { return };
-        let report = Report {
-            job,
-            user: &user,
-            kind: ReportKind::Status { status, stage },
-        };
-        match tokio::time::timeout(ANNOUNCE, api.post(&report, &out)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(error = %error, "the API was not told of the stage"),
-            Err(_) => tracing::warn!("the API did not listen in time"),
+        if let Some(api) = api {
+            let report = Report {
+                job,
+                user: &user,
+                kind: ReportKind::Status { status, stage },
+            };
+            if let Err(error) = api.post(&report, &out).await {
+                tracing::warn!(error = %error, "the API was not told of the stage");
+            }
         }
+        std::future::pending().await
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared::job::JobError;
 use shared::lookup::Unreachable;
 use shared::models::{Fault, ModelError};
-use shared::queue::Next;
+use shared::queue::{Cause, Next};
 use shared::stage::Stage;
 use shared::track::Track;
 
@@ -20,7 +20,11 @@ pub(crate) enum Step {
     /// Not now: no attempt is used up.
     GiveBack { delay: Duration, reason: String },
     /// The attempt failed.
-    Failed { error: JobError, change: Next },
+    Failed {
+        error: JobError,
+        cause: Cause,
+        change: Next,
+    },
 }
 
 /// A fault of our own costs the job no attempt; it rests this long, ±50 %.
@@ -52,6 +56,7 @@ impl Step {
         };
         Self::Failed {
             error,
+            cause: Cause::Passing,
             change: Next::default(),
         }
     }
@@ -63,6 +68,14 @@ impl Step {
             delay,
             reason: reason.to_owned(),
         }
+    }
+
+    /// The same step, whose failure has this cause.
+    pub(crate) fn caused_by(mut self, nature: Cause) -> Self {
+        if let Self::Failed { cause, .. } = &mut self {
+            *cause = nature;
+        }
+        self
     }
 
     /// A service that is busy, or known to be down, costs no attempt; every other fault does.

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use shared::clients::Clients;
 use shared::lookup::Unreachable;
-use shared::queue::{Held, Holder, Parked, Spent, backoff, millis};
+use shared::queue::{Failure, Held, Holder, Parked, Spent, backoff, millis};
 use shared::stage::Stage;
 
+use crate::finish;
 use crate::heartbeat::SILENT;
 use crate::payer::Payer;
 use crate::run::Work;
@@ -63,16 +64,27 @@ pub(crate) async fn transition(
                 outcome = ?answer.outcome, duration_ms = spent.finish_ms, sha256 = track.sha256,
                 loudness_lufs = track.measured.loudness_lufs, "track finished"
             );
+            if answer.outcome == Held::Ok {
+                finish::clear(work).await;
+            }
             answer.debt
         }
         Step::GiveBack { delay, reason } => {
             give_back(work.clients, holder, delay, &reason, spent, payer).await?;
             return Ok(Then::Stop);
         }
-        Step::Failed { error, change } => {
+        Step::Failed {
+            error,
+            cause,
+            change,
+        } => {
             let delay = backoff(work.job.attempt);
             let (id, fence) = (work.job.id, Some(&holder.fence));
-            let fail = async || queue.fail(id, fence, &error, delay, change, spent).await;
+            let failure = Failure {
+                error: &error,
+                cause,
+            };
+            let fail = async || queue.fail(id, fence, failure, delay, change, spent).await;
             let answer = told(fail).await?;
             tracing::warn!(
                 outcome = ?answer.outcome, code = error.code, retryable = error.retryable,

@@ -3,8 +3,6 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures_util::future::try_join_all;
-use redis::FromRedisValue;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -77,8 +75,17 @@ pub enum Found {
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Waiting {
     Ok,
-    /// Too many wait already.
+    /// Too many wait already, of all tenants or of this one.
     Full,
+}
+
+/// What Redis does with its keys when it is full (`maxmemory-policy`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Eviction {
+    /// It keeps them and refuses new work, as the queue needs it.
+    Never,
+    /// It drops some: jobs lose their places, and the sweep puts them back.
+    WhenFull,
 }
 
 /// Figures for `/metrics`: sizes only, each read in constant time.
@@ -97,6 +104,12 @@ pub struct Counts {
     pub slots: u64,
     /// Seconds since the sweep's last round, if there was one.
     pub sweep_age: Option<u64>,
+}
+
+/// Arguments of a script about one job.
+#[derive(Serialize)]
+struct One {
+    id: JobId,
 }
 
 #[derive(Deserialize)]
@@ -167,27 +180,21 @@ impl Queue {
         Ok((found, raw.quota))
     }
 
-    /// Some jobs, in the given order; forgotten ones are left out.
-    pub async fn read_all(&self, ids: &[JobId]) -> Result<Vec<Snapshot>, QueueError> {
-        let found = try_join_all(ids.iter().map(|id| self.read(*id))).await?;
-        Ok(found.into_iter().flatten().collect())
-    }
-
-    /// The same of many jobs, in their order and in one round trip; of some the record may be unreadable.
+    /// Many jobs as cheaply as possible, in the order of their ids: `None` for an unknown one, an error for a record that this
+    /// version cannot read.
     pub async fn glances(
         &self,
         ids: &[JobId],
     ) -> Result<Vec<Result<Option<Glance>, QueueError>>, QueueError> {
-        let mut pipe = redis::pipe();
-        for id in ids {
-            pipe.hmget(
-                self.keys.job(*id),
-                &["status", "event_base", "generation", "level"],
-            )
-            .llen(self.keys.events(*id));
+        #[derive(Serialize)]
+        struct Args<'a> {
+            ids: &'a [JobId],
         }
-        let answers: Vec<redis::Value> = self.redis.pipe(&pipe).await?;
-        Ok(answers.chunks_exact(2).map(seen).collect())
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let seen: Vec<Seen> = self.call_plain(&scripts::GLANCE, &Args { ids }).await?;
+        Ok(seen.into_iter().map(Seen::glance).collect())
     }
 
     /// `None` for an unknown job.
@@ -199,24 +206,27 @@ impl Queue {
     /// The events after `after`, at most 200.
     pub async fn events(&self, id: JobId, after: u64) -> Result<Option<EventPage>, QueueError> {
         #[derive(Deserialize)]
+        struct Raw {
+            known: bool,
+            base: u64,
+            queued_ms: i64,
+            #[serde(default)]
+            log: Vec<String>,
+        }
+        #[derive(Deserialize)]
         struct Stored {
             #[serde(with = "chrono::serde::ts_milliseconds")]
             at: DateTime<Utc>,
             #[serde(flatten)]
             rest: serde_json::Map<String, serde_json::Value>,
         }
-        let mut pipe = redis::pipe();
-        pipe.atomic()
-            .hmget(self.keys.job(id), &["status", "event_base", "queued_ms"])
-            .lrange(self.keys.events(id), 0, -1);
-        type Fields = (Option<String>, Option<u64>, Option<i64>);
-        let ((status, base, queued_ms), mut texts): (Fields, Vec<String>) =
-            self.redis.pipe(&pipe).await?;
-        let (Some(_), base) = (status, base.unwrap_or(0)) else {
+        let raw: Raw = self.call_plain(&scripts::EVENTS, &One { id }).await?;
+        if !raw.known {
             return Ok(None);
-        };
+        }
+        let (base, mut texts) = (raw.base, raw.log);
         if texts.is_empty() {
-            texts.push(first_event(queued_ms.unwrap_or(0)));
+            texts.push(first_event(raw.queued_ms));
         }
         let malformed = |e: serde_json::Error| QueueError::Record(e.to_string());
         let seq = base + texts.len() as u64;
@@ -242,28 +252,28 @@ impl Queue {
         }))
     }
 
-    /// Counts a long-polling caller in, for at most `length`.
+    /// Counts a long-polling caller of a tenant in, for at most `length`; zero counts it out.
     pub async fn wait(
         &self,
         waiter: Uuid,
+        tenant: &TenantId,
         length: Duration,
         most: u32,
     ) -> Result<Waiting, QueueError> {
         #[derive(Serialize)]
-        struct Args {
+        struct Args<'a> {
             waiter: Uuid,
+            tenant: &'a TenantId,
             for_ms: u64,
             most: u32,
         }
-        self.call_plain(
-            &scripts::WAIT,
-            &Args {
-                waiter,
-                for_ms: millis(length),
-                most,
-            },
-        )
-        .await
+        let args = Args {
+            waiter,
+            tenant,
+            for_ms: millis(length),
+            most,
+        };
+        self.call_plain(&scripts::WAIT, &args).await
     }
 
     /// Sizes of the sets.
@@ -329,35 +339,46 @@ impl Queue {
         self.redis.pipe(&pipe).await
     }
 
-    /// Answers when Redis does.
-    pub async fn ping(&self) -> Result<(), QueueError> {
-        let _: String = self.redis.run(&redis::cmd("PING")).await?;
-        Ok(())
+    /// Writes as new work does: refused by a Redis that is full, read-only or cannot save.
+    pub async fn probe(&self) -> Result<Eviction, QueueError> {
+        #[derive(Serialize)]
+        struct Args {}
+        #[derive(Deserialize)]
+        struct Raw {
+            policy: String,
+        }
+        let raw: Raw = self.call_plain(&scripts::PROBE, &Args {}).await?;
+        Ok(match raw.policy.as_str() {
+            "noeviction" => Eviction::Never,
+            _ => Eviction::WhenFull,
+        })
     }
 }
 
-/// From the fields and the length of the log of one job.
-fn seen(answers: &[redis::Value]) -> Result<Option<Glance>, QueueError> {
-    type Fields = (Option<String>, Option<u64>, Option<u32>, Option<u32>);
-    let malformed = |e: redis::ParsingError| QueueError::Record(e.to_string());
-    let [fields, logged] = answers else {
-        return Ok(None);
-    };
-    let (status, base, generation, level) =
-        Fields::from_redis_value_ref(fields).map_err(malformed)?;
-    let logged = u64::from_redis_value_ref(logged).map_err(malformed)?;
-    let Some(status) = status else {
-        return Ok(None);
-    };
-    let status = status
-        .parse()
-        .map_err(|_| QueueError::Record(format!("status {status:?}")))?;
-    Ok(Some(Glance {
-        status,
-        seq: base.unwrap_or(0) + logged.max(1),
-        generation: generation.unwrap_or(0),
-        priority: level.and_then(Priority::of_level).unwrap_or_default(),
-    }))
+/// What `glance` answers of one job.
+#[derive(Deserialize)]
+struct Seen {
+    status: Option<String>,
+    seq: u64,
+    generation: Option<u32>,
+    level: Option<u32>,
+}
+
+impl Seen {
+    fn glance(self) -> Result<Option<Glance>, QueueError> {
+        let Some(status) = self.status else {
+            return Ok(None);
+        };
+        let status = status
+            .parse()
+            .map_err(|_| QueueError::Record(format!("status {status:?}")))?;
+        Ok(Some(Glance {
+            status,
+            seq: self.seq,
+            generation: self.generation.unwrap_or(0),
+            priority: self.level.and_then(Priority::of_level).unwrap_or_default(),
+        }))
+    }
 }
 
 /// The log of a job that has only been enqueued: its list begins with the next event.

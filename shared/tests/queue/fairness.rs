@@ -1,9 +1,9 @@
 //! Who is next: order inside a tenant, turns between tenants, levels, caps, slots, pause, hold.
 
 use redis::Cmd;
-use shared::job::{JobId, TenantId};
+use shared::job::{JobId, TenantId, UserId};
 use shared::priority::Priority;
-use shared::queue::{Acquired, Spent};
+use shared::queue::{Acquired, Mended, Owner, Spent};
 use shared::stage::Stage;
 
 use crate::rig::{Rig, error, new_job, track};
@@ -35,7 +35,7 @@ async fn first_in_first_out_within_a_tenant() {
     for _ in 0..6 {
         let mut job = new_job("a");
         job.created_at = now; // all in one millisecond, under names that do not sort by time
-        job.id = JobId::from_key(&job.tenant, &ids.len().to_string());
+        job.id = uuid::Uuid::new_v4().to_string().parse().unwrap();
         rig.enqueue(&job).await;
         ids.push(job.id);
     }
@@ -142,6 +142,25 @@ async fn a_job_that_leaves_its_slot_at_once_still_costs_a_turn() {
     let holder = rig.take().await;
     rig.fail_now(&holder, &error(false)).await;
     assert_eq!(charged(&rig).await, rig.queue.policy().turn_ms);
+}
+
+#[tokio::test]
+async fn a_turn_whose_places_were_evicted_costs_nothing() {
+    let a = TenantId::new("a");
+    for evicts_the_slot_time in [false, true] {
+        let rig = Rig::start();
+        rig.put("a").await;
+        let holder = rig.take().await;
+        assert!(charged(&rig).await > 0);
+        let keys = rig.queue.keys();
+        let _: () = rig.raw(&Cmd::del(keys.lease())).await;
+        if evicts_the_slot_time {
+            let _: () = rig.raw(&Cmd::del(keys.running(&a))).await;
+        }
+        let mended = rig.queue.mend(holder.id).await.unwrap().outcome;
+        assert_eq!((mended, charged(&rig).await), (Mended::Mended, 0));
+        assert_eq!(rig.take().await.id, holder.id);
+    }
 }
 
 /// Virtual time of tenant `a`.
@@ -265,12 +284,18 @@ async fn a_place_in_line_without_a_job_is_passed_over() {
     rig.load().await;
     let lost = rig.put("a").await;
     let next = rig.put("a").await;
-    let _: () = rig.raw(&Cmd::del(rig.queue.keys().job(lost))).await;
+    let lose = async |id, tenant: &str| {
+        let keys = rig.queue.keys();
+        let lists = [Owner::User(UserId::new(tenant)), Owner::Everybody];
+        let [own, all] = lists.map(|owner| keys.by_user(&owner, "queued"));
+        let _: () = rig.raw(&Cmd::del(&[keys.job(id), own, all])).await;
+    };
+    lose(lost, "a").await;
     // What the lost job asked for is unknown: the sum of what waits is wrong until the line is empty.
     let taken = rig.queue.acquire().await.unwrap().outcome;
     assert!(matches!(taken, Acquired::Job(job, ..) if job.id == next));
     let only = rig.put("b").await;
-    let _: () = rig.raw(&Cmd::del(rig.queue.keys().job(only))).await;
+    lose(only, "b").await;
     assert_eq!(rig.acquire().await.outcome, Acquired::Empty);
     assert!(!rig.is_ready("b").await);
 }

@@ -6,9 +6,17 @@ use std::path::{Path, PathBuf};
 use shared::queue::SCRIPTS;
 
 /// Files that stand before scripts.
-const PARTS: [&str; 4] = ["prelude", "rate", "estimate", "delivery"];
+const PARTS: [&str; 6] = ["prelude", "rate", "estimate", "lines", "delivery", "walk"];
 /// Keys that no script touches: those of the doorbells, and a set.
-const PLAIN: [&str; 5] = ["bell", "bell_later", "notice", "notice_later", "hooked"];
+const PLAIN: [&str; 7] = [
+    "bell",
+    "bell_later",
+    "notice",
+    "notice_later",
+    "message",
+    "message_later",
+    "hooked",
+];
 
 fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

@@ -8,7 +8,7 @@ use crate::project;
 use crate::template::{Function, Template};
 
 /// Function, and its rights: `+` may, `-` may not although a line above says so. The bucket's objects are named by their prefix.
-const RIGHTS: [(&str, &[&str]); 10] = [
+const RIGHTS: [(&str, &[&str]); 11] = [
     (
         "compose",
         &[
@@ -18,7 +18,7 @@ const RIGHTS: [(&str, &[&str]); 10] = [
             "+ s3:ListBucket on /",
             "- s3:DeleteObject s3:PutObject on /auth/*",
             "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
-            "+ sqs:SendMessage on WorkQueue NotifyQueue",
+            "+ sqs:SendMessage on WorkQueue NotifyQueue DeliverQueue",
         ],
     ),
     (
@@ -29,7 +29,7 @@ const RIGHTS: [(&str, &[&str]); 10] = [
             "+ s3:ListBucket on /",
             "- s3:DeleteObject s3:PutObject on /auth/*",
             "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
-            "+ sqs:SendMessage on WorkQueue NotifyQueue",
+            "+ sqs:SendMessage on WorkQueue NotifyQueue DeliverQueue",
         ],
     ),
     (
@@ -40,7 +40,7 @@ const RIGHTS: [(&str, &[&str]); 10] = [
             "+ s3:ListBucket on /",
             "- s3:DeleteObject s3:PutObject on /auth/*",
             "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
-            "+ sqs:SendMessage on WorkQueue NotifyQueue",
+            "+ sqs:SendMessage on WorkQueue NotifyQueue DeliverQueue",
         ],
     ),
     ("health", &[]),
@@ -54,7 +54,7 @@ const RIGHTS: [(&str, &[&str]); 10] = [
             "- s3:DeleteObject s3:PutObject on /auth/*",
             "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
             // How many bells are on their way.
-            "+ sqs:GetQueueAttributes sqs:SendMessage on WorkQueue NotifyQueue",
+            "+ sqs:GetQueueAttributes sqs:SendMessage on WorkQueue NotifyQueue DeliverQueue",
         ],
     ),
     (
@@ -76,7 +76,7 @@ const RIGHTS: [(&str, &[&str]); 10] = [
             "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
             // Lambda takes the bells in its name.
             "+ sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage sqs:SendMessage on WorkQueue",
-            "+ sqs:SendMessage on NotifyQueue",
+            "+ sqs:SendMessage on NotifyQueue DeliverQueue",
         ],
     ),
     (
@@ -87,7 +87,7 @@ const RIGHTS: [(&str, &[&str]); 10] = [
             "+ s3:ListBucket on /",
             "- s3:DeleteObject s3:PutObject on /auth/*",
             "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
-            "+ sqs:SendMessage on WorkQueue NotifyQueue",
+            "+ sqs:SendMessage on WorkQueue NotifyQueue DeliverQueue",
             "+ execute-api:ManageConnections on SocketApi",
         ],
     ),
@@ -95,14 +95,25 @@ const RIGHTS: [(&str, &[&str]); 10] = [
         "notify",
         &[
             "+ s3:GetObject s3:PutObject on /*",
-            // A webhook that is gone for good is disabled.
-            "+ s3:DeleteObject on /open/* /due/* /config/webhooks/*",
+            "+ s3:DeleteObject on /open/* /due/*",
             "+ s3:ListBucket on /",
             "- s3:DeleteObject s3:PutObject on /auth/*",
             "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
-            "+ sqs:SendMessage on WorkQueue",
+            "+ sqs:SendMessage on WorkQueue DeliverQueue",
             "+ sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage sqs:SendMessage on NotifyQueue",
             "+ execute-api:ManageConnections on SocketApi",
+        ],
+    ),
+    (
+        "deliver",
+        &[
+            // What a message says stands in the manifest.
+            "+ s3:GetObject on /jobs/* /config/*",
+            // An endpoint that is gone for good is disabled, on record.
+            "+ s3:PutObject on /config/webhooks/* /audit/*",
+            "+ s3:DeleteObject on /due/* /config/webhooks/*",
+            "+ s3:ListBucket on /",
+            "+ sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage sqs:SendMessage on DeliverQueue",
         ],
     ),
     (
@@ -112,7 +123,7 @@ const RIGHTS: [(&str, &[&str]); 10] = [
             "+ s3:DeleteObject on /open/* /due/* /auth/families/* /auth/service-tokens/* /auth/revoked/*",
             "+ s3:ListBucket on /",
             "- s3:PutObject on /auth/*",
-            "+ sqs:SendMessage on WorkQueue NotifyQueue",
+            "+ sqs:SendMessage on WorkQueue NotifyQueue DeliverQueue",
         ],
     ),
 ];
@@ -257,5 +268,5 @@ fn rights_that_few_have_are_had_by_those_whose_code_asks_for_them() {
     assert_eq!(woken, woken_by_bells);
 
     let deletes_jobs = whose_code_has(&["remove_job(", "remove_upload(", "submit::"]);
-    assert_eq!(who_may("/jobs/*"), deletes_jobs);
+    assert_eq!(who_may("s3:DeleteObject on /jobs/*"), deletes_jobs);
 }

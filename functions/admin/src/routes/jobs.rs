@@ -50,7 +50,7 @@ pub(crate) struct Page {
         body = Page,
         links(("cancel" = (operation_id = "cancelAnyJob", parameters(("id" = "$response.body#/items/0/id")))))
     )),
-    extensions(("x-problems" = json!(["forbidden"]))),
+    extensions(("x-problems" = json!(["forbidden", "rate_limited"]))),
 )]
 pub(crate) async fn search(
     State(clients): State<Clients>,
@@ -60,7 +60,7 @@ pub(crate) async fn search(
     let page = list::list(&clients, &caller, &filter).await?;
     let item = |known: Known| Item {
         tenant: known.job.tenant.clone(),
-        job: view::shown(&clients, known),
+        job: view::item(&clients, known),
     };
     Ok(Json(Page {
         items: page.items.into_iter().map(item).collect(),
@@ -122,7 +122,7 @@ pub(crate) async fn cancel(
         body = JobView,
         headers(("Location" = String, description = "`/jobs/{id}`"))
     )),
-    extensions(("x-problems" = json!(["forbidden", "unknown_job", "already_completed", "not_ended"]))),
+    extensions(("x-problems" = json!(["forbidden", "unknown_job", "already_completed", "not_ended", "line_full", "rate_limited"]))),
 )]
 pub(crate) async fn retry(
     State(clients): State<Clients>,

@@ -9,13 +9,10 @@ use shared::change;
 use shared::clients::Clients;
 use shared::http::JobPath;
 use shared::job::JobId;
-use shared::lookup::Unreachable;
 use shared::problem::Problem;
-use shared::queue::Deleted;
-use shared::settle;
 use shared::view::{self, JobView};
 
-use super::{owned, unknown_job};
+use super::owned;
 
 /// Ends a live job and frees its slot at once; the model is told. Again: 200. Ended otherwise: 409.
 #[utoipa::path(
@@ -53,7 +50,7 @@ pub(crate) async fn cancel(
         body = JobView,
         headers(("Location" = String, description = "`/jobs/{id}`"))
     )),
-    extensions(("x-problems" = json!(["unknown_job", "already_completed", "not_ended", "rate_limited"]))),
+    extensions(("x-problems" = json!(["unknown_job", "already_completed", "not_ended", "line_full", "rate_limited"]))),
 )]
 pub(crate) async fn retry(
     State(clients): State<Clients>,
@@ -83,23 +80,6 @@ pub(crate) async fn delete(
     JobPath(id): JobPath,
 ) -> Result<StatusCode, Problem> {
     let known = owned(&clients, &caller, id).await?;
-    if !known.job.status.is_terminal() {
-        return Err(change::not_ended());
-    }
-    settle::settle(&clients, id).await?;
-    clients
-        .store
-        .remove_job(id)
-        .await
-        .map_err(Unreachable::from)?;
-    let tags = &known.request.submission.tags;
-    match clients
-        .queue
-        .delete(id, &known.job.user, tags)
-        .await
-        .map_err(Unreachable::from)?
-    {
-        Deleted::Ok => Ok(StatusCode::NO_CONTENT),
-        Deleted::Live => Err(unknown_job()),
-    }
+    change::delete(&clients, &known).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -7,10 +7,10 @@ use serde::Deserialize;
 use shared::caller::Caller;
 use shared::change;
 use shared::clients::Clients;
+use shared::delivery::{self, DeliveryPage};
 use shared::http::{Body, JobPath};
 use shared::job::JobId;
 use shared::problem::Problem;
-use shared::webhook::{self, DeliveryPage};
 
 use super::owned;
 
@@ -38,7 +38,7 @@ pub(crate) async fn list(
     JobPath(id): JobPath,
 ) -> Result<Json<DeliveryPage>, Problem> {
     owned(&clients, &caller, id).await?;
-    Ok(Json(webhook::page(&clients, id).await?))
+    Ok(Json(delivery::page(&clients, id).await?))
 }
 
 /// Which message; all that are over where it is left out.
@@ -51,7 +51,7 @@ pub(crate) struct Redeliver {
 
 /// Makes a message due again at once, whatever became of it.
 ///
-/// Its `webhook-id` stays, so a receiver that had it can tell.
+/// Its `webhook-id` stays, so a receiver that had it can tell. A message is sent again once a minute, and 30 of a tenant and to a host.
 #[utoipa::path(
     post,
     path = "/jobs/{id}/deliveries/redeliver",
@@ -73,7 +73,7 @@ pub(crate) async fn redeliver(
     if !known.job.status.is_terminal() {
         return Err(change::not_ended());
     }
-    webhook::redeliver(&clients, &known, wanted.id.as_deref()).await?;
-    let page = webhook::page(&clients, id).await?;
+    delivery::redeliver(&clients, &known, wanted.id.as_deref()).await?;
+    let page = delivery::page(&clients, id).await?;
     Ok((StatusCode::ACCEPTED, Json(page)))
 }

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Opens a connection for whom a ticket speaks. A ticket opens one.
 -- Args: ticket, connection, user, caller (JSON text), until_ms, slack_ms (known for longer than open), most (connections of one user)
 -- Returns: outcome ok | used | full

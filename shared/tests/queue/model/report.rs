@@ -37,7 +37,13 @@ impl Model {
         }
         let fence = who.map(|who| self.fence(n, who));
         let (code, delay) = (error(true).code, millis(failure.delay));
-        self.fail_attempt(n, &code, failure.retryable, delay, failure.next);
+        let Failure {
+            retryable,
+            cause,
+            next,
+            ..
+        } = failure;
+        self.fail_attempt(n, &code, retryable, cause, delay, next);
         self.job(n).gave_back = fence.or(self.job(n).gave_back);
         match self.jobs[&n].status {
             JobStatus::Failed => Failed::Failed,
