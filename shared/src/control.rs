@@ -1,8 +1,9 @@
 //! What operators set, from the object store into Redis: by an operator's change, and again whenever Redis may have forgotten it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, StreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -18,6 +19,8 @@ const QUEUE: &str = "queue";
 const TENANTS: &str = "tenants";
 /// Objects read at the same time.
 const READS: usize = 16;
+/// The longest that a comparison with the store may take.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Something that operators set.
 pub trait Setting:
@@ -61,43 +64,101 @@ impl Setting for TenantSettings {
     }
 }
 
-/// Makes Redis agree with the store on every setting, and lets an emptied one give out jobs again. Returns how many were new to it.
-pub async fn sync(clients: &Clients) -> Result<u32, Unreachable> {
-    let newest = clients.store.settings().await?;
-    let (names, revisions): (Vec<TenantId>, Vec<u64>) = tenants_of(&newest).unzip();
+/// What came of comparing Redis with the settings in the store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Synced {
+    /// Settings that were new to Redis.
+    pub applied: u32,
+    /// Settings that this version cannot read: what Redis has of them stays in force.
+    pub passed_over: u32,
+}
+
+/// Makes Redis agree with the store on every setting that can be read, and lets an emptied one give out jobs again. Takes at most
+/// [`PATIENCE`].
+pub async fn sync(clients: &Clients) -> Result<Synced, Unreachable> {
+    let out_of_time = |_| Err(StoreError::TimedOut(PATIENCE).into());
+    let synced = tokio::time::timeout(PATIENCE, sync_all(clients)).await;
+    synced.unwrap_or_else(out_of_time)
+}
+
+async fn sync_all(clients: &Clients) -> Result<Synced, Unreachable> {
+    let (queue, tenants) = tokio::try_join!(
+        clients.store.settings(QUEUE),
+        clients.store.settings(TENANTS)
+    )?;
+    let mut read = Read {
+        passed_over: queue.misnamed + tenants.misnamed,
+        missed: None,
+    };
+    let newest = queue.entries.get(QUEUE).copied();
+    let (names, revisions): (Vec<TenantId>, Vec<u64>) = tenants_of(&tenants.entries).unzip();
     let (queue, known) = clients.queue.revisions(&names).await?;
 
-    let mut last = Settings {
-        loaded: true,
-        ..Settings::default()
+    let own = match newest.filter(|newest| Some(*newest) > queue) {
+        Some(revision) => {
+            let found = clients.store.setting(&[QUEUE], revision).await;
+            let settings = read.take(QUEUE, found).flatten();
+            settings.map(|settings| revised(revision, settings))
+        }
+        None => None,
     };
-    if let Some(revision) = newest.get(QUEUE).filter(|newest| Some(**newest) > queue) {
-        let found = clients.store.setting(&[QUEUE], *revision).await?;
-        last.queue = found.map(|settings| revised(*revision, settings));
-    }
     let behind = names
         .into_iter()
         .zip(revisions)
         .zip(known)
         .filter(|((_, newest), known)| Some(*newest) > *known)
-        .map(|((tenant, revision), _)| read_tenant(clients, tenant, revision));
-    let found: Vec<_> = stream::iter(behind)
-        .buffer_unordered(READS)
-        .try_collect()
-        .await?;
-    let found: Vec<_> = found.into_iter().flatten().collect();
+        .map(|((tenant, revision), _)| async move {
+            (tenant.clone(), read_tenant(clients, tenant, revision).await)
+        });
+    let found: Vec<_> = stream::iter(behind).buffer_unordered(READS).collect().await;
+    let found: Vec<_> = found
+        .into_iter()
+        .filter_map(|(tenant, found)| read.take(tenant.as_str(), found)?)
+        .collect();
     let parts = found.chunks(MAX_TENANTS).map(|some| Settings {
         tenants: some.to_vec(),
         ..Settings::default()
     });
-    let mut applied = 0;
-    for settings in parts.chain([last]) {
+    let last = Settings {
+        queue: own,
+        // A store that is away might hold back a pause: jobs wait until it can be asked.
+        loaded: read.missed.is_none(),
+        ..Settings::default()
+    };
+    let mut synced = Synced {
+        applied: 0,
+        passed_over: read.passed_over,
+    };
+    for settings in parts {
         let answer = clients.queue.configure(&settings).await?;
-        applied += answer.outcome;
-        // Whoever calls this acquires, or rings for everybody, right afterwards.
+        synced.applied += answer.outcome;
         settle::pay(clients, answer.debt.without_bells(), None).await;
     }
-    Ok(applied)
+    let answer = clients.queue.configure(&last).await?;
+    synced.applied += answer.outcome;
+    settle::pay(clients, answer.debt, None).await;
+    read.missed.map_or(Ok(synced), |error| Err(error.into()))
+}
+
+/// Takes note of settings that could not be read.
+struct Read {
+    passed_over: u32,
+    /// The store did not give one of them; it may the next time.
+    missed: Option<StoreError>,
+}
+
+impl Read {
+    fn take<T>(&mut self, name: &str, found: Result<T, StoreError>) -> Option<T> {
+        match found {
+            Ok(found) => return Some(found),
+            Err(error) if error.is_unreadable() => {
+                tracing::error!(name, error = %error, "a setting cannot be read and is passed over");
+                self.passed_over += 1;
+            }
+            Err(error) => self.missed = Some(error),
+        }
+        None
+    }
 }
 
 /// The tenants among all settings, with the newest revision of each.
@@ -152,6 +213,8 @@ pub async fn put_in_force<T: Setting>(
 
 /// The tenants that operators have set something of, by name.
 pub async fn configured_tenants(clients: &Clients) -> Result<Vec<TenantId>, Unreachable> {
-    let newest = clients.store.settings().await?;
-    Ok(tenants_of(&newest).map(|(tenant, _)| tenant).collect())
+    let listed = clients.store.settings(TENANTS).await?;
+    Ok(tenants_of(&listed.entries)
+        .map(|(tenant, _)| tenant)
+        .collect())
 }

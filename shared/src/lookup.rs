@@ -30,6 +30,16 @@ pub enum Unreachable {
     Store(#[from] StoreError),
 }
 
+impl Unreachable {
+    /// One record or object has another shape than this version reads: asking again soon does not help.
+    pub fn is_unreadable(&self) -> bool {
+        match self {
+            Self::Queue(error) => matches!(error, QueueError::Record(_)),
+            Self::Store(error) => error.is_unreadable(),
+        }
+    }
+}
+
 impl From<Unreachable> for Problem {
     /// 503: both heal without us.
     fn from(cause: Unreachable) -> Self {
@@ -423,6 +433,8 @@ pub async fn end_as_stored(clients: &Clients, id: JobId) -> Result<(), Unreachab
     let debt = match store.manifest_since::<Manifest>(id, generation).await? {
         Some(manifest) => adopt(clients, &manifest).await?,
         None if store.request::<Envelope>(id).await?.is_none() => {
+            // A bucket or a folder that is away has no request either.
+            store.ready().await?;
             clients.queue.cancel(id, "deleted").await?.debt
         }
         // Accepted, and the marker is about to be written, or was lost.

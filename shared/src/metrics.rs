@@ -74,6 +74,7 @@ metrics! {
     FINISH_SECONDS: Time "tutti_finish_seconds", "How long a job's audio was examined and stored.";
     SWEEP_AGE: Gauge "tutti_sweep_age_seconds", "Seconds since the sweep's last round; absent before the first.";
     SWEEPS: Counter "tutti_sweeps", "Rounds of the sweep.";
+    SWEEP_PASSED_OVER: Gauge "tutti_sweep_passed_over", "Objects and records that the last round of the sweep could not read or settle.";
     MESSAGES_GIVEN_UP: Counter "tutti_messages_given_up" by "kind", "Messages about the end of a job that never arrived, by kind: webhook, api or cancel.";
     COLD_STARTS: Counter "tutti_cold_starts" by "function", "Processes that began, by function.";
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt};
+
 use crate::callback::sign_link;
 use crate::clients::Clients;
 use crate::delivery;
@@ -15,6 +17,10 @@ use crate::queue::{Debt, Settled, millis};
 use crate::store::{Put, StoreError};
 use crate::view::{Known, audio_path};
 
+/// Jobs settled, or told of, at the same time.
+const AT_ONCE: usize = 32;
+/// The longest that settling one job may take its caller.
+const SETTLE_WITHIN: Duration = Duration::from_secs(15);
 /// How long the link in a report to the API works.
 const LINK_LIFE: Duration = Duration::from_secs(24 * 3600);
 
@@ -26,19 +32,16 @@ pub async fn pay(clients: &Clients, mut debt: Debt, job: Option<JobId>) {
 
 /// Whoever listens to these jobs is told of what is new.
 async fn tell_of(clients: &Clients, jobs: Vec<JobId>) {
-    for id in jobs {
+    let notices = stream::iter(jobs).map(|id| async move {
         if let Err(error) = clients.notices.ring(Some(id), 1, Duration::ZERO).await {
             tracing::warn!(job_id = %id, error = %error, "a notice was not given; the sweep will");
         }
-    }
+    });
+    notices.buffer_unordered(AT_ONCE).collect().await
 }
 
 async fn settle_and_ring(clients: &Clients, debt: Debt, job: Option<JobId>) {
-    for id in debt.ended {
-        if let Err(error) = settle(clients, id).await {
-            tracing::warn!(job_id = %id, error = %error, "settling is left to the sweep");
-        }
-    }
+    settle_all(clients, debt.ended).await;
     let bells = [
         (debt.ring, Duration::ZERO),
         (
@@ -53,6 +56,21 @@ async fn settle_and_ring(clients: &Clients, debt: Debt, job: Option<JobId>) {
     }
 }
 
+/// Settles these jobs, some at the same time. Returns how many are left to the sweep.
+pub async fn settle_all(clients: &Clients, jobs: Vec<JobId>) -> u32 {
+    let settles = stream::iter(jobs).map(|id| async move {
+        let left = match tokio::time::timeout(SETTLE_WITHIN, settle(clients, id)).await {
+            Ok(Ok(())) => return 0,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no end within {SETTLE_WITHIN:?}"),
+        };
+        tracing::warn!(job_id = %id, error = left, "settling is left to the sweep");
+        1
+    });
+    let left = settles.buffer_unordered(AT_ONCE);
+    left.fold(0, async |all, left| all + left).await
+}
+
 /// Writes the manifest, notes what the outside is owed, removes the marker, and lets Redis forget. It calls nobody. May be repeated.
 pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
     let Some(snapshot) = clients.queue.read(id).await? else {
@@ -64,7 +82,11 @@ pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
     let generation = snapshot.job.generation;
     let recorded = match lookup::unsettled(clients, snapshot).await? {
         Some(known) => record(clients, known).await,
-        None => Err(StoreError::Deleted { id }.into()),
+        None => {
+            // A bucket or a folder that is away has no envelope either.
+            clients.store.ready().await?;
+            Err(StoreError::Deleted { id }.into())
+        }
     };
     let manifest = match recorded {
         // Deleted meanwhile: nothing is left to tell of.

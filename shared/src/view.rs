@@ -152,7 +152,7 @@ impl From<Eta> for EtaView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(as = Waiting)]
 pub struct WaitingView {
-    /// Stable: `line`, `cap`, `slots`, `turn`, `starting`, `retry_delay`, `queue_paused`, `tenant_paused`, `busy`, `hold` or `finish`.
+    /// Stable: `line`, `cap`, `slots`, `turn`, `starting`, `retry_delay`, `queue_paused`, `tenant_paused`, `loading`, `busy`, `hold` or `finish`.
     pub code: String,
     /// One sentence.
     pub message: String,
@@ -180,6 +180,7 @@ impl From<WhyWaiting> for WaitingView {
             }
             "queue_paused" => "An operator has paused the queue.".to_owned(),
             "tenant_paused" => "An operator has paused this tenant's jobs.".to_owned(),
+            "loading" => "The settings of the queue are being loaded.".to_owned(),
             "busy" => "The model service is busy; the next job starts when it has room.".to_owned(),
             "hold" => "A model service is down; jobs start again when it answers.".to_owned(),
             "finish" => "The audio is made and waits to be examined.".to_owned(),

@@ -10,6 +10,8 @@ use shared::clients::Clients;
 use shared::job::JobId;
 use shared::store::StoreError;
 
+use crate::faults::Faults;
+
 /// Tombstones of one round, and how many are looked at at the same time.
 const PAGE: usize = 500;
 const LOOKS: usize = 16;
@@ -22,9 +24,11 @@ pub(crate) struct Burials(Mutex<Option<JobId>>);
 
 impl Burials {
     /// Looks at one page of tombstones. Returns how many jobs are forgotten for good.
-    pub(crate) async fn go(&self, clients: &Clients) -> Result<usize, StoreError> {
+    pub(crate) async fn go(&self, clients: &Clients, faults: &Faults) -> Result<usize, StoreError> {
         let after = *self.0.lock().unwrap_or_else(|e| e.into_inner());
         let page = clients.store.tombstone_page(after, PAGE).await?;
+        faults.misnamed("deleted", page.misnamed);
+        let page = page.entries;
         let next = page
             .last()
             .filter(|_| page.len() == PAGE)

@@ -1,8 +1,11 @@
-//! Once a minute: rescue, promote, expire, settle, ring, hold the store against Redis, and forget what nobody can sign in with.
+//! Once a minute: expire, rescue, promote, ring, settle, hold the store against Redis, and forget what nobody can sign in with.
 
 mod burial;
+mod faults;
 mod reconcile;
 mod round;
+#[cfg(test)]
+mod tests;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;

@@ -1,5 +1,6 @@
 //! One round. Every part may be repeated or broken off at any point: the next round goes on.
 
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -8,21 +9,29 @@ use serde::Serialize;
 use shared::clients::Clients;
 use shared::control;
 use shared::delivery;
+use shared::doorbell::RingError;
 use shared::identity::{Pruned, Pruner};
+use shared::job::JobId;
 use shared::lookup::Unreachable;
-use shared::metrics::{self, Embedded, SWEEPS};
-use shared::queue::millis;
+use shared::metrics::{self, Embedded, SWEEP_PASSED_OVER, SWEEPS};
+use shared::queue::{Debt, millis};
 use shared::settle;
+use shared::store::StoreError;
 
 use crate::burial::Burials;
+use crate::faults::Faults;
 use crate::reconcile;
 
 /// The longest round: the next one starts after a minute.
 const ROUND: Duration = Duration::from_secs(40);
+/// What has not ended then is dropped: the function itself has a minute.
+const LAST: Duration = Duration::from_secs(50);
 /// Script calls of one round, each bounded in itself.
 const STEPS_MAX: usize = 4000;
 /// Bells of one call.
 const BATCH: u32 = 10;
+/// Jobs taken to be settled together.
+const SETTLES: u32 = 64;
 
 /// What the round did, for the log and for whoever invoked it.
 #[derive(Debug, Default, Serialize)]
@@ -38,13 +47,36 @@ pub(crate) struct Report {
     /// Lines with messages that were due, and that nobody came for.
     pub(crate) overdue: u32,
     pub(crate) reconciled: usize,
+    /// Objects and records that could not be read or settled.
+    pub(crate) passed_over: u32,
+    /// Parts that broke off.
+    pub(crate) broken: Vec<&'static str>,
     /// Sessions and service tokens that ended by themselves.
     pub(crate) pruned: Pruned,
     /// Deleted jobs of which nothing is left now.
     pub(crate) buried: usize,
 }
 
-/// Caretaking first, bells last: whoever may run then is rung for once.
+impl Report {
+    /// A part that breaks off does not keep the round from the others.
+    fn unless_broken<T>(&mut self, part: &'static str, done: Result<T, impl Display>) -> Option<T> {
+        let note =
+            |error: &_| tracing::error!(part, error = %error, "a part of the round broke off");
+        let done = done.inspect_err(note).ok();
+        if done.is_none() {
+            self.broken.push(part);
+        }
+        done
+    }
+}
+
+/// What a rescue found.
+struct Rescued {
+    epoch: bool,
+    bells: u32,
+}
+
+/// Rescue first, then the bells: no fault of the store comes before them. Fails at its end if one of its parts broke off.
 pub(crate) async fn go(
     clients: &Clients,
     pruner: &Pruner,
@@ -52,29 +84,66 @@ pub(crate) async fn go(
 ) -> Result<Report, Error> {
     let from = Instant::now();
     let mut report = Report::default();
-    match control::sync(clients).await {
-        Ok(settings) => report.settings = settings,
-        // A store that does not answer must not keep us from rescuing jobs.
-        Err(error) => {
-            tracing::warn!(error = %error, "what operators set could not be compared");
-        }
+    let faults = Faults::default();
+    let mut ended = Vec::new();
+    let expired = expire(clients, &mut report, &mut ended, from).await;
+    report.unless_broken("expire", expired);
+    let rescued = step(clients, &mut report, &mut ended, from).await;
+    let rescued = report.unless_broken("rescue", rescued);
+    // One bell is harmless where it is not known whether one is due.
+    let rung = ring(clients, rescued.as_ref().map_or(1, |found| found.bells)).await;
+    report.rung = report.unless_broken("bells", rung).unwrap_or_default();
+
+    let settled = settle_due(clients, &mut report, &faults, ended, from + ROUND / 2).await;
+    report.unless_broken("settle", settled);
+    let synced = control::sync(clients).await;
+    if let Some(synced) = report.unless_broken("settings", synced) {
+        report.settings = synced.applied;
+        faults.add(synced.passed_over);
     }
-    expire(clients, &mut report, from).await?;
-    let (epoch, bells) = step(clients, &mut report, from).await?;
-    report.reconciled = reconcile::go(clients, epoch, from + ROUND).await?;
-    report.rung = ring(clients, bells).await?;
-    report.overdue = delivery::ring_due(clients).await?;
-    match pruner.go(&clients.store).await {
+    let overdue = delivery::ring_due(clients).await;
+    report.overdue = report
+        .unless_broken("messages", overdue)
+        .unwrap_or_default();
+    if let Some(rescued) = rescued {
+        let reconciling = reconcile::go(clients, rescued.epoch, from + ROUND, &faults);
+        let reconciled = within(from + LAST, reconciling).await;
+        let reconciled = report.unless_broken("reconcile", reconciled);
+        report.reconciled = reconciled.unwrap_or_default();
+    }
+    match within(from + LAST, pruner.go(&clients.store)).await {
         Ok(pruned) => report.pruned = pruned,
         Err(error) => tracing::warn!(error = %error, "ended sessions could not be forgotten"),
     }
-    match burials.go(clients).await {
+    match within(from + LAST, burials.go(clients, &faults)).await {
         Ok(buried) => report.buried = buried,
         Err(error) => tracing::warn!(error = %error, "deleted jobs could not be forgotten"),
     }
-    clients.queue.round_over(Utc::now()).await?;
+    report.passed_over = faults.passed_over();
+    let over = clients.queue.round_over(Utc::now(), report.passed_over);
+    report.unless_broken("end", over.await);
+    tell(&report, from.elapsed());
+    tell_figures(clients, report.passed_over).await;
+    match report.broken[..] {
+        [] => Ok(report),
+        _ => Err(format!("parts of the round broke off: {}", report.broken.join(", ")).into()),
+    }
+}
+
+async fn within<T, E: Into<Unreachable>>(
+    end: Instant,
+    part: impl Future<Output = Result<T, E>>,
+) -> Result<T, Unreachable> {
+    let left = end.saturating_duration_since(Instant::now());
+    match tokio::time::timeout(left, part).await {
+        Ok(done) => done.map_err(Into::into),
+        Err(_) => Err(StoreError::TimedOut(left).into()),
+    }
+}
+
+fn tell(report: &Report, took: Duration) {
     tracing::info!(
-        duration_ms = millis(from.elapsed()),
+        duration_ms = millis(took),
         settings = report.settings,
         steps = report.steps,
         expired = report.expired,
@@ -83,19 +152,19 @@ pub(crate) async fn go(
         rung = report.rung,
         overdue = report.overdue,
         reconciled = report.reconciled,
+        passed_over = report.passed_over,
         families = report.pruned.families,
         service_tokens = report.pruned.service_tokens,
         revoked = report.pruned.revoked,
         buried = report.buried,
         "round over"
     );
-    tell_figures(clients).await;
-    Ok(report)
 }
 
 /// How the queue stands, once a minute, for alarms. Without it the round is not worse.
-async fn tell_figures(clients: &Clients) {
+async fn tell_figures(clients: &Clients, passed_over: u32) {
     let round = Embedded::default().put(&SWEEPS, 1.0, None);
+    let round = round.put(&SWEEP_PASSED_OVER, passed_over.into(), None);
     let line = match clients.queue.figures().await {
         Ok(figures) => metrics::gauges(&figures)
             .into_iter()
@@ -108,12 +177,26 @@ async fn tell_figures(clients: &Clients) {
     line.send();
 }
 
-async fn expire(clients: &Clients, report: &mut Report, from: Instant) -> Result<(), Unreachable> {
-    while from.elapsed() < ROUND / 4 {
+/// Gives notice of what is new, and keeps what is to be settled until the bells are rung.
+async fn pay(clients: &Clients, debt: Debt, ended: &mut Vec<JobId>) {
+    ended.extend(&debt.ended);
+    let notices = Debt {
+        notices: debt.notices,
+        ..Debt::default()
+    };
+    settle::pay(clients, notices, None).await;
+}
+
+async fn expire(
+    clients: &Clients,
+    report: &mut Report,
+    ended: &mut Vec<JobId>,
+    from: Instant,
+) -> Result<(), Unreachable> {
+    while from.elapsed() < ROUND / 8 {
         let answer = clients.queue.expire().await?;
         report.expired += answer.outcome;
-        report.settled += answer.debt.ended.len();
-        settle::pay(clients, answer.debt.without_bells(), None).await;
+        pay(clients, answer.debt, ended).await;
         if answer.outcome == 0 {
             break;
         }
@@ -121,45 +204,38 @@ async fn expire(clients: &Clients, report: &mut Report, from: Instant) -> Result
     Ok(())
 }
 
-/// Rescue and promote until nothing more is due, once round all tenants, and settle what is left.
+/// Rescues and promotes until nothing more is due, once round all tenants.
 async fn step(
     clients: &Clients,
     report: &mut Report,
+    ended: &mut Vec<JobId>,
     from: Instant,
-) -> Result<(bool, u32), Unreachable> {
+) -> Result<Rescued, Unreachable> {
     let mut after = String::new();
     loop {
         let answer = clients.queue.sweep(&after).await?;
         let found = answer.outcome;
         report.steps += 1;
-        report.settled += answer.debt.ended.len() + found.unsettled.len();
-        settle::pay(clients, answer.debt.without_bells(), None).await;
-        for id in &found.unheard {
-            // What does not ring stays where the next round finds it.
-            if let Err(error) = clients.notices.ring(Some(*id), 1, Duration::ZERO).await {
-                tracing::warn!(job_id = %id, error = %error, "listeners are not told");
-            }
-        }
         report.unheard += found.unheard.len();
-        let mut all_settled = true;
-        for id in &found.unsettled {
-            if let Err(error) = settle::settle(clients, *id).await {
-                tracing::warn!(job_id = %id, error = %error, "not settled; the next round tries again");
-                all_settled = false;
-            }
-        }
+        pay(clients, answer.debt, ended).await;
+        let unheard = Debt {
+            notices: found.unheard,
+            ..Debt::default()
+        };
+        let more = unheard.notices.len() == 16;
+        settle::pay(clients, unheard, None).await;
         after = found.after;
-        let more = found.busy
-            || !after.is_empty()
-            || (all_settled && found.unsettled.len() == 16)
-            || found.unheard.len() == 16;
-        if !more || report.steps >= STEPS_MAX || from.elapsed() > ROUND / 2 {
-            return Ok((found.epoch, found.bells));
+        let more = found.busy || !after.is_empty() || more;
+        if !more || report.steps >= STEPS_MAX || from.elapsed() > ROUND / 4 {
+            return Ok(Rescued {
+                epoch: found.epoch,
+                bells: found.bells,
+            });
         }
     }
 }
 
-async fn ring(clients: &Clients, bells: u32) -> Result<u32, Error> {
+async fn ring(clients: &Clients, bells: u32) -> Result<u32, RingError> {
     let mut rung = 0;
     while rung < bells {
         let count = BATCH.min(bells - rung);
@@ -167,4 +243,34 @@ async fn ring(clients: &Clients, bells: u32) -> Result<u32, Error> {
         rung += count;
     }
     Ok(rung)
+}
+
+/// What this round ended, then what others have left; what is not reached comes with the next round.
+async fn settle_due(
+    clients: &Clients,
+    report: &mut Report,
+    faults: &Faults,
+    mut jobs: Vec<JobId>,
+    end: Instant,
+) -> Result<(), Unreachable> {
+    while Instant::now() < end {
+        let mut some: Vec<JobId> = jobs
+            .drain(jobs.len().saturating_sub(SETTLES as usize)..)
+            .collect();
+        if some.is_empty() {
+            some = clients.queue.unsettled(SETTLES).await?;
+        }
+        if some.is_empty() {
+            break;
+        }
+        let count = some.len();
+        let left = end.saturating_duration_since(Instant::now());
+        let settles = settle::settle_all(clients, some);
+        let Ok(unsettled) = tokio::time::timeout(left, settles).await else {
+            break;
+        };
+        faults.add(unsettled);
+        report.settled += count;
+    }
+    Ok(())
 }

@@ -29,8 +29,17 @@ async fn serve(clients: &Clients, record: &SqsMessage, time: TimeLeft) -> Result
     let Some(bell) = Bell::of(record.body.as_deref(), &clients.config.partition) else {
         return Ok(());
     };
-    if let Some(job) = bell.job {
-        lookup::ensure(clients, job).await?;
+    let ensured = match bell.job {
+        Some(job) => lookup::ensure(clients, job).await.map(drop),
+        None => Ok(()),
+    };
+    // The other jobs can run all the same.
+    shift::work(clients, time).await?;
+    match ensured {
+        Err(error) if error.is_unreadable() => {
+            tracing::error!(job_id = ?bell.job, error = %error, "the bell's job cannot be read");
+            Ok(())
+        }
+        ensured => ensured,
     }
-    shift::work(clients, time).await
 }

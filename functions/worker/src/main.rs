@@ -4,13 +4,18 @@ mod ask;
 mod audio;
 mod batch;
 mod finish;
+mod heartbeat;
 mod meter;
 mod offer;
+mod payer;
 mod plan;
 mod resume;
 mod run;
 mod shift;
 mod step;
+#[cfg(test)]
+mod tests;
+mod transition;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use shared::clients::Clients;

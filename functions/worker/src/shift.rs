@@ -5,10 +5,12 @@ use std::time::{Duration, Instant, SystemTime};
 use shared::clients::Clients;
 use shared::control;
 use shared::lookup::Unreachable;
-use shared::queue::{Acquired, Debt, millis};
-use shared::settle;
+use shared::queue::{Acquired, Debt, QueueError, Spent, millis};
 
-use crate::run;
+use crate::payer::Payer;
+use crate::run::{self, Ran};
+use crate::step::own_fault;
+use crate::transition::give_back;
 
 /// Jobs of one shift; a fresh bell goes on.
 const JOBS_MAX: usize = 64;
@@ -46,41 +48,50 @@ impl TimeLeft {
     }
 }
 
-/// The baton rule: returns only after an acquire that gave nothing, or after ringing for whoever comes next.
+/// The baton rule: returns only after an acquire that gave nothing, or after ringing for the next worker.
 pub(crate) async fn work(clients: &Clients, time: TimeLeft) -> Result<(), Unreachable> {
+    let mut payer = Payer::new(clients);
+    let worked = job_after_job(clients, time, &mut payer).await;
+    payer.finish().await;
+    worked
+}
+
+async fn job_after_job(
+    clients: &Clients,
+    time: TimeLeft,
+    payer: &mut Payer,
+) -> Result<(), Unreachable> {
     for _ in 0..JOBS_MAX {
         if time.left() < RESERVE {
             break;
         }
         let answer = clients.queue.acquire().await?;
-        settle::pay(clients, answer.debt, None).await;
+        payer.pay(answer.debt);
         match answer.outcome {
             Acquired::Job(job, holder, troubled) => {
-                let ran = run::run(clients, time, *job, holder, troubled).await?;
-                // Its bell for now is this loop's next acquire; only the later one must be rung.
-                settle::pay(clients, ran.debt.without_bells(), None).await;
-                if ran.time_is_short {
+                let ran = run::run(clients, time, *job, holder, troubled, payer).await?;
+                if ran == Ran::TimeIsShort {
                     break;
                 }
+            }
+            Acquired::Unreadable(holder, why) => {
+                let (delay, reason) = own_fault(&QueueError::Record(why).into());
+                let spent = Spent::default();
+                give_back(clients, &holder, delay, reason, spent, payer).await?;
             }
             Acquired::Empty | Acquired::Saturated | Acquired::Held | Acquired::Paused => {
                 return Ok(());
             }
             Acquired::Unconfigured => {
-                let applied = control::sync(clients).await?;
-                tracing::info!(applied, "what operators set was put in force again");
+                let synced = control::sync(clients).await?;
+                tracing::info!(?synced, "what operators set was put in force again");
             }
         }
     }
-    settle::pay(
-        clients,
-        Debt {
-            ring: 1,
-            ..Debt::default()
-        },
-        None,
-    )
-    .await;
+    payer.pay(Debt {
+        ring: 1,
+        ..Debt::default()
+    });
     Ok(())
 }
 

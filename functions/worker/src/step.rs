@@ -27,6 +27,22 @@ pub(crate) enum Step {
     },
 }
 
+/// A fault of our own costs the job no attempt; it rests this long, ±50 %.
+const OUTAGE: Duration = Duration::from_secs(5);
+/// An object that this version cannot read does not change soon: another version, or an operator, must come.
+const UNREADABLE: Duration = Duration::from_secs(60);
+
+/// How long a job rests after a fault of our own, and what its log says of it.
+pub(crate) fn own_fault(fault: &Unreachable) -> (Duration, &'static str) {
+    tracing::error!(error = %fault, "our own means failed");
+    let (rest, reason) = if fault.is_unreadable() {
+        (UNREADABLE, "a stored object could not be read")
+    } else {
+        (OUTAGE, "our store did not answer")
+    };
+    (rest.mul_f64(0.5 + fastrand::f64()), reason)
+}
+
 /// Why a stage has no step: its own means failed, not the job.
 pub(crate) type Stepped = Result<Step, Unreachable>;
 
@@ -42,6 +58,15 @@ impl Step {
             error,
             cause: Cause::Passing,
             change: Next::default(),
+        }
+    }
+
+    /// A fault of our own store or queue costs the job no attempt.
+    pub(crate) fn of_own_fault(fault: &Unreachable) -> Self {
+        let (delay, reason) = own_fault(fault);
+        Self::GiveBack {
+            delay,
+            reason: reason.to_owned(),
         }
     }
 

@@ -16,9 +16,6 @@ pub struct SweepStep {
     pub busy: bool,
     /// Where the next step goes on among the tenants; empty when it went round.
     pub after: String,
-    /// Ended jobs that nobody has settled.
-    #[serde(default)]
-    pub unsettled: Vec<JobId>,
     /// Jobs whose listeners were not told of what is new.
     #[serde(default)]
     pub unheard: Vec<JobId>,
@@ -90,7 +87,22 @@ impl Queue {
         self.call(&scripts::SWEEP, &Args { after }).await
     }
 
-    /// Ends at most 8 jobs whose time is over; says how many it looked at.
+    /// Takes at most `most` ended jobs that nobody has settled; each comes again later until it is settled.
+    pub async fn unsettled(&self, most: u32) -> Result<Vec<JobId>, QueueError> {
+        #[derive(Serialize)]
+        struct Args {
+            most: u32,
+        }
+        #[derive(Deserialize)]
+        struct Taken {
+            #[serde(default)]
+            jobs: Vec<JobId>,
+        }
+        let taken: Taken = self.call_plain(&scripts::UNSETTLED, &Args { most }).await?;
+        Ok(taken.jobs)
+    }
+
+    /// Ends at most 100 jobs whose time is over; says how many it looked at.
     pub async fn expire(&self) -> Result<Answer<u32>, QueueError> {
         #[derive(Serialize)]
         struct Args {}
@@ -161,9 +173,13 @@ impl Queue {
         }
     }
 
-    /// Remembers that a round of the sweep is over.
-    pub async fn round_over(&self, now: DateTime<Utc>) -> Result<(), QueueError> {
-        let swept = redis::Cmd::hset(self.keys.clock(), "swept_ms", now.timestamp_millis());
+    /// Remembers that a round of the sweep is over, and how much it could not read or settle.
+    pub async fn round_over(&self, now: DateTime<Utc>, passed_over: u32) -> Result<(), QueueError> {
+        let fields = [
+            ("swept_ms", now.timestamp_millis()),
+            ("passed_over", passed_over.into()),
+        ];
+        let swept = redis::Cmd::hset_multiple(self.keys.clock(), &fields);
         self.redis.write(&swept).await
     }
 

@@ -72,6 +72,8 @@ pub const FINISH_TAKES: u32 = 3;
 const KEPT_JOBS: u32 = 10_000;
 /// A job's log takes its progress no faster: two a second.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+/// A job that fails at once has still cost a turn.
+const SHORTEST_TURN: Duration = Duration::from_secs(1);
 /// The caller of a transition settles at once; the sweep leaves it that long.
 const SETTLE_GRACE: Duration = Duration::from_secs(5);
 
@@ -97,6 +99,8 @@ pub struct Policy {
     pub kept: u32,
     /// Milliseconds between two events of a job's progress.
     pub progress_ms: u64,
+    /// Milliseconds of slot time that a turn costs its tenant at least.
+    pub turn_ms: u64,
     /// Milliseconds before the sweep settles what its caller should have settled, and tells of what its caller should have told of.
     pub settle_ms: u64,
     /// Milliseconds that the id of a refused submission stays dead: as long as a job that was restored
@@ -124,6 +128,7 @@ impl Policy {
             retention_ms: millis(retention),
             kept: KEPT_JOBS,
             progress_ms: millis(PROGRESS_EVERY),
+            turn_ms: millis(SHORTEST_TURN),
             settle_ms: millis(SETTLE_GRACE),
             refused_ms: millis(REFUSED),
             deleted_ms: millis(DELETED),

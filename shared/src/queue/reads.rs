@@ -40,7 +40,7 @@ pub struct Eta {
 /// Why a job waits at this moment.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct WhyWaiting {
-    /// `retry_delay`, `queue_paused`, `tenant_paused`, `hold`, `line`, `cap`, `slots`, `turn`, `starting` or `finish`.
+    /// `retry_delay`, `queue_paused`, `tenant_paused`, `loading`, `busy`, `hold`, `line`, `cap`, `slots`, `turn`, `starting` or `finish`.
     pub code: String,
     /// Jobs before it in its own line.
     pub ahead: Option<u64>,
@@ -180,22 +180,27 @@ impl Queue {
         Ok((found, raw.quota))
     }
 
+    /// Many jobs as cheaply as possible, in the order of their ids: `None` for an unknown one, an error for a record that this
+    /// version cannot read.
+    pub async fn glances(
+        &self,
+        ids: &[JobId],
+    ) -> Result<Vec<Result<Option<Glance>, QueueError>>, QueueError> {
+        #[derive(Serialize)]
+        struct Args<'a> {
+            ids: &'a [JobId],
+        }
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let seen: Vec<Seen> = self.call_plain(&scripts::GLANCE, &Args { ids }).await?;
+        Ok(seen.into_iter().map(Seen::glance).collect())
+    }
+
     /// `None` for an unknown job.
     pub async fn glance(&self, id: JobId) -> Result<Option<Glance>, QueueError> {
-        #[derive(Deserialize)]
-        struct Raw {
-            status: Option<JobStatus>,
-            seq: u64,
-            generation: Option<u32>,
-            level: Option<u32>,
-        }
-        let raw: Raw = self.call_plain(&scripts::GLANCE, &One { id }).await?;
-        Ok(raw.status.map(|status| Glance {
-            status,
-            seq: raw.seq,
-            generation: raw.generation.unwrap_or(0),
-            priority: raw.level.and_then(Priority::of_level).unwrap_or_default(),
-        }))
+        let seen = self.glances(&[id]).await?;
+        seen.into_iter().next().unwrap_or(Ok(None))
     }
 
     /// The events after `after`, at most 200.
@@ -347,6 +352,32 @@ impl Queue {
             "noeviction" => Eviction::Never,
             _ => Eviction::WhenFull,
         })
+    }
+}
+
+/// What `glance` answers of one job.
+#[derive(Deserialize)]
+struct Seen {
+    status: Option<String>,
+    seq: u64,
+    generation: Option<u32>,
+    level: Option<u32>,
+}
+
+impl Seen {
+    fn glance(self) -> Result<Option<Glance>, QueueError> {
+        let Some(status) = self.status else {
+            return Ok(None);
+        };
+        let status = status
+            .parse()
+            .map_err(|_| QueueError::Record(format!("status {status:?}")))?;
+        Ok(Some(Glance {
+            status,
+            seq: self.seq,
+            generation: self.generation.unwrap_or(0),
+            priority: self.level.and_then(Priority::of_level).unwrap_or_default(),
+        }))
     }
 }
 

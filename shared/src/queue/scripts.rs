@@ -91,5 +91,6 @@ scripts! {
     SIGNS = "signs";
     SUBSCRIBE = "subscribe";
     SWEEP = "sweep";
+    UNSETTLED = "unsettled";
     WAIT = "wait";
 }

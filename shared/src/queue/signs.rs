@@ -13,6 +13,8 @@ pub struct Signs {
     pub at_ms: i64,
     /// Since the sweep ended a round.
     pub round: Option<Duration>,
+    /// What that round could not read or settle.
+    pub passed_over: Option<u32>,
     /// Since a job could run, and no worker came for any.
     pub owed: Option<Duration>,
     /// Since somebody was to be told of news, and `notify` came for nobody.
@@ -25,6 +27,7 @@ pub struct Signs {
 struct Raw {
     at: i64,
     round_ms: Option<u64>,
+    passed_over: Option<u32>,
     owed_ms: Option<u64>,
     unheard_ms: Option<u64>,
     undelivered_ms: Option<u64>,
@@ -40,6 +43,7 @@ impl Queue {
         Ok(Signs {
             at_ms: raw.at,
             round: time(raw.round_ms),
+            passed_over: raw.passed_over,
             owed: time(raw.owed_ms),
             unheard: time(raw.unheard_ms),
             undelivered: time(raw.undelivered_ms),

@@ -24,6 +24,8 @@ pub struct Holder {
 pub enum Acquired {
     /// With the services that failed of late.
     Job(Box<JobRecord>, Holder, Troubled),
+    /// This version cannot read the job that it was given, and why: it is to be released.
+    Unreadable(Holder, String),
     /// Nobody may run a job now.
     Empty,
     /// Every slot is taken.
@@ -182,10 +184,15 @@ impl Queue {
         let raw = answer.outcome;
         let outcome = match (raw.outcome.as_str(), raw.id, raw.fence, raw.fields) {
             ("job", Some(id), Some(fence), Some(fields)) => {
-                let job = Box::new(record::parse(id, &fields, raw.logged)?);
                 let fence = Fence(fence);
-                let troubled = Troubled(raw.breaker.into_keys().collect());
-                Acquired::Job(job, Holder { id, fence }, troubled)
+                let holder = Holder { id, fence };
+                match record::parse(id, &fields, raw.logged) {
+                    Ok(job) => {
+                        let troubled = Troubled(raw.breaker.into_keys().collect());
+                        Acquired::Job(Box::new(job), holder, troubled)
+                    }
+                    Err(error) => Acquired::Unreadable(holder, error.to_string()),
+                }
             }
             ("empty", ..) => Acquired::Empty,
             ("saturated", ..) => Acquired::Saturated,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::{MAX_PAGE, Put, Store, StoreError, json};
+use super::{Listed, MAX_PAGE, Put, Store, StoreError, json};
 
 /// Old revisions kept of each setting: a writer that is that far behind is refused by nobody, so it must be very far.
 const KEPT: u64 = 20;
@@ -27,15 +27,18 @@ impl Store {
         self.path(&parts)
     }
 
-    /// The newest revision of every setting: name (`queue`, `tenants/<tenant>`) → number.
-    pub async fn settings(&self) -> Result<BTreeMap<String, u64>, StoreError> {
-        self.revisions(&[]).await
+    /// The newest revision of every setting in a folder: name (`queue`, `tenants/<tenant>`) → number.
+    pub async fn settings(
+        &self,
+        folder: &str,
+    ) -> Result<Listed<BTreeMap<String, u64>>, StoreError> {
+        self.revisions(&[folder]).await
     }
 
-    async fn revisions(&self, name: &[&str]) -> Result<BTreeMap<String, u64>, StoreError> {
+    async fn revisions(&self, name: &[&str]) -> Result<Listed<BTreeMap<String, u64>>, StoreError> {
         let root = self.path(&["config"]);
         let parts: Vec<&str> = ["config"].into_iter().chain(name.iter().copied()).collect();
-        let mut found: BTreeMap<String, u64> = BTreeMap::new();
+        let mut found = Listed::<BTreeMap<String, u64>>::default();
         let mut objects = self.objects.list(Some(&self.path(&parts)));
         while let Some(object) = objects.try_next().await? {
             let Some(parts) = object.location.prefix_match(&root) else {
@@ -45,10 +48,12 @@ impl Store {
             let revision = parts
                 .pop()
                 .and_then(|file| file.strip_suffix(".json")?.parse().ok());
-            if let Some(revision) = revision {
-                let newest = found.entry(parts.join("/")).or_insert(revision);
-                *newest = revision.max(*newest);
-            }
+            let Some(revision) = revision else {
+                found.misnamed += 1;
+                continue;
+            };
+            let newest = found.entries.entry(parts.join("/")).or_insert(revision);
+            *newest = revision.max(*newest);
         }
         Ok(found)
     }
@@ -67,7 +72,7 @@ impl Store {
     where
         T: Default + DeserializeOwned,
     {
-        match self.revisions(name).await?.get(&name.join("/")) {
+        match self.revisions(name).await?.entries.get(&name.join("/")) {
             Some(revision) => {
                 let found = self.setting(name, *revision).await?;
                 Ok((found.unwrap_or_default(), *revision))
@@ -160,7 +165,7 @@ mod tests {
     #[tokio::test]
     async fn the_newest_revision_of_each_setting_is_in_force() {
         let Scratch { store, .. } = &Scratch::new();
-        assert_eq!(store.settings().await.unwrap(), BTreeMap::new());
+        assert_eq!(store.settings("queue").await.unwrap(), Listed::default());
         let name = &["tenants", "a"];
         assert_eq!(newest(store, name).await, (0, 0));
         for (revision, value) in [(1, 7_u64), (2, 9)] {
@@ -169,8 +174,25 @@ mod tests {
         }
         assert_eq!(newest(store, name).await, (9, 2));
         store.put_setting(&["queue"], 1, &3).await.unwrap();
-        let all = [("queue".to_owned(), 1), ("tenants/a".to_owned(), 2)];
-        assert_eq!(store.settings().await.unwrap(), BTreeMap::from(all));
+        for (folder, newest) in [("queue", ("queue", 1)), ("tenants", ("tenants/a", 2))] {
+            let listed = store.settings(folder).await.unwrap();
+            let newest = BTreeMap::from([(newest.0.to_owned(), newest.1)]);
+            assert_eq!((listed.entries, listed.misnamed), (newest, 0));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_object_of_another_name_is_passed_over_and_counted() {
+        let Scratch { store, dir } = &Scratch::new();
+        store.put_setting(&["queue"], 1, &3).await.unwrap();
+        store.put_setting(&["tenants", "a"], 2, &9).await.unwrap();
+        for stray in ["queue/notes.txt", "tenants/a/old.json", "tenants/README"] {
+            std::fs::write(dir.join("config").join(stray), "x").unwrap();
+        }
+        let listed = store.settings("queue").await.unwrap();
+        assert_eq!((listed.entries["queue"], listed.misnamed), (1, 1));
+        let listed = store.settings("tenants").await.unwrap();
+        assert_eq!((listed.entries["tenants/a"], listed.misnamed), (2, 2));
     }
 
     #[tokio::test]
@@ -194,7 +216,7 @@ mod tests {
         }
         let files = std::fs::read_dir(dir.join("config/queue")).unwrap().count();
         assert_eq!(files, 20);
-        assert_eq!(store.settings().await.unwrap()["queue"], 30);
+        assert_eq!(store.settings("queue").await.unwrap().entries["queue"], 30);
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::TryStreamExt;
 use object_store::path::Path;
 
-use super::{MAX_PAGE, Store, StoreError, json};
+use super::{Listed, MAX_PAGE, Store, StoreError, json};
 use crate::envelope::{Due, DueName};
 use crate::job::JobId;
 
@@ -48,7 +48,7 @@ impl Store {
         &self,
         after: Option<JobId>,
         limit: usize,
-    ) -> Result<Vec<JobId>, StoreError> {
+    ) -> Result<Listed<Vec<JobId>>, StoreError> {
         let limit = limit.min(MAX_PAGE);
         let folder = self.path(&["due"]);
         let mut objects = match after {
@@ -59,11 +59,14 @@ impl Store {
             }
             None => self.objects.list(Some(&folder)),
         };
-        let mut page = BTreeSet::new();
+        let (mut page, mut misnamed) = (BTreeSet::new(), 0);
         while let Some(object) = objects.try_next().await? {
             let mut parts = object.location.parts().rev();
             let job = parts.nth(1).and_then(|part| part.as_ref().parse().ok());
-            let Some(id) = job else { continue };
+            let Some(id) = job else {
+                misnamed += 1;
+                continue;
+            };
             if page.len() == limit && !page.contains(&id) && self.place.lists_in_order() {
                 break;
             }
@@ -72,7 +75,10 @@ impl Store {
                 page.pop_last();
             }
         }
-        Ok(page.into_iter().collect())
+        Ok(Listed {
+            entries: page.into_iter().collect(),
+            misnamed,
+        })
     }
 }
 
@@ -128,6 +134,7 @@ mod tests {
         let mut seen: Vec<JobId> = Vec::new();
         loop {
             let page = store.due_page(seen.last().copied(), 3).await.unwrap();
+            let page = page.entries;
             if page.is_empty() {
                 break;
             }

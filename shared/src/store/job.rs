@@ -505,7 +505,7 @@ mod tests {
             assert!(matches!(put, Err(StoreError::Deleted { .. })), "{put:?}");
         }
         assert_eq!(files(dir, id), [""; 0]);
-        assert_eq!(store.open_page(None, 10).await.unwrap(), []);
+        assert_eq!(store.open_page(None, 10).await.unwrap().entries, []);
     }
 
     #[tokio::test]

@@ -92,6 +92,13 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// The object has another shape than this version reads: asking again soon does not help.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Unreadable { .. } | Self::TooLarge { .. })
+    }
+}
+
 /// Of a store that was asked whether it is there.
 impl From<&StoreError> for Reason {
     fn from(error: &StoreError) -> Self {
@@ -118,6 +125,14 @@ pub enum Put {
     Stored,
     /// Something was there before and still is.
     Existed,
+}
+
+/// A part of a folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listed<T> {
+    pub entries: T,
+    /// Objects whose names have another shape: they are passed over.
+    pub misnamed: u32,
 }
 
 /// A handle on the objects; clones share one client.

@@ -9,7 +9,7 @@ use object_store::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{MAX_PAGE, Store, StoreError, json};
+use super::{Listed, MAX_PAGE, Store, StoreError, json};
 use crate::envelope::Open;
 
 impl Store {
@@ -43,7 +43,7 @@ impl Store {
         &self,
         after: Option<Open>,
         limit: usize,
-    ) -> Result<Vec<(Open, DateTime<Utc>)>, StoreError> {
+    ) -> Result<Listed<Vec<(Open, DateTime<Utc>)>>, StoreError> {
         self.marked("open", after, limit).await
     }
 
@@ -54,7 +54,7 @@ impl Store {
         folder: &str,
         after: Option<K>,
         limit: usize,
-    ) -> Result<Vec<(K, DateTime<Utc>)>, StoreError> {
+    ) -> Result<Listed<Vec<(K, DateTime<Utc>)>>, StoreError> {
         let limit = limit.min(MAX_PAGE);
         let prefix = self.path(&[folder]);
         let mut markers = match after {
@@ -63,13 +63,14 @@ impl Store {
                 .list_with_offset(Some(&prefix), &self.path(&[folder, &after.to_string()])),
             None => self.objects.list(Some(&prefix)),
         };
-        let mut page = BTreeMap::new();
+        let (mut page, mut misnamed) = (BTreeMap::new(), 0);
         while let Some(marker) = markers.try_next().await? {
             let Some(name) = marker.location.filename() else {
                 continue;
             };
             let Ok(key) = name.parse::<K>() else {
                 tracing::warn!(object = %marker.location, "an object of another shape is passed over");
+                misnamed += 1;
                 continue;
             };
             if page.len() == limit && self.place.lists_in_order() {
@@ -80,7 +81,10 @@ impl Store {
                 page.pop_last();
             }
         }
-        Ok(page.into_values().collect())
+        Ok(Listed {
+            entries: page.into_values().collect(),
+            misnamed,
+        })
     }
 }
 
@@ -130,7 +134,7 @@ mod tests {
             store.put_open(marker, &json!({})).await.unwrap();
         }
         store.remove_open(old).await.unwrap();
-        let page = store.open_page(None, 10).await.unwrap();
+        let page = store.open_page(None, 10).await.unwrap().entries;
         assert_eq!(
             page.iter().map(|(open, _)| *open).collect::<Vec<_>>(),
             [new]
@@ -140,16 +144,20 @@ mod tests {
     #[tokio::test]
     async fn pages_go_through_every_marker_once_and_in_order() {
         let Scratch { store, dir } = &Scratch::new();
-        assert_eq!(store.open_page(None, 10).await.unwrap(), []);
+        assert_eq!(store.open_page(None, 10).await.unwrap(), Listed::default());
         let mut markers: Vec<Open> = (0..7).map(open).collect();
         for marker in markers.iter().rev() {
             store.put_open(*marker, &json!({})).await.unwrap();
         }
         std::fs::write(dir.join("open/not-a-job"), "x").unwrap();
         markers.sort();
+
+        let whole = store.open_page(None, 10).await.unwrap();
+        assert_eq!((whole.entries.len(), whole.misnamed), (7, 1));
         let mut seen = Vec::new();
         loop {
             let page = store.open_page(seen.last().copied(), 3).await.unwrap();
+            let page = page.entries;
             if page.is_empty() {
                 break;
             }

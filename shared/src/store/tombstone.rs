@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
-use super::{Store, StoreError, json, present};
+use super::{Listed, Store, StoreError, json, present};
 use crate::envelope::Tombstone;
 use crate::job::JobId;
 
@@ -42,7 +42,7 @@ impl Store {
         &self,
         after: Option<JobId>,
         limit: usize,
-    ) -> Result<Vec<(JobId, DateTime<Utc>)>, StoreError> {
+    ) -> Result<Listed<Vec<(JobId, DateTime<Utc>)>>, StoreError> {
         self.marked("deleted", after, limit).await
     }
 

@@ -139,8 +139,11 @@ pub(crate) async fn hooks_if_any(
 
 /// All tenants that ever had webhooks; Redis is told.
 async fn all_hooked(clients: &Clients) -> Result<Vec<TenantId>, Unreachable> {
-    let settings = clients.store.settings().await?;
-    let names = settings.keys().filter_map(|name| name.strip_prefix(NAME));
+    let settings = clients.store.settings(NAME).await?;
+    let names = settings
+        .entries
+        .keys()
+        .filter_map(|name| name.strip_prefix(NAME));
     let tenants: Vec<_> = names
         .filter_map(|name| Some(TenantId::stored(name.strip_prefix('/')?)))
         .collect();

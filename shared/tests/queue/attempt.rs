@@ -7,7 +7,7 @@ use shared::job::{JobError, JobId, JobStatus};
 use shared::queue::{Acquired, Cause, Failed, Failure, Held, Holder, Next, Spent};
 use shared::stage::Stage;
 
-use crate::rig::{NOW, Rig, SPENT, error, new_job, stale};
+use crate::rig::{LONG, NOW, Rig, SPENT, error, new_job, stale};
 
 #[tokio::test]
 async fn fail_delays_the_next_attempt_and_rings_later() {
@@ -57,17 +57,41 @@ async fn fail_delays_the_next_attempt_and_rings_later() {
 }
 
 #[tokio::test]
-async fn a_fail_sent_twice_uses_one_attempt() {
+async fn a_fail_or_release_sent_twice_counts_once_and_owes_its_bell_again() {
     let rig = Rig::start();
     rig.put("alice").await;
     let holder = rig.take().await;
     rig.fail_now(&holder, &error(true)).await;
     let before = rig.job(holder.id).await;
+    let again = rig.fail_now(&holder, &error(true)).await;
     assert_eq!(
-        rig.fail_now(&holder, &error(true)).await.outcome,
-        Failed::Stale
+        (again.outcome, again.debt.ring_later),
+        (Failed::Queued, Some(NOW))
     );
     assert_eq!(rig.job(holder.id).await, before);
+
+    let holder = rig.take().await;
+    for _ in 0..2 {
+        let answer = rig.release(&holder, LONG, "busy", Spent::default()).await;
+        assert_eq!(
+            (answer.outcome, answer.debt.ring_later),
+            (Held::Ok, Some(LONG))
+        );
+    }
+    assert_eq!(rig.job(holder.id).await.job.attempt, 2);
+}
+
+#[tokio::test]
+async fn a_late_fail_or_release_is_stale_once_another_holds_the_job() {
+    let rig = Rig::start();
+    rig.put("alice").await;
+    let holder = rig.take().await;
+    rig.give_back(&holder).await;
+    rig.take().await;
+    let late = rig.release(&holder, LONG, "busy", Spent::default()).await;
+    assert_eq!((late.outcome, late.debt.ring_later), (Held::Stale, None));
+    let late = rig.fail_now(&holder, &error(true)).await;
+    assert_eq!(late.outcome, Failed::Stale);
 }
 
 #[tokio::test]
@@ -206,17 +230,18 @@ async fn a_release_may_wait_and_rings_later() {
 }
 
 #[tokio::test]
-async fn release_refuses_a_stale_fence_a_repeat_and_a_parked_job() {
+async fn release_refuses_a_stale_fence_and_a_parked_job() {
     let rig = Rig::start();
     rig.put("alice").await;
     let holder = rig.take().await;
     let release = async |holder: &Holder| rig.release(holder, NOW, "x", SPENT).await.outcome;
     assert_eq!(release(&stale(&holder)).await, Held::Stale);
     assert_eq!(release(&holder).await, Held::Ok);
-    assert_eq!(release(&holder).await, Held::Stale);
     rig.cancel(holder.id, "cancelled").await;
     assert_eq!(release(&rig.parked("alice").await).await, Held::Stale);
     let finisher = rig.finishing("alice").await;
     assert_eq!(release(&finisher).await, Held::Ok);
-    assert_eq!(release(&finisher).await, Held::Stale, "in finish, too");
+    let due = rig.job(finisher.id).await;
+    assert_eq!(release(&finisher).await, Held::Ok, "sent twice");
+    assert_eq!(rig.job(finisher.id).await, due);
 }

@@ -5,7 +5,7 @@ use shared::envelope::Open;
 use shared::job::{JobId, JobStatus};
 use shared::queue::{Acquired, Cursor, Settled};
 
-use crate::rig::{LONG, Rig, new_job};
+use crate::rig::{LONG, Rig, SETTLED, new_job};
 
 #[tokio::test]
 async fn the_sweep_rescues_promotes_and_says_how_many_bells_to_ring() {
@@ -105,9 +105,130 @@ async fn the_sweep_tells_of_jobs_that_it_ended() {
 async fn an_unsettled_job_is_left_to_its_caller_and_then_shown_to_the_sweep() {
     let rig = Rig::start();
     let id = rig.ended("a", JobStatus::Failed).await;
-    assert_eq!(rig.sweep("").await.outcome.unsettled, []);
+    assert_eq!(rig.unsettled(9).await, []);
     rig.let_pass(rig.queue.keys().outbox(), id).await;
-    assert_eq!(rig.sweep("").await.outcome.unsettled, [id]);
+    assert_eq!(rig.unsettled(9).await, [id]);
+}
+
+#[tokio::test]
+async fn jobs_that_cannot_be_settled_do_not_hide_the_others() {
+    let rig = Rig::start();
+    let outbox = rig.queue.keys().outbox();
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let id = rig.ended("a", JobStatus::Cancelled).await;
+        rig.let_pass(outbox.clone(), id).await;
+        ids.push(id);
+    }
+    let stuck: std::collections::BTreeSet<_> = rig.unsettled(2).await.into_iter().collect();
+    let next = rig.unsettled(2).await;
+    assert!(next.len() == 1 && !stuck.contains(&next[0]), "{next:?}");
+    // Each take puts it off for longer.
+    let id = next[0];
+    let mut pauses = Vec::new();
+    for _ in 0..3 {
+        rig.let_pass(outbox.clone(), id).await;
+        assert_eq!(rig.unsettled(2).await, [id]);
+        pauses.push(rig.due_in(outbox.clone(), id).await.unwrap());
+    }
+    assert!(pauses[0] > 5_000 && pauses[1] > 2 * pauses[0] - 1_000);
+    assert!(pauses[2] > 2 * pauses[1] - 1_000, "{pauses:?}");
+    assert_eq!(rig.settle(id, 0).await, SETTLED);
+}
+
+#[tokio::test]
+async fn an_unsettled_entry_without_a_job_is_dropped() {
+    let rig = Rig::start();
+    let outbox = rig.queue.keys().outbox();
+    let ghost = JobId::mint().to_string();
+    let _: () = rig.raw(&Cmd::zadd(&outbox, ghost, 1)).await;
+    assert_eq!(rig.unsettled(9).await, []);
+    assert_eq!(rig.queue.counts().await.unwrap().unsettled, 0);
+}
+
+#[tokio::test]
+async fn one_call_expires_at_most_fifty_of_each_clock() {
+    let rig = Rig::start();
+    rig.load().await;
+    let mut job = new_job("a");
+    job.start_by = chrono::Utc::now();
+    for _ in 0..60 {
+        job.id = JobId::mint();
+        rig.queue.enqueue(&job).await.unwrap();
+    }
+    rig.next_millisecond().await;
+    let answer = rig.expire().await;
+    assert_eq!((answer.outcome, answer.debt.ended.len()), (50, 50));
+    assert_eq!(rig.expire().await.outcome, 10);
+}
+
+#[tokio::test]
+async fn acquire_expires_a_job_whose_time_to_start_is_over() {
+    let rig = Rig::start();
+    let late = rig.put("a").await;
+    let next = rig.put("a").await;
+    rig.let_pass(rig.queue.keys().start_by(), late).await;
+    let answer = rig.acquire().await;
+    assert!(matches!(&answer.outcome, Acquired::Job(job, ..) if job.id == next));
+    assert_eq!(answer.debt.ended, [late]);
+    assert_eq!(rig.status(late).await, JobStatus::Expired);
+}
+
+#[tokio::test]
+async fn acquire_expires_at_most_sixteen_jobs_and_rings_for_the_rest() {
+    let rig = Rig::start();
+    rig.load().await;
+    let mut job = new_job("a");
+    job.start_by = chrono::Utc::now();
+    for _ in 0..20 {
+        job.id = JobId::mint();
+        rig.queue.enqueue(&job).await.unwrap();
+    }
+    let last = rig.put("a").await;
+    let answer = rig.acquire().await;
+    assert_eq!(answer.outcome, Acquired::Empty);
+    assert_eq!((answer.debt.ended.len(), answer.debt.ring), (16, 1));
+    let answer = rig.acquire().await;
+    assert!(matches!(&answer.outcome, Acquired::Job(job, ..) if job.id == last));
+    assert_eq!(answer.debt.ended.len(), 4);
+}
+
+#[tokio::test]
+async fn a_started_job_is_not_given_out_again_after_its_finish_by() {
+    let rig = Rig::start();
+    let holder = rig.finishing("a").await;
+    rig.give_back(&holder).await;
+    rig.let_pass(rig.queue.keys().finish_by(), holder.id).await;
+    let answer = rig.acquire().await;
+    assert_eq!(answer.outcome, Acquired::Empty);
+    assert_eq!(answer.debt.ended, [holder.id]);
+}
+
+#[tokio::test]
+async fn a_delivery_after_finish_by_ends_the_job() {
+    let rig = Rig::start();
+    let holder = rig.parked("a").await;
+    rig.let_pass(rig.queue.keys().finish_by(), holder.id).await;
+    let answer = rig
+        .report(holder.id, shared::stage::Stage::Audio, None)
+        .await;
+    assert_eq!(answer.outcome, shared::queue::Reported::Ended);
+    assert_eq!(answer.debt.ended, [holder.id]);
+    assert_eq!(rig.status(holder.id).await, JobStatus::Expired);
+}
+
+#[tokio::test]
+async fn a_park_after_finish_by_ends_the_job() {
+    let rig = Rig::start();
+    rig.put("a").await;
+    let holder = rig.take().await;
+    rig.let_pass(rig.queue.keys().finish_by(), holder.id).await;
+    let spent = shared::queue::Spent::default();
+    let answer = rig
+        .park(&holder, shared::stage::Stage::Plan, LONG, spent)
+        .await;
+    assert_eq!(answer.outcome, shared::queue::Parked::MovedOn);
+    assert_eq!(answer.debt.ended, [holder.id]);
 }
 
 #[tokio::test]

@@ -3,16 +3,23 @@
 use redis::Cmd;
 use shared::job::{JobId, TenantId, UserId};
 use shared::priority::Priority;
-use shared::queue::{Acquired, Owner, Spent};
+use shared::queue::{Acquired, Mended, Owner, Spent};
 use shared::stage::Stage;
 
-use crate::rig::{Rig, new_job, track};
+use crate::rig::{Rig, error, new_job, track};
 
-/// Takes `count` jobs one after the other, each to its end, and says whose they were.
+/// Takes `count` jobs one after the other, each to its end after 30 s, and says whose they were.
 async fn turns(rig: &Rig, count: usize) -> String {
+    turns_of(rig, count, |_| 30).await
+}
+
+/// The same where a tenant's jobs hold their slot for so many seconds.
+async fn turns_of(rig: &Rig, count: usize, seconds: impl Fn(&str) -> u32) -> String {
     let mut served = String::new();
     for _ in 0..count {
         let (job, holder) = rig.take_job().await;
+        let ms = 1000 * seconds(job.tenant.as_str());
+        rig.held_for(&job.tenant, job.id, ms).await;
         rig.on_to(&holder, Stage::Finish).await;
         rig.complete(&holder, &track(), Spent::default()).await;
         served.push_str(job.tenant.as_str());
@@ -50,25 +57,116 @@ async fn two_tenants_take_turns() {
     for _ in 0..3 {
         rig.put("b").await;
     }
+    // Times are measured: where both have had as much, a millisecond decides.
     let served = turns(&rig, 7).await;
-    assert!(
-        ["abababa", "bababaa"].contains(&served.as_str()),
-        "{served}"
-    );
+    for turns in 1..=6 {
+        let b = served[..turns].matches('b').count();
+        assert!((turns - b).abs_diff(b) <= 2, "{served}");
+    }
+    assert_eq!(served.matches('b').count(), 3, "{served}");
 }
 
 #[tokio::test]
-async fn turns_are_in_audio_seconds_not_in_jobs() {
+async fn turns_are_by_slot_time_and_not_by_jobs() {
     let rig = Rig::start();
     for _ in 0..2 {
-        let mut long = new_job("a");
-        long.cost = 90;
-        rig.enqueue(&long).await;
+        rig.put("a").await;
     }
-    for _ in 0..4 {
+    for _ in 0..6 {
         rig.put("b").await;
     }
-    assert_eq!(turns(&rig, 6).await, "abbbab");
+    let seconds = |tenant: &str| if tenant == "a" { 95 } else { 30 };
+    let served = turns_of(&rig, 8, seconds).await;
+    assert_eq!(served, "abbbbabb");
+}
+
+#[tokio::test]
+async fn turns_are_by_slot_time_and_not_by_what_was_asked() {
+    let rig = Rig::start();
+    for _ in 0..8 {
+        for (tenant, cost) in [("alice", 60), ("mallory", 1)] {
+            let mut job = new_job(tenant);
+            job.cost = cost;
+            rig.enqueue(&job).await;
+        }
+    }
+    // Each job of either holds its slot for 2 s.
+    let served = turns_of(&rig, 12, |_| 2).await;
+    let alice = served.matches("alice").count();
+    assert!((5..=7).contains(&alice), "{served}");
+}
+
+#[tokio::test]
+async fn every_way_out_of_a_slot_is_charged_by_its_time() {
+    for way in [
+        "finish",
+        "park",
+        "fail",
+        "fail for good",
+        "cancel",
+        "expire",
+        "reap",
+    ] {
+        let rig = Rig::start();
+        rig.put("a").await;
+        let (job, holder) = rig.take_job().await;
+        rig.held_for(&job.tenant, job.id, 70_000).await;
+        match way {
+            "finish" => rig.on_to(&holder, Stage::Finish).await,
+            "park" => {
+                rig.on_to(&holder, Stage::Audio).await;
+                rig.park_audio(&holder).await;
+                rig.report(job.id, Stage::Audio, None).await;
+            }
+            "fail" => drop(rig.fail_now(&holder, &error(true)).await),
+            "fail for good" => drop(rig.fail_now(&holder, &error(false)).await),
+            "cancel" => drop(rig.cancel(job.id, "cancelled").await),
+            "expire" => {
+                rig.let_pass(rig.queue.keys().finish_by(), job.id).await;
+                rig.expire().await;
+            }
+            _ => {
+                rig.let_pass(rig.queue.keys().lease(), job.id).await;
+                rig.sweep("").await;
+            }
+        }
+        let charged = charged(&rig).await;
+        assert!((70_000..75_000).contains(&charged), "{way}: {charged}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_leaves_its_slot_at_once_still_costs_a_turn() {
+    let rig = Rig::start();
+    rig.put("a").await;
+    let holder = rig.take().await;
+    rig.fail_now(&holder, &error(false)).await;
+    assert_eq!(charged(&rig).await, rig.queue.policy().turn_ms);
+}
+
+#[tokio::test]
+async fn a_turn_whose_places_were_evicted_costs_nothing() {
+    let a = TenantId::new("a");
+    for evicts_the_slot_time in [false, true] {
+        let rig = Rig::start();
+        rig.put("a").await;
+        let holder = rig.take().await;
+        assert!(charged(&rig).await > 0);
+        let keys = rig.queue.keys();
+        let _: () = rig.raw(&Cmd::del(keys.lease())).await;
+        if evicts_the_slot_time {
+            let _: () = rig.raw(&Cmd::del(keys.running(&a))).await;
+        }
+        let mended = rig.queue.mend(holder.id).await.unwrap().outcome;
+        assert_eq!((mended, charged(&rig).await), (Mended::Mended, 0));
+        assert_eq!(rig.take().await.id, holder.id);
+    }
+}
+
+/// Virtual time of tenant `a`.
+async fn charged(rig: &Rig) -> u64 {
+    let key = rig.queue.keys().tenant(&TenantId::new("a"));
+    rig.raw(&Cmd::hget(key, "v1")).await
 }
 
 #[tokio::test]
@@ -85,16 +183,14 @@ async fn a_heavier_tenant_has_more_turns() {
 }
 
 #[tokio::test]
-async fn a_job_given_back_is_not_charged_twice() {
+async fn a_job_given_back_is_not_charged() {
     let rig = Rig::start();
     rig.put("a").await;
     for _ in 0..3 {
         let holder = rig.take().await;
         rig.give_back(&holder).await;
     }
-    let key = rig.queue.keys().tenant(&TenantId::new("a"));
-    let charged: u64 = rig.raw(&Cmd::hget(key, "v1")).await;
-    assert_eq!(charged, 30_000);
+    assert_eq!(charged(&rig).await, 0);
 }
 
 #[tokio::test]

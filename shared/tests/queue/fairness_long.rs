@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::fmt::Write;
 use std::ops::RangeInclusive;
 
-use shared::job::JobId;
+use shared::job::{JobId, TenantId};
 use shared::priority::Priority;
 use shared::queue::{Acquired, Holder, Policy, Queue, Spent};
 use shared::stage::Stage;
@@ -168,7 +168,17 @@ impl Service {
                 return;
             }
             self.ends.pop();
-            let (holder, spent) = (&self.holders[turn], Spent::default());
+            let (holder, seconds) = (
+                &self.holders[turn],
+                self.turns[turn].to - self.turns[turn].from,
+            );
+            let ms = 1000 * u32::try_from(seconds).unwrap();
+            let tenant = TenantId::new(self.senders[self.turns[turn].job.0].tenant);
+            self.rig.held_for(&tenant, holder.id, ms).await;
+            let spent = Spent {
+                audio_ms: ms.into(),
+                ..Spent::default()
+            };
             let queue = &self.rig.queue;
             queue.advance(holder, Stage::Finish, spent).await.unwrap();
             let done = queue.complete(holder, &track(), spent, &[]).await;

@@ -111,6 +111,7 @@ async fn readers_read(rig: &Rig, tried: &mut Tried, id: JobId) {
     tried.works("read", queue.read(id).await);
     tried.works("read_for", queue.read_for(id, &alice).await);
     tried.works("glance", queue.glance(id).await);
+    tried.works("glances", queue.glances(&[id]).await);
     tried.works("events", queue.events(id, 0).await);
     let (owner, status, tag) = (&Owner::User(UserId::new("alice")), None, None);
     let listed = Listed::Jobs { owner, status, tag };
@@ -201,6 +202,7 @@ async fn caretaking_goes_on(rig: &Rig, tried: &mut Tried) {
     tried.works("revisions", queue.revisions(&tenants).await);
     tried.works("sweep", queue.sweep("").await);
     tried.works("expire", queue.expire().await);
+    tried.works("unsettled", queue.unsettled(9).await);
     let broken = queue.breaker("muscgen", Showed::Failed, true).await;
     tried.works("breaker", broken);
     let at = Some(Cursor::Open(Open {
@@ -216,7 +218,7 @@ async fn caretaking_goes_on(rig: &Rig, tried: &mut Tried) {
     assert_eq!(first.timestamp_millis(), now.timestamp_millis());
     tried.works("begin_epoch", queue.begin_epoch().await);
     assert!(queue.sweep("").await.unwrap().outcome.epoch);
-    tried.works("round_over", queue.round_over(now).await);
+    tried.works("round_over", queue.round_over(now, 0).await);
     let round = queue.signs().await.unwrap().round;
     assert!(round.is_some_and(|since| since < MINUTE));
 }

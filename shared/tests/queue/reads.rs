@@ -6,7 +6,8 @@ use chrono::Utc;
 use redis::Cmd;
 use shared::event::{Event, EventKind};
 use shared::job::{JobId, JobStatus, Progress, TenantId};
-use shared::queue::{Counts, Eviction, FAILURES, Owner, Showed, Spent, Waiting};
+use shared::priority::Priority;
+use shared::queue::{Counts, Eviction, FAILURES, Owner, QueueError, Showed, Spent, Waiting};
 use shared::stage::Stage;
 use uuid::Uuid;
 
@@ -79,6 +80,32 @@ async fn events_are_read_after_a_number() {
     let unknown = JobId::mint();
     assert_eq!(rig.queue.glance(unknown).await.unwrap(), None);
     assert_eq!(rig.queue.events(unknown, 0).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn glances_are_in_the_order_asked_for_and_each_for_itself() {
+    let rig = Rig::start();
+    let (first, bad, last) = (rig.put("a").await, rig.put("a").await, rig.put("b").await);
+    rig.reprioritise(last, Priority::High, "urgent").await;
+    let status = Cmd::hset(rig.queue.keys().job(bad), "status", "dreaming");
+    let _: () = rig.raw(&status).await;
+    let ids = [last, JobId::mint(), bad, first];
+    let seen = rig.queue.glances(&ids).await.unwrap();
+    let [
+        Ok(Some(last)),
+        Ok(None),
+        Err(QueueError::Record(_)),
+        Ok(Some(first)),
+    ] = &seen[..]
+    else {
+        panic!("{seen:?}")
+    };
+    assert_eq!(
+        (last.priority, first.priority),
+        (Priority::High, Priority::Normal)
+    );
+    assert_eq!((last.seq, first.seq), (2, 1));
+    assert!(rig.queue.glances(&[]).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -153,6 +153,7 @@ verbs! {
     breaker(service: &str, showed: Showed, hold: bool) -> Answer<Breaker>;
     sweep(after: &str) -> Answer<SweepStep>;
     expire() -> Answer<u32>;
+    unsettled(most: u32) -> Vec<JobId>;
     settle(id: JobId, generation: u32) -> Settled;
 }
 
@@ -295,6 +296,13 @@ impl Rig {
             .release(holder, NOW, "released", Spent::default())
             .await;
         assert_eq!(answer.outcome, Held::Ok);
+    }
+
+    /// As if the job had its slot for so much longer.
+    pub(crate) async fn held_for(&self, tenant: &TenantId, id: JobId, ms: u32) {
+        let run = self.queue.keys().running(tenant);
+        let earlier = Cmd::zincr(run, id.to_string(), -i64::from(ms));
+        let _: f64 = self.raw(&earlier).await;
     }
 
     /// A job that ended in this way.

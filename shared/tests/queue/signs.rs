@@ -114,7 +114,9 @@ async fn a_round_of_the_sweep_is_remembered() {
     let rig = Rig::start();
     assert_eq!(signs(&rig).await.round, None);
     assert_eq!(rig.queue.counts().await.unwrap().sweep_age, None);
-    rig.queue.round_over(Utc::now()).await.unwrap();
+    assert_eq!(signs(&rig).await.passed_over, None);
+    rig.queue.round_over(Utc::now(), 3).await.unwrap();
+    assert_eq!(signs(&rig).await.passed_over, Some(3));
     an_hour_ago(&rig, "swept_ms").await;
     assert!(is_old(signs(&rig).await.round));
     let age = rig.queue.counts().await.unwrap().sweep_age.unwrap();

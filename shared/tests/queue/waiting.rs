@@ -21,6 +21,7 @@ fn code(text: &str, ahead: u64) -> (String, Option<u64>) {
 #[tokio::test]
 async fn why_a_job_waits_is_true_when_it_is_read() {
     let rig = Rig::with(2, 2);
+    rig.load().await;
     let first = rig.put("a").await;
     assert_eq!(why(&rig, first).await, code("starting", 0));
     let second = rig.put("a").await;
@@ -56,6 +57,7 @@ async fn why_a_job_waits_is_true_when_it_is_read() {
 #[tokio::test]
 async fn another_tenants_turn_is_said_to_be_one() {
     let rig = Rig::with(1, 1);
+    rig.load().await;
     rig.put("a").await;
     let second = rig.put("b").await;
     assert_eq!(why(&rig, second).await, code("turn", 0));
@@ -81,6 +83,26 @@ async fn a_delayed_retry_says_until_when() {
     );
     let eta = found.eta.unwrap();
     assert!(eta.p50 >= 590_000 && eta.p90 >= eta.p50, "{eta:?}");
+}
+
+#[tokio::test]
+async fn no_start_is_guessed_while_nothing_is_given_out() {
+    let rig = Rig::start();
+    let told = async |id| {
+        let found = rig.job(id).await;
+        (found.waiting.unwrap().code, found.eta.is_some())
+    };
+    let first = rig.put("a").await;
+    assert_eq!(told(first).await, ("loading".to_owned(), false));
+    let holder = rig.take().await;
+    rig.release(&holder, LONG, "busy", Spent::default()).await;
+    assert_eq!(told(first).await, ("retry_delay".to_owned(), true));
+    let control = rig.queue.keys().control();
+    let _: () = rig.raw(&Cmd::hset(&control, "paused", 1)).await;
+    assert_eq!(told(first).await, ("queue_paused".to_owned(), false));
+    let _: () = rig.raw(&Cmd::hset(&control, "paused", 0)).await;
+    rig.set_tenant("a", "paused", 1).await;
+    assert_eq!(told(first).await, ("tenant_paused".to_owned(), false));
 }
 
 #[tokio::test]

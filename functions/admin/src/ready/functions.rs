@@ -48,6 +48,9 @@ pub(crate) struct Function {
     /// Of the sweep: the end of its last round.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_round_at: Option<DateTime<Utc>>,
+    /// Of the sweep: objects and records that its last round could not read or settle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passed_over: Option<u32>,
     /// When whoever answers last saw it up, if it is down.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_up_at: Option<DateTime<Utc>>,
@@ -160,6 +163,7 @@ fn uncalled(signs: &Signs) -> [Named; 4] {
     });
     let sweep = Function {
         last_round_at: round,
+        passed_over: signs.passed_over,
         ..judged(sweep)
     };
     [
@@ -177,6 +181,7 @@ mod tests {
     const WELL: Signs = Signs {
         at_ms: 1_767_225_600_000,
         round: Some(Duration::from_secs(60)),
+        passed_over: Some(2),
         owed: None,
         unheard: None,
         undelivered: None,
@@ -224,6 +229,7 @@ mod tests {
         let [(_, sweep), ..] = uncalled(&WELL);
         let at = DateTime::from_timestamp_millis(1_767_225_540_000);
         assert_eq!(sweep.last_round_at, at);
+        assert_eq!(sweep.passed_over, Some(2));
     }
 
     #[test]

@@ -262,12 +262,13 @@ impl Play {
         let mut after = String::new();
         loop {
             let answer = self.queue().sweep(&after).await?;
-            for id in answer.outcome.unsettled.iter().chain(&answer.debt.ended) {
+            let unsettled = self.queue().unsettled(64).await?;
+            for id in unsettled.iter().chain(&answer.debt.ended) {
                 self.queue().settle(*id, 0).await?;
             }
             after = answer.outcome.after;
             debt.ring = answer.outcome.bells;
-            if after.is_empty() && !answer.outcome.busy && answer.outcome.unsettled.is_empty() {
+            if after.is_empty() && !answer.outcome.busy && unsettled.is_empty() {
                 break;
             }
         }

@@ -20,7 +20,7 @@ end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('finish'), '-inf', now, 'LIMIT', 0, 16)) do
   local job = load(id)
-  if not job then
+  if not job or overdue(id, job) then
     redis.call('ZREM', key('finish'), id)
   elseif redis.call('HINCRBY', key('job', id), 'finish_takes', 1) > a.finish_takes then
     fail_attempt(id, job, {code = 'finish_abandoned', message = 'The audio could not be examined.', stage = 'finish', retryable = true}, 0, {stage = 'audio'})
@@ -34,13 +34,13 @@ if redis.call('HEXISTS', key('control'), 'loaded') == 0 then return answer({outc
 if paused() then return answer({outcome = 'paused'}) end
 if redis.call('EXISTS', key('hold')) == 1 then return answer({outcome = 'held'}) end
 if free_slots() <= 0 then return answer({outcome = 'saturated'}) end
-for _ = 1, 16 do
+for _ = 1, 16 do -- a job whose time is over ends here; the sweep ends many at once
   local tenant = redis.call('ZRANGE', key('ready'), 0, 0)[1]
   if not tenant then break end
   local id, score = unpack(redis.call('ZPOPMIN', key('q', tenant)))
   local job = id and load(id)
   if id then weigh(tenant, math.floor(tonumber(score) / LEVEL), -1, job and -job.cost or 0) end
-  if job then
+  if job and not overdue(id, job) then
     redis.call('ZADD', key('lease'), now + a.lease_ms, id)
     redis.call('ZADD', key('run', tenant), now, id)
     redis.call('ZREM', key('start_by'), id)
@@ -51,7 +51,7 @@ for _ = 1, 16 do
       sample('queue', waited)
     end
     add_usage(id, {queue_ms = waited})
-    charge(id, job, math.floor(tonumber(score) / LEVEL))
+    charge(id, job, math.floor(tonumber(score) / LEVEL), job.cost * pace())
     refresh(tenant)
     return give(id, job)
   end

@@ -15,8 +15,7 @@ sample_stage(a.id, before)
 if a.to == 'finish' then
   learn_pace(a.id, job)
   made_room()
-  redis.call('ZREM', key('lease'), a.id)
-  redis.call('ZREM', key('run', job.tenant), a.id)
+  vacate(a.id, job)
   redis.call('HSET', key('job', a.id), 'finish_takes', 1)
   redis.call('ZADD', key('finish'), now + a.lease_ms, a.id)
 else

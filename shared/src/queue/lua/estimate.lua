@@ -27,6 +27,9 @@ local function learn_pace(id, job)
   redis.call('HSET', key('eta'), 'per_cost', string.format('%.3f', ms / average('cost', job.cost)))
 end
 
+-- Slot time in ms for each requested second, as learnt.
+local function pace() return tonumber(redis.call('HGET', key('eta'), 'per_cost')) or 1000 end
+
 local function least(ms) return math.max(ms, 100) end -- a wait of nothing could not be multiplied
 
 -- Guesses of one level and size have the same honesty: powers of two from 100 ms, the last from 7 h.
@@ -63,8 +66,7 @@ local function guess(id, job)
   local level, line = tonumber(job.level), key('q', job.tenant)
   local own = redis.call('HMGET', key('tenant', job.tenant), 'cap', 'weight', 'v' .. level, 'c0', 'c1', 'c2')
   local load = redis.call('HMGET', key('load'), 'c0', 'c1', 'c2')
-  local known = redis.call('HMGET', key('eta'), 'per_cost', 'slot_ms')
-  local per_cost, slot_ms = tonumber(known[1]) or 1000, tonumber(known[2]) or 30000
+  local per_cost, slot_ms = pace(), tonumber(redis.call('HGET', key('eta'), 'slot_ms')) or 30000
   local cap, weight = tonumber(own[1]) or policy.cap, tonumber(own[2]) or 1
   local function mine(l) return tonumber(own[4 + l]) or 0 end
   local function all(l) return tonumber(load[1 + l]) or 0 end
@@ -78,7 +80,7 @@ local function guess(id, job)
   end
   local lag = (tonumber(own[3]) or 0) - (tonumber(redis.call('HGET', key('clock'), 'v' .. level)) or 0)
   local rivals = math.max(0, redis.call('ZCARD', key('backlog')) - 1)
-  local turns = rivals * (math.max(0, lag) / 1000 + ahead / weight)
+  local turns = rivals * (math.max(0, lag) / math.max(1, per_cost) + ahead / weight)
 
   local free, width = free_slots(), math.max(1, slots())
   -- Work that comes at a rate of `rate` and goes first makes `work` last longer; it is not believed to go on for ever.

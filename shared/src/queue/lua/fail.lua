@@ -6,8 +6,10 @@
 local job = load(a.id)
 if not job then return answer({outcome = 'unknown'}) end
 if TERMINAL[job.status] then return answer({outcome = 'ended'}) end
+if a.fence and gave_back(a.id, a.fence) then return answer({outcome = 'queued'}) end -- sent twice
 local speaks = job.status == 'processing' and (a.fence and job.fence == a.fence or not a.fence and job.parked)
 if not speaks then return answer({outcome = 'stale'}) end
 add_usage(a.id, a.usage)
 fail_attempt(a.id, job, a.error, a.delay_ms, a.change, a.cause == 'lasting')
+if a.fence then redis.call('HSET', key('job', a.id), 'gave_back', a.fence) end
 return answer({outcome = job.status})

@@ -41,7 +41,7 @@ while walk.peek() and #jobs < a.limit and looked < most do
     if job then
       jobs[#jobs + 1] = {
         id = last.id, fields = job, result = redis.call('GET', key('outcome', last.id)) or nil, logged = redis.call('LLEN', key('events', last.id)),
-        unrecorded = TERMINAL[job.status] and not job.settle_tries and redis.call('ZSCORE', key('outbox'), last.id) and true or nil,
+        unrecorded = TERMINAL[job.status] and redis.call('ZSCORE', key('outbox'), last.id) and true or nil,
         position = job.status == 'queued' and redis.call('ZRANK', key('q', job.tenant), last.id) or nil,
       }
     end

@@ -18,7 +18,7 @@ redis.call('ZADD', key('tenants'), 0, job.tenant)
 local stands = redis.call('ZSCORE', key('q', job.tenant), a.id)
 for _, name in ipairs({'lease', 'delayed', 'finish'}) do stands = stands or redis.call('ZSCORE', key(name), a.id) end
 if not stands then
-  lift(a.id, job)
+  lift(a.id, job, true)
   requeue(a.id, job, 0)
   log(a.id, job, 'job:status', {reason = 'restored'})
 elseif redis.call('ZSCORE', key('lease'), a.id) then

@@ -24,6 +24,12 @@ local function held(id, fence)
   if job and job.status == 'processing' and job.fence == fence then return job end
 end
 
+-- The last holder presented this fence when it let the job go, and nobody has come for it since.
+local function gave_back(id, fence)
+  local known = redis.call('HMGET', key('job', id), 'fence', 'gave_back', 'status')
+  return not known[1] and known[2] == fence and not TERMINAL[known[3]]
+end
+
 -- The id is dead: nothing brings it back for as long as a request or a worker that knows it can be on its way.
 local function bury(id, ms) redis.call('SET', key('refused', id), 1, 'PX', ms) end
 
@@ -120,11 +126,34 @@ local function leave(id, job)
   if redis.call('ZREM', key('q', job.tenant), id) == 1 then weigh(job.tenant, job.level, -1, -job.cost) end
 end
 
--- Takes the job out of every place where a live job can stand. What a model had of it counts as used.
-local function lift(id, job)
-  if job.parked then add_usage(id, {[job.stage .. '_ms'] = math.max(0, now - job.parked_ms)}) end
-  for _, name in ipairs({'lease', 'delayed', 'finish'}) do redis.call('ZREM', key(name), id) end
+-- A turn costs its tenant virtual time, ms by its weight: an estimate when the slot is taken.
+local function charge(id, job, level, ms)
+  local own = redis.call('HMGET', key('tenant', job.tenant), 'weight', 'v' .. level)
+  local all = math.max(tonumber(own[2]) or 0, tonumber(redis.call('HGET', key('clock'), 'v' .. level) or 0))
+  local cost = math.ceil(math.max(ms, policy.turn_ms) / (tonumber(own[1]) or 1))
+  redis.call('HSET', key('clock'), 'v' .. level, all)
+  redis.call('HSET', key('tenant', job.tenant), 'v' .. level, all + cost)
+  redis.call('HSET', key('job', id), 'charged', cost, 'charged_level', level)
+end
+
+-- Out of its slot. The estimate gives way to the time that the slot was held, or to nothing where the job is given back unharmed.
+local function vacate(id, job, unharmed)
+  redis.call('ZREM', key('lease'), id)
+  local since = redis.call('ZSCORE', key('run', job.tenant), id)
   redis.call('ZREM', key('run', job.tenant), id)
+  local level = job.charged_level
+  if not level then return end
+  local own = redis.call('HMGET', key('tenant', job.tenant), 'weight', 'v' .. level)
+  local cost = (unharmed or not since) and 0 or math.ceil(math.max(now - tonumber(since), policy.turn_ms) / (tonumber(own[1]) or 1))
+  redis.call('HSET', key('tenant', job.tenant), 'v' .. level, math.max(0, (tonumber(own[2]) or 0) + cost - job.charged))
+  redis.call('HDEL', key('job', id), 'charged', 'charged_level')
+end
+
+-- Takes the job out of every place where a live job can stand. What a model had of it counts as used.
+local function lift(id, job, unharmed)
+  if job.parked then add_usage(id, {[job.stage .. '_ms'] = math.max(0, now - job.parked_ms)}) end
+  vacate(id, job, unharmed)
+  for _, name in ipairs({'delayed', 'finish'}) do redis.call('ZREM', key(name), id) end
   leave(id, job)
   redis.call('HDEL', key('job', id), 'fence', 'parked', 'delayed_ms', 'finish_takes', 'current', 'total', 'percentage', 'message')
 end
@@ -181,6 +210,18 @@ local function finish(id, job, status, extra)
   count(status)
   ended[#ended + 1] = id
   refresh(job.tenant)
+end
+
+-- Ends a live job whose time is over; says whether it did. A job that has started is in `finish_by` alone.
+local function overdue(id, job)
+  for _, clock in ipairs({'start_by', 'finish_by'}) do
+    local due = redis.call('ZSCORE', key(clock), id)
+    if due and tonumber(due) <= now then
+      finish(id, job, 'expired', {reason = clock})
+      return true
+    end
+  end
+  return false
 end
 
 -- Ends the attempt: another one follows after the delay, or the job has failed for good. A lasting cause that ended the
@@ -251,17 +292,6 @@ local function eligible(most)
     due = due + math.max(0, math.min(free_slots(), redis.call('ZCARD', key('ready'))))
   end
   return math.min(due, most)
-end
-
--- A turn costs its tenant virtual time, once an attempt: what is given back unused is not charged again.
-local function charge(id, job, level)
-  local run, v = job.generation .. '.' .. job.attempt, 'v' .. level
-  if job.charged == run then return end
-  local own = redis.call('HMGET', key('tenant', job.tenant), 'weight', v)
-  local all = math.max(tonumber(own[2]) or 0, tonumber(redis.call('HGET', key('clock'), v) or 0))
-  redis.call('HSET', key('clock'), v, all)
-  redis.call('HSET', key('tenant', job.tenant), v, all + math.ceil(job.cost * 1000 / (tonumber(own[1]) or 1)))
-  redis.call('HSET', key('job', id), 'charged', run)
 end
 
 -- Fields of services that failed of late; nil where none did.

@@ -22,12 +22,14 @@ found.position = redis.call('ZRANK', key('q', job.tenant), a.id) or nil
 local own = redis.call('HMGET', key('tenant', job.tenant), 'cap', 'paused')
 local hold_ms = redis.call('PTTL', key('hold')) -- -2: no hold, -1: no end
 local why, until_ms
-if job.delayed_ms then
-  why, until_ms = 'retry_delay', tonumber(job.delayed_ms)
-elseif paused() then
+if paused() then
   why = 'queue_paused'
 elseif own[2] == '1' then
   why = 'tenant_paused'
+elseif redis.call('HEXISTS', key('control'), 'loaded') == 0 then
+  why = 'loading'
+elseif job.delayed_ms then
+  why, until_ms = 'retry_delay', tonumber(job.delayed_ms)
 elseif hold_ms ~= -2 then
   why = redis.call('GET', key('hold')) == 'busy' and 'busy' or 'hold'
   until_ms = hold_ms > 0 and now + hold_ms or nil
@@ -43,5 +45,6 @@ else
   why = 'starting'
 end
 found.waiting = {code = why, ahead = found.position, until_ms = until_ms}
-if why ~= 'queue_paused' and why ~= 'tenant_paused' and why ~= 'hold' then found.eta = eta(a.id, job) end
+local stands = why == 'queue_paused' or why == 'tenant_paused' or why == 'loading' or hold_ms ~= -2 and redis.call('GET', key('hold')) ~= 'busy'
+if not stands then found.eta = eta(a.id, job) end
 return cjson.encode(found)

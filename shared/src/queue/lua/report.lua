@@ -10,10 +10,11 @@ if a.render and a.render ~= render then return answer({outcome = 'wrong_render'}
 if job.status == 'completed' or not TERMINAL[job.status] and RANK[job.stage] > RANK[a.stage] then return answer({outcome = 'repeat'}) end
 if TERMINAL[job.status] then return answer({outcome = 'ended'}) end
 if not a.render and not (job.parked and job.stage == a.stage) then return answer({outcome = 'not_parked'}) end
+redis.call('ZREM', key('start_by'), a.id) -- what was delivered had started
+if overdue(a.id, job) then return answer({outcome = 'ended'}) end
 lift(a.id, job)
 add_usage(a.id, a.usage)
 sample_stage(a.id, a.stage)
-redis.call('ZREM', key('start_by'), a.id)
 if a.stage == 'audio' then
   learn_pace(a.id, job)
   made_room()

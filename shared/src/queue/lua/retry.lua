@@ -14,7 +14,7 @@ if refusal then return answer(refusal) end
 for _, name in ipairs({'job', 'events'}) do redis.call('PERSIST', key(name, a.id)) end
 for _, name in ipairs({'outbox', 'dead'}) do redis.call('ZREM', key(name), a.id) end
 redis.call('DEL', key('outcome', a.id))
-redis.call('HDEL', key('job', a.id), 'started_ms', 'completed_ms', 'parked_ms')
+redis.call('HDEL', key('job', a.id), 'started_ms', 'completed_ms', 'parked_ms', 'settle_takes')
 redis.call('HSET', key('job', a.id), 'attempt', 1, 'generation', a.generation, 'start_by_ms', a.start_by_ms, 'finish_by_ms', a.finish_by_ms)
 redis.call('ZADD', key('start_by'), a.start_by_ms, a.id)
 redis.call('ZADD', key('finish_by'), a.finish_by_ms, a.id)

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- One bounded step of the caretaker: rescue, promote, look after some tenants, say what is left to settle.
+-- One bounded step of the caretaker: rescue, promote, look after some tenants, say whose listeners lack something.
 -- Args: after (tenant name the last step ended at, '' to begin)
--- Returns: busy (more of the same is due), after ('' when round), unsettled [id], unheard [id] (listeners lack something), bells (jobs that could be given out now), epoch (false: Redis was emptied, began anew or evicted keys)
+-- Returns: busy (more of the same is due), after ('' when round), unheard [id] (listeners lack something), bells (jobs that could be given out now), epoch (false: Redis was emptied, began anew or evicted keys)
 local busy = reap(4) == 4
 busy = promote(4) == 4 or busy
 local from = a.after == '' and '-' or '(' .. a.after
@@ -26,13 +26,11 @@ if redis.call('HGET', key('clock'), 'server') ~= server then
 end
 local policy_of = string.match(redis.call('INFO', 'memory'), 'maxmemory_policy:(%S+)') or 'noeviction'
 redis.call('HSET', key('clock'), 'evicts', policy_of == 'noeviction' and 0 or 1)
-local unsettled = redis.call('ZRANGEBYSCORE', key('outbox'), '-inf', now, 'LIMIT', 0, 16)
 local unheard = redis.call('ZRANGEBYSCORE', key('notices'), '-inf', now, 'LIMIT', 0, 16)
 for _, id in ipairs(unheard) do redis.call('ZADD', key('notices'), now + policy.settle_ms, id) end
 return answer({
   busy = busy,
   after = #tenants == 8 and tenants[8] or '',
-  unsettled = #unsettled > 0 and unsettled or nil,
   unheard = #unheard > 0 and unheard or nil,
   bells = owed(eligible(slots() + 16)),
   epoch = redis.call('HEXISTS', key('clock'), 'epoch') == 1,

@@ -136,6 +136,7 @@ impl<'a> Real<'a> {
                     fence: number,
                 }
             }
+            Acquired::Unreadable(_, why) => panic!("{why}"),
             Acquired::Empty => Outcome::Empty,
             Acquired::Saturated => Outcome::Saturated,
             Acquired::Held => Outcome::Held,

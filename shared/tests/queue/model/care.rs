@@ -5,7 +5,7 @@ use shared::queue::{Adopted, QueueSettings, Settled, SweepStep, TenantSettings};
 use shared::stage::Stage;
 
 use super::command::{Clock, Era};
-use super::state::{Kept, Model, Place, SEED, id_of};
+use super::state::{Kept, Model, Place, SEED};
 use crate::rig::error;
 
 /// Only what is newer than the revision in force is new.
@@ -44,11 +44,9 @@ impl Model {
     pub(super) fn sweep(&mut self) -> SweepStep {
         self.reap();
         self.promote();
-        let unsettled = self.due(Clock::Outbox).into_iter().map(id_of);
         SweepStep {
             busy: false,
             after: String::new(),
-            unsettled: unsettled.collect(),
             unheard: Vec::new(),
             bells: self.eligible(),
             epoch: false,

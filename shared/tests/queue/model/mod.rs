@@ -47,6 +47,7 @@ fn rig() -> Rig {
     let mut policy = Policy::new(SLOTS, CAP, MAX_QUEUED, RETENTION);
     policy.progress_ms = 0;
     policy.settle_ms = moves::SETTLE_MS;
+    policy.turn_ms = moves::TURN_MS;
     rig.queue = Queue::new(rig.queue.redis().clone(), "p", policy);
     rig
 }

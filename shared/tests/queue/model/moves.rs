@@ -8,6 +8,9 @@ use super::command::Clock;
 use super::run::Outcome;
 use super::state::{Job, Kept, Model, Place, tenant_of};
 
+/// Longer than any turn of a test: what a turn costs does not depend on the machine.
+pub(super) const TURN_MS: u64 = 3_600_000;
+
 /// In the virtual clock of the model.
 pub(super) const SETTLE_MS: u64 = 600_000;
 
@@ -16,8 +19,24 @@ impl Model {
         self.jobs.get_mut(&n).unwrap()
     }
 
+    /// Out of its slot: the tenant pays for the turn at today's weight, or nothing if the job is given back.
+    pub(super) fn vacate(&mut self, n: u8, unharmed: bool) {
+        let Some((level, charged)) = self.job(n).charged.take() else {
+            return;
+        };
+        let tenant = self.tenants.get_mut(tenant_of(n)).unwrap();
+        let weight = u64::from(tenant.settings.weight.unwrap_or(1));
+        let cost = if unharmed {
+            0
+        } else {
+            TURN_MS.div_ceil(weight)
+        };
+        tenant.used[level] = (tenant.used[level] + cost).saturating_sub(charged);
+    }
+
     /// Out of its place, with all that belongs to having been there.
     pub(super) fn lift(&mut self, n: u8) {
+        self.vacate(n, false);
         let job = self.job(n);
         job.place = Place::Nowhere;
         job.fence = None;
@@ -49,6 +68,17 @@ impl Model {
             _ if delay > 0 => Place::Delayed { until: now + delay },
             _ => Place::Line,
         };
+    }
+
+    /// A job whose time is over ends.
+    pub(super) fn overdue(&mut self, n: u8) -> bool {
+        let job = &self.jobs[&n];
+        let over = [job.start_by, job.finish_by].into_iter().flatten();
+        let over = over.min().is_some_and(|at| at <= self.now);
+        if over {
+            self.end(n, JobStatus::Expired);
+        }
+        over
     }
 
     /// The next attempt follows, or the job has failed.
@@ -98,20 +128,16 @@ impl Model {
         }
     }
 
-    /// A turn begins at the tenant's virtual time, and the clock of its level with it. An attempt is paid for once.
+    /// A turn begins at the tenant's virtual time, and the clock of its level with it.
     pub(super) fn charge(&mut self, n: u8) {
-        let job = self.job(n);
-        let (cost, level) = (job.cost, job.level as usize);
-        let run = Some((job.generation, job.attempt));
-        if job.charged == run {
-            return;
-        }
-        job.charged = run;
+        let level = self.job(n).level as usize;
         let tenant = self.tenants.get_mut(tenant_of(n)).unwrap();
         let start = tenant.used[level].max(self.clock[level]);
         let weight = u64::from(tenant.settings.weight.unwrap_or(1));
-        tenant.used[level] = start + (cost * 1000).div_ceil(weight);
+        let cost = TURN_MS.div_ceil(weight);
+        tenant.used[level] = start + cost;
         self.clock[level] = start;
+        self.job(n).charged = Some((level, cost));
     }
 
     pub(super) fn lease(&mut self, n: u8, span: u64, parked: bool) {

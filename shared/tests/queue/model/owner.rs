@@ -91,7 +91,6 @@ impl Model {
         let job = Job {
             level: new.level,
             order,
-            cost: new.cost.into(),
             max_attempts: new.attempts,
             seed: SEED,
             generation: 0,
@@ -101,6 +100,7 @@ impl Model {
             place: Place::Line,
             fence: None,
             charged: None,
+            gave_back: None,
             start_by: Some(self.now + FAR_MS),
             finish_by: Some(self.now + FAR_MS),
             outbox: None,

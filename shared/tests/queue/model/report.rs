@@ -5,7 +5,7 @@ use shared::queue::{Failed, Heartbeat, Reported, millis};
 use shared::stage::Stage;
 
 use super::command::{Era, Failure, Who};
-use super::state::{Model, Place};
+use super::state::{Job, Model, Place};
 use crate::rig::{LONG, error};
 
 impl Model {
@@ -15,6 +15,13 @@ impl Model {
         who.map_or(job.parked(), |who| job.fence == Some(self.fence(n, who)))
     }
 
+    /// Whether this holder let the job go last, and nobody has come for it since.
+    pub(super) fn gave_back(&self, n: u8, who: Option<Who>) -> bool {
+        let fence = who.map(|who| self.fence(n, who));
+        let same = |job: &Job| job.fence.is_none() && !job.ended() && job.gave_back == fence;
+        fence.is_some() && self.jobs.get(&n).is_some_and(same)
+    }
+
     pub(super) fn fail(&mut self, n: u8, who: Option<Who>, failure: Failure) -> Failed {
         let Some(job) = self.jobs.get(&n) else {
             return Failed::Unknown;
@@ -22,9 +29,13 @@ impl Model {
         if job.ended() {
             return Failed::Ended;
         }
+        if self.gave_back(n, who) {
+            return Failed::Queued;
+        }
         if !self.speaks(n, who) {
             return Failed::Stale;
         }
+        let fence = who.map(|who| self.fence(n, who));
         let (code, delay) = (error(true).code, millis(failure.delay));
         let Failure {
             retryable,
@@ -33,6 +44,7 @@ impl Model {
             ..
         } = failure;
         self.fail_attempt(n, &code, retryable, cause, delay, next);
+        self.job(n).gave_back = fence.or(self.job(n).gave_back);
         match self.jobs[&n].status {
             JobStatus::Failed => Failed::Failed,
             _ => Failed::Queued,
@@ -78,13 +90,16 @@ impl Model {
         if render.is_none() && !(job.parked() && job.stage == stage) {
             return Reported::NotParked;
         }
+        self.job(n).start_by = None;
+        if self.overdue(n) {
+            return Reported::Ended;
+        }
         if stage == Stage::Audio {
             self.made_room();
         }
         self.lift(n);
         let due = self.now;
         let job = self.job(n);
-        job.start_by = None;
         job.seq += 1;
         if stage == Stage::Audio {
             job.stage = Stage::Finish;

@@ -54,7 +54,6 @@ pub(super) enum Kept {
 pub(super) struct Job {
     pub(super) level: u32,
     pub(super) order: u64,
-    pub(super) cost: u64,
     pub(super) max_attempts: u32,
     pub(super) seed: u32,
     pub(super) generation: u32,
@@ -64,8 +63,10 @@ pub(super) struct Job {
     pub(super) place: Place,
     /// Number of the acquire that its holder made.
     pub(super) fence: Option<u64>,
-    /// Generation and attempt that its tenant has paid for.
-    pub(super) charged: Option<(u32, u32)>,
+    /// Level and virtual time that its tenant is charged for its turn.
+    pub(super) charged: Option<(usize, u64)>,
+    /// Fence of the holder that let it go last.
+    pub(super) gave_back: Option<u64>,
     pub(super) start_by: Option<u64>,
     pub(super) finish_by: Option<u64>,
     /// When the sweep settles it, if nobody has.

@@ -102,9 +102,10 @@ impl Model {
         let turn = self.turns().iter().position(|name| *name == tenant);
         match place {
             Place::Finish { .. } => "finish",
-            Place::Delayed { .. } => "retry_delay",
             _ if self.settings.paused => "queue_paused",
             _ if self.tenants[tenant].settings.paused => "tenant_paused",
+            _ if !self.loaded => "loading",
+            Place::Delayed { .. } => "retry_delay",
             _ if self.hold == Some(Hold::Busy) => "busy",
             _ if self.hold.is_some() => "hold",
             _ if position > Some(0) => "line",

@@ -20,6 +20,9 @@ impl Model {
             let Place::Finish { takes, .. } = self.jobs[&n].place else {
                 unreachable!("it is due for its finish")
             };
+            if self.overdue(n) {
+                continue;
+            }
             if takes < FINISH_TAKES {
                 let takes = takes + 1;
                 self.job(n).place = Place::Finish { due, takes };
@@ -49,10 +52,15 @@ impl Model {
         if self.free_slots() == 0 {
             return Outcome::Saturated;
         }
-        let Some(tenant) = self.turns().first().copied() else {
-            return Outcome::Empty;
+        let n = loop {
+            let Some(tenant) = self.turns().first().copied() else {
+                return Outcome::Empty;
+            };
+            let n = self.line(tenant)[0];
+            if !self.overdue(n) {
+                break n;
+            }
         };
-        let n = self.line(tenant)[0];
         self.charge(n);
         self.lease(n, millis(LEASE), false);
         let job = self.job(n);
@@ -105,6 +113,7 @@ impl Model {
             },
         };
         if to == Stage::Finish {
+            self.vacate(n, false);
             self.made_room();
         }
         Held::Ok
@@ -121,10 +130,14 @@ impl Model {
         if job.fence != Some(fence) || job.stage != stage || stage == Stage::Finish {
             return Parked::Stale;
         }
-        if !job.parked() {
-            job.seq += 1;
-            self.lease(n, millis(LONG), true);
+        if job.parked() {
+            return Parked::Ok;
         }
+        if self.overdue(n) {
+            return Parked::MovedOn;
+        }
+        self.job(n).seq += 1;
+        self.lease(n, millis(LONG), true);
         Parked::Ok
     }
 
@@ -143,16 +156,21 @@ impl Model {
     }
 
     pub(super) fn release(&mut self, n: u8, who: Who, delay: Duration) -> Held {
-        let due = self.now + millis(delay);
+        let (due, fence) = (self.now + millis(delay), self.fence(n, who));
+        if self.gave_back(n, Some(who)) {
+            return Held::Ok;
+        }
         let Some(job) = self.held(n, who) else {
             return Held::Stale;
         };
         job.seq += 1;
+        job.gave_back = Some(fence);
         if let Place::Finish { takes, .. } = job.place {
             job.fence = None;
             let takes = takes - 1;
             job.place = Place::Finish { due, takes };
         } else {
+            self.vacate(n, true);
             self.lift(n);
             self.requeue(n, millis(delay));
         }
