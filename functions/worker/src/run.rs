@@ -169,9 +169,9 @@ async fn step(work: &mut Work<'_>) -> Stepped {
     let announced = announcement(work);
     let step = async {
         match work.job.stage {
-            Stage::Plan => plan::step(work).await,
-            Stage::Audio => audio::step(work).await,
-            Stage::Finish => finish::step(work).await,
+            Stage::Plan => Box::pin(plan::step(work)).await,
+            Stage::Audio => Box::pin(audio::step(work)).await,
+            Stage::Finish => Box::pin(finish::step(work)).await,
         }
     };
     tokio::select! {

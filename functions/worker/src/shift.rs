@@ -69,7 +69,8 @@ async fn job_after_job(
         payer.pay(answer.debt);
         match answer.outcome {
             Acquired::Job(job, holder, troubled) => {
-                let ran = run::run(clients, time, *job, holder, troubled, payer).await?;
+                let run = run::run(clients, time, *job, holder, troubled, payer);
+                let ran = Box::pin(run).await?;
                 if ran == Ran::TimeIsShort {
                     break;
                 }

@@ -102,7 +102,7 @@ impl Site {
         };
         let context = Context::new(RequestId("rq-1".to_owned()), &HeaderMap::new()).unwrap();
         let body = json!({"narrative": "rain", "duration": SECONDS});
-        let known = submit::submit(&self.clients, caller, context, body).await;
+        let known = Box::pin(submit::submit(&self.clients, caller, context, body)).await;
         known.unwrap().job.id
     }
 
@@ -122,7 +122,7 @@ impl Site {
     /// What a bell brings.
     async fn shift_of(&self, clients: &Clients) {
         let time = TimeLeft::until(SystemTime::now() + Duration::from_secs(800));
-        shift::work(clients, time).await.unwrap();
+        Box::pin(shift::work(clients, time)).await.unwrap();
     }
 
     /// The job's rest is over.

@@ -226,8 +226,8 @@ async fn caretaking_goes_on(rig: &Rig, tried: &mut Tried) {
 #[tokio::test]
 async fn a_full_redis_refuses_new_work_and_nothing_else() {
     let rig = Rig::start();
-    let (_, cancelled) = (rig.put("alice").await, rig.put("alice").await);
     let failed = rig.ended("bob", JobStatus::Failed).await;
+    let (_, cancelled) = (rig.put("alice").await, rig.put("alice").await);
     rig.load().await;
     let tried = &mut Tried::default();
     assert_eq!(rig.queue.probe().await.unwrap(), Eviction::Never);

@@ -81,9 +81,10 @@ fn every_script_has_a_method_of_its_name_and_a_test() {
     let sources = files("src/queue", "rs");
     let tests = files("tests/queue", "rs");
     for (name, _) in SCRIPTS {
-        let method = format!("pub async fn {name}(");
+        let methods = ["(", "<"].map(|end| format!("pub async fn {name}{end}"));
+        let has = |text: &str| methods.iter().any(|method| text.contains(method));
         assert!(
-            sources.iter().any(|(_, text)| text.contains(&method)),
+            sources.iter().any(|(_, text)| has(text)),
             "no method {name}"
         );
         let call = format!(".{name}(");
@@ -132,8 +133,9 @@ fn variant(sources: &[(String, String)], name: &str, word: &str) -> String {
         let answer = answer.trim_start_matches(['(', ' ', '\n']);
         Some(answer[..answer.find(['<', '>', ','])?].to_owned())
     };
-    let own = answer(format!("pub async fn {name}_for("));
-    let own = own.or_else(|| answer(format!("pub async fn {name}(")));
+    let own = ["_for(", "(", "<"];
+    let own = own.map(|end| answer(format!("pub async fn {name}{end}")));
+    let own = own.into_iter().flatten().next();
     let capital = |part: &str| part[..1].to_uppercase() + &part[1..];
     let word = if word == "found" { "job" } else { word };
     let word: String = word.split('_').map(capital).collect();

@@ -46,6 +46,11 @@ impl Text {
             .filter(|line| !line.trim_start().starts_with("//"))
     }
 
+    /// Whether the file has the tests of a program, and nothing of the program.
+    pub(crate) fn is_test(&self) -> bool {
+        self.path.ends_with("/src/tests.rs")
+    }
+
     /// Whether the file is, or lies below, one of these: `a/b/` or `a/b.rs`.
     pub(crate) fn is_of(&self, places: &[&str]) -> bool {
         places.iter().any(|place| self.path.starts_with(place))
