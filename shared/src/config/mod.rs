@@ -47,7 +47,7 @@ pub struct Config {
     pub api: Option<Api>,
     pub public_url: Option<Address>,
     pub keys: KeyRing,
-    /// `JWKS_URL`, `JWT_ISSUER` and `JWT_AUDIENCE`: whose tokens are believed besides our own.
+    /// `JWKS_URL` and the `JWT_…` beside it: whose tokens are believed besides our own.
     pub issuer: Option<Issuer>,
     /// `ADMIN_EMAIL` with `ADMIN_PASSWORD_HASH`.
     pub first_admin: Option<(Email, PasswordHash)>,
@@ -263,12 +263,16 @@ fn keys(from: &mut Reader<'_>) -> Option<KeyRing> {
     ring.or(single)
 }
 
-/// All three variables or none.
+/// The first three variables or none.
 fn issuer(from: &mut Reader<'_>) -> Option<Issuer> {
     const ALL: [&str; 3] = ["JWKS_URL", "JWT_ISSUER", "JWT_AUDIENCE"];
     let jwks_url = from.optional(ALL[0], values::plain_address);
     let name = from.optional(ALL[1], |text| Ok(text.to_owned()));
     let audience = from.optional(ALL[2], |text| Ok(text.to_owned()));
+    let max_lifetime = from.needed("JWT_MAX_LIFETIME", |text| {
+        values::seconds(text, 60..=315_360_000)
+    });
+    let role_claim = from.needed("JWT_ROLE_CLAIM", values::claim);
     let set = ALL.map(|name| from.is_set(name));
     for (name, _) in ALL.iter().zip(set).filter(|(_, set)| !set) {
         if set.contains(&true) {
@@ -282,6 +286,8 @@ fn issuer(from: &mut Reader<'_>) -> Option<Issuer> {
         jwks_url: jwks_url?,
         name: name?,
         audience: audience?,
+        max_lifetime: max_lifetime?,
+        role_claim: role_claim?,
     })
 }
 

@@ -100,7 +100,7 @@ pub const VARIABLES: &[Variable] = &[
     optional(
         "JWKS_URL",
         "",
-        "Public keys of another issuer whose tokens are believed (RS256, ES256, EdDSA); `https://…`",
+        "Public keys of another issuer whose tokens are believed (RS256, PS256, ES256, ES384, EdDSA); `https://…`",
     ),
     optional(
         "JWT_ISSUER",
@@ -111,6 +111,16 @@ pub const VARIABLES: &[Variable] = &[
         "JWT_AUDIENCE",
         "",
         "`aud` of those that are for us; the same",
+    ),
+    defaulted(
+        "JWT_MAX_LIFETIME",
+        "86400",
+        "Seconds that a token of this issuer may live at most",
+    ),
+    defaulted(
+        "JWT_ROLE_CLAIM",
+        "role",
+        "The claim with the role in its tokens, a text or a list: a name, or a path such as `realm_access.roles`",
     ),
     optional(
         "ADMIN_EMAIL",

@@ -112,7 +112,6 @@ pub async fn forget_socket(
 
 fn verify(ring: &KeyRing, ticket: &str) -> Result<TicketClaims, Refused> {
     ring.verify(TokenKind::Ticket, ticket)
-        .map(|(claims, _)| claims)
 }
 
 #[cfg(test)]
