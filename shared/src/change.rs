@@ -2,6 +2,7 @@
 
 use chrono::Utc;
 
+use crate::audit::Effect;
 use crate::clients::Clients;
 use crate::envelope::OpenMarker;
 use crate::job::{JobId, JobStatus};
@@ -13,19 +14,19 @@ use crate::settle;
 use crate::view::Known;
 
 /// Ends a live job and frees its slot at once; the model is told. Again: fine. Ended otherwise: 409.
-pub async fn cancel(clients: &Clients, known: &Known, by: &str) -> Result<(), Problem> {
+pub async fn cancel(clients: &Clients, known: &Known, by: &str) -> Result<Effect<()>, Problem> {
     let id = known.job.id;
     let reason = format!("cancelled by {by}");
     let answer = clients.queue.cancel(id, &reason).await;
     let answer = answer.map_err(Unreachable::from)?;
     settle::pay(clients, answer.debt, None).await;
     let status = match answer.outcome {
-        Cancelled::Ok => JobStatus::Cancelled,
+        Cancelled::Ok => return Ok(Effect::Changed(())),
         Cancelled::Ended { status } => status,
         Cancelled::Unknown => known.job.status,
     };
     if status == JobStatus::Cancelled {
-        return Ok(());
+        return Ok(Effect::Unchanged(()));
     }
     Err(Problem::conflict(
         "already_ended",
@@ -34,7 +35,7 @@ pub async fn cancel(clients: &Clients, known: &Known, by: &str) -> Result<(), Pr
 }
 
 /// Starts a failed, cancelled or expired job afresh at the stage that it had reached. Completed or live: 409.
-pub async fn retry(clients: &Clients, known: &Known, by: &str) -> Result<(), Problem> {
+pub async fn retry(clients: &Clients, known: &Known, by: &str) -> Result<Effect<()>, Problem> {
     let id = known.job.id;
     match known.job.status {
         JobStatus::Completed => {
@@ -60,11 +61,11 @@ pub async fn retry(clients: &Clients, known: &Known, by: &str) -> Result<(), Pro
         .map_err(Unreachable::from)?;
     settle::pay(clients, answer.debt, Some(id)).await;
     match answer.outcome {
-        Retried::Ok => Ok(()),
+        Retried::Ok => Ok(Effect::Changed(())),
         // Redis has forgotten the job: the marker outranks the manifest, so it is put back as the next generation.
         Retried::Unknown => {
             lookup::ensure(clients, id).await?;
-            Ok(())
+            Ok(Effect::Changed(()))
         }
         Retried::Completed | Retried::Live => Err(not_ended()),
     }
@@ -76,7 +77,7 @@ pub async fn reprioritise(
     known: &Known,
     priority: Priority,
     by: &str,
-) -> Result<(), Problem> {
+) -> Result<Effect<()>, Problem> {
     let id = known.job.id;
     if known.job.status.is_terminal() {
         return Err(ended(known.job.status));
@@ -90,7 +91,8 @@ pub async fn reprioritise(
     let answer = answer.map_err(Unreachable::from)?;
     settle::pay(clients, answer.debt, None).await;
     match answer.outcome {
-        Reprioritised::Ok => Ok(()),
+        Reprioritised::Ok => Ok(Effect::Changed(())),
+        Reprioritised::Same => Ok(Effect::Unchanged(())),
         Reprioritised::Ended { status } => {
             // It ended meanwhile, and the marker may have been written after it was settled.
             settle::settle(clients, id).await?;
@@ -100,7 +102,7 @@ pub async fn reprioritise(
         }
         Reprioritised::Unknown => {
             lookup::ensure(clients, id).await?;
-            Ok(())
+            Ok(Effect::Changed(()))
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use lambda_runtime::Error;
 use serde::Serialize;
+use shared::audit;
 use shared::clients::Clients;
 use shared::control;
 use shared::identity::{Pruned, Pruner};
@@ -39,6 +40,8 @@ pub(crate) struct Report {
     pub(crate) reconciled: usize,
     /// Sessions and service tokens that ended by themselves.
     pub(crate) pruned: Pruned,
+    /// Acts of operators that are on record now, though nobody told what came of them.
+    pub(crate) acts: usize,
 }
 
 /// Caretaking first, bells last: whoever may run then is rung for once.
@@ -61,6 +64,10 @@ pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Err
         Ok(pruned) => report.pruned = pruned,
         Err(error) => tracing::warn!(error = %error, "ended sessions could not be forgotten"),
     }
+    match audit::keep_abandoned(clients).await {
+        Ok(acts) => report.acts = acts,
+        Err(error) => tracing::warn!(error = %error, "abandoned acts are not on record yet"),
+    }
     clients.queue.round_over(Utc::now()).await?;
     tracing::info!(
         duration_ms = millis(from.elapsed()),
@@ -75,6 +82,7 @@ pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Err
         families = report.pruned.families,
         service_tokens = report.pruned.service_tokens,
         revoked = report.pruned.revoked,
+        acts = report.acts,
         "round over"
     );
     tell_figures(clients).await;

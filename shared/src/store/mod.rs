@@ -12,6 +12,7 @@
 //! open/<id>                           the job is not settled yet  put_open
 //! due/<id>                            webhooks are to be told     put_due
 //! config/<name>/<revision>.json       what operators set          put_setting
+//! intents/<id>.json                   an operator is about to act put_intent
 //! audit/<when>-<id>.json              what operators did          put_audit
 //! auth/users/<id>/<revision>.json     who may sign in             put_user
 //! auth/names/<hash>.json              whom a name means           put_user_name

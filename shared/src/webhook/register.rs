@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::audit::Operator;
+use crate::audit::{Act, Effect, Operator};
 use crate::clients::Clients;
 use crate::endpoint::{Ending, Endings, EndpointUrl, SigningSecret};
 use crate::job::TenantId;
@@ -161,7 +161,7 @@ async fn read(clients: &Clients, tenant: &TenantId) -> Result<(Hooks, u64), Unre
 pub async fn change<T: Send>(
     clients: &Clients,
     operator: &Operator,
-    action: &str,
+    action: &'static str,
     tenant: &TenantId,
     change: impl Fn(&mut Hooks) -> Result<T, Problem> + Send + Sync,
 ) -> Result<T, Problem> {
@@ -178,13 +178,16 @@ pub async fn change<T: Send>(
         if after == before {
             return Ok(done);
         }
-        let (old, new) = (before.on_record(), after.on_record());
-        operator
-            .record(clients, action, tenant.as_str(), old, new)
-            .await?;
+        let act = Act::new(action, tenant, before.on_record(), after.on_record());
         let name = [NAME, tenant.as_str()];
-        let put = clients.store.put_setting(&name, revision + 1, &after).await;
-        if put.map_err(Unreachable::from)? == Put::Stored {
+        let put = async {
+            let put = clients.store.put_setting(&name, revision + 1, &after).await;
+            Ok(match put.map_err(Unreachable::from)? {
+                Put::Stored => Effect::Changed(Put::Stored),
+                Put::Existed => Effect::Unchanged(Put::Existed),
+            })
+        };
+        if operator.act(clients, act, put).await? == Put::Stored {
             hook().await?;
             return Ok(done);
         }

@@ -54,7 +54,8 @@ pub(crate) struct Page {
 )]
 pub(crate) async fn list(
     State(clients): State<Clients>,
-    _: Admin,
+    Admin(caller): Admin,
+    request: RequestId,
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page>, Problem> {
     let limit = list::limit(paging.limit)?;
@@ -66,6 +67,14 @@ pub(crate) async fn list(
         .buffered(list::READS)
         .try_collect()
         .await?;
+    if known
+        .iter()
+        .flatten()
+        .any(|known| known.job.user != caller.user)
+    {
+        let operator = Operator::new(&caller, request);
+        operator.look(&clients, "job.list", "dead").await?;
+    }
     let shown = |known| view::shown(&clients, known);
     let items = known.into_iter().flatten().map(shown).collect();
     let total = queue.counts().await.map_err(Unreachable::from)?.dead;

@@ -1,4 +1,4 @@
-//! `/auth/users`: who may sign in. For admins; every change is put on record before it is made.
+//! `/auth/users`: who may sign in. For admins; every change is put on record.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
 use serde_json::{Map, Value};
-use shared::audit::Operator;
+use shared::audit::{Act, Effect, Operator};
 use shared::caller::{Admin, Caller, Role};
 use shared::clients::Clients;
 use shared::http::{Body, IdPath, Query, RequestId};
@@ -63,13 +63,15 @@ pub(crate) async fn create(
     };
     let account = Account::new(id, person, hash);
     let operator = Operator::new(&caller, request);
-    operator
-        .record_user(&clients, "user.create", None, &account)
-        .await?;
-    let begun = account.begin(&clients.store).await;
-    if begun.map_err(Unreachable::from)? == Put::Existed {
-        return Err(taken("email"));
-    }
+    let begin = async {
+        match account.begin(&clients.store).await {
+            Ok(Put::Stored) => Ok(Effect::Changed(())),
+            Ok(Put::Existed) => Err(taken("email")),
+            Err(error) => Err(Unreachable::from(error).into()),
+        }
+    };
+    let act = Act::user("user.create", None, &account);
+    operator.act(&clients, act, begin).await?;
     let location = [(LOCATION, format!("/auth/users/{id}"))];
     let user = Json(User::from(&account));
     Ok((StatusCode::CREATED, location, user).into_response())
@@ -165,11 +167,15 @@ pub(crate) async fn change(
         let Some(next) = changed(&now, &change, hash.as_ref()) else {
             return Ok(Json(User::from(&now)));
         };
-        operator
-            .record_user(&clients, "user.change", Some(&now), &next)
-            .await?;
-        let put = clients.store.put_user(id, revision + 1, &next).await;
-        if put.map_err(Unreachable::from)? == Put::Stored {
+        let put = async {
+            match clients.store.put_user(id, revision + 1, &next).await {
+                Ok(Put::Stored) => Ok(Effect::Changed(Put::Stored)),
+                Ok(Put::Existed) => Ok(Effect::Unchanged(Put::Existed)),
+                Err(error) => Err(Unreachable::from(error).into()),
+            }
+        };
+        let act = Act::user("user.change", Some(&now), &next);
+        if operator.act(&clients, act, put).await? == Put::Stored {
             return Ok(Json(User::from(&next)));
         }
     }

@@ -4,18 +4,19 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use shared::audit::{Act, Effect};
 use shared::caller::Caller;
 use shared::change;
 use shared::clients::Clients;
-use shared::http::JobPath;
+use shared::http::{JobPath, RequestId};
 use shared::job::JobId;
 use shared::lookup::Unreachable;
 use shared::problem::Problem;
 use shared::queue::Deleted;
 use shared::settle;
-use shared::view::{self, JobView};
+use shared::view::{self, JobView, Known};
 
-use super::{owned, unknown_job};
+use super::{act, owned, unknown_job};
 
 /// Ends a live job and frees its slot at once; the model is told. Again: 200. Ended otherwise: 409.
 #[utoipa::path(
@@ -31,10 +32,13 @@ use super::{owned, unknown_job};
 pub(crate) async fn cancel(
     State(clients): State<Clients>,
     caller: Caller,
+    request: RequestId,
     JobPath(id): JobPath,
 ) -> Result<Json<JobView>, Problem> {
     let known = owned(&clients, &caller, id).await?;
-    change::cancel(&clients, &known, caller.role.as_str()).await?;
+    let cancel = change::cancel(&clients, &known, caller.role.as_str());
+    let who = (&caller, request);
+    act(&clients, who, &known, Act::cancel(&known), cancel).await?;
     let now = owned(&clients, &caller, id).await?;
     Ok(Json(view::shown(&clients, now)))
 }
@@ -58,10 +62,13 @@ pub(crate) async fn cancel(
 pub(crate) async fn retry(
     State(clients): State<Clients>,
     caller: Caller,
+    request: RequestId,
     JobPath(id): JobPath,
 ) -> Result<Response, Problem> {
     let known = owned(&clients, &caller, id).await?;
-    change::retry(&clients, &known, caller.role.as_str()).await?;
+    let retry = change::retry(&clients, &known, caller.role.as_str());
+    let who = (&caller, request);
+    act(&clients, who, &known, Act::retry(&known), retry).await?;
     let now = owned(&clients, &caller, id).await?;
     Ok(view::accepted(&clients, now))
 }
@@ -80,13 +87,22 @@ pub(crate) async fn retry(
 pub(crate) async fn delete(
     State(clients): State<Clients>,
     caller: Caller,
+    request: RequestId,
     JobPath(id): JobPath,
 ) -> Result<StatusCode, Problem> {
     let known = owned(&clients, &caller, id).await?;
     if !known.job.status.is_terminal() {
         return Err(change::not_ended());
     }
-    settle::settle(&clients, id).await?;
+    let remove = async { remove(&clients, &known).await.map(Effect::Changed) };
+    let who = (&caller, request);
+    act(&clients, who, &known, Act::delete(&known), remove).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn remove(clients: &Clients, known: &Known) -> Result<(), Problem> {
+    let id = known.job.id;
+    settle::settle(clients, id).await?;
     clients
         .store
         .remove_job(id)
@@ -99,7 +115,7 @@ pub(crate) async fn delete(
         .await
         .map_err(Unreachable::from)?
     {
-        Deleted::Ok => Ok(StatusCode::NO_CONTENT),
+        Deleted::Ok => Ok(()),
         Deleted::Live => Err(unknown_job()),
     }
 }
