@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::caller::{Caller, Role};
 use crate::clients::Clients;
 use crate::config::Config;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Signer};
 use crate::envelope::{Envelope, Manifest, OpenMarker};
 use crate::http::{RequestId, note_trace, traceparent};
 use crate::job::{JobId, TenantId, sha256_hex};
@@ -110,13 +110,15 @@ pub async fn submit(
     body: Value,
 ) -> Result<Known, Problem> {
     let digest = sha256_hex(body.to_string().as_bytes());
-    let submission = parse(clients, body)?;
+    let mut submission = parse(clients, body)?;
     if submission.priority == Priority::High && caller.role == Role::User {
         let detail = "only admins and services may submit jobs of high priority";
         let field = FieldError::new("/priority", "not_allowed", detail);
         return Err(Problem::forbidden(detail).with_errors(vec![field]));
     }
     signed(clients, &caller.tenant, &submission).await?;
+    let webhook = submission.webhook.as_mut();
+    let secret = webhook.and_then(|webhook| webhook.secret.take());
     let key = context.idempotency_key.as_deref();
     let id = key.map_or_else(JobId::mint, |key| JobId::from_key(&caller.tenant, key));
     let span = tracing::Span::current();
@@ -143,6 +145,10 @@ pub async fn submit(
     if stored == Put::Existed {
         return repeated(clients, &request).await;
     }
+    if let Some(secret) = secret {
+        let kept = clients.store.put_job_secret(id, &secret).await;
+        kept.map_err(Unreachable::from)?;
+    }
     accept(clients, request, context.from).await
 }
 
@@ -161,7 +167,7 @@ async fn signed(
     tenant: &TenantId,
     submission: &Submission,
 ) -> Result<(), Problem> {
-    let unsigned = |hook: &Endpoint| hook.secret.is_none();
+    let unsigned = |hook: &Endpoint| hook.signed_by == Signer::Tenant;
     if !submission.webhook.as_ref().is_some_and(unsigned) {
         return Ok(());
     }

@@ -187,7 +187,7 @@ impl Store {
         self.get_json(&self.job_path(id, "manifest.json")).await
     }
 
-    /// Removes `jobs/<id>/`, `due/<id>` and then `open/<id>`. May be repeated after it broke off.
+    /// Removes `jobs/<id>/`, its secret, `due/<id>` and then `open/<id>`. May be repeated after it broke off.
     pub async fn remove_job(&self, id: JobId) -> Result<(), StoreError> {
         let all = self.path(&["jobs", &id.to_string()]);
         let paths: Vec<_> = self
@@ -202,6 +202,7 @@ impl Store {
         while let Some(one) = removed.next().await {
             present(one)?;
         }
+        self.remove_job_secret(id).await?;
         self.remove_due(id).await?;
         self.remove_open(id).await
     }

@@ -11,6 +11,8 @@
 //! jobs/<id>/manifest.json             the finished job            put_manifest
 //! open/<id>                           the job is not settled yet  put_open
 //! due/<id>                            webhooks are to be told     put_due
+//! secrets/jobs/<id>                   signs for a job's webhook   put_job_secret
+//! secrets/tenants/<tenant>/<secret>   signs for a tenant          put_tenant_secret
 //! config/<name>/<revision>.json       what operators set          put_setting
 //! intents/<id>.json                   an operator is about to act put_intent
 //! audit/<when>-<id>.json              what operators did          put_audit
@@ -31,6 +33,7 @@ mod due;
 mod job;
 mod open;
 mod place;
+mod secret;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -11,6 +11,7 @@ use super::owe::{over, ring};
 use super::register::{self, Hooks};
 use super::schedule;
 use super::send::{Message, Verdict};
+use super::signing::Secrets;
 use super::target::{Addressed, Nowhere, address};
 
 use crate::clients::Clients;
@@ -71,8 +72,10 @@ async fn round(clients: &Clients, id: JobId, all: &TakenAll) -> Result<Option<u3
         return Ok(pending);
     };
     note_trace(&Span::current(), &manifest.request.traceparent);
+    let hooks = register::hooks(clients, &manifest.job.tenant).await?;
     let trip = Trip {
-        hooks: register::hooks(clients, &manifest.job.tenant).await?,
+        secrets: Secrets::read(clients, &manifest, &hooks).await?,
+        hooks,
         body: message::body(clients, &manifest, all.event),
         event: all.event,
         manifest,
@@ -89,6 +92,7 @@ struct Trip<'a> {
     clients: &'a Clients,
     manifest: Manifest,
     hooks: Hooks,
+    secrets: Secrets,
     event: Ending,
     body: String,
 }
@@ -96,7 +100,7 @@ struct Trip<'a> {
 impl Trip<'_> {
     async fn make(&self, taken: Taken) -> Result<Option<u32>, Unreachable> {
         let job = &self.manifest.job;
-        let addressed = address(taken.target, &self.manifest, &self.hooks, Utc::now());
+        let addressed = address(taken.target, &self.manifest, &self.hooks, &self.secrets);
         let outcome = match &addressed {
             Ok(to) => self.call(to, taken).await,
             Err(nowhere) => going_nowhere(*nowhere),

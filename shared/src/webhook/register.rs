@@ -40,12 +40,14 @@ pub struct Hooks {
     pub items: Vec<Registered>,
 }
 
-/// One secret; it is shown when it is made and never again.
+/// What is known of a secret. It is shown when it is made and never again, and lies apart in the store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Secret {
     pub id: Uuid,
-    pub secret: SigningSecret,
+    /// The secret itself, while it is new.
+    #[serde(skip)]
+    pub fresh: Option<SigningSecret>,
     pub created_at: DateTime<Utc>,
     /// It signs until then; the newest has no end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -181,6 +183,7 @@ pub async fn change<T: Send>(
         let act = Act::new(action, tenant, before.on_record(), after.on_record());
         let name = [NAME, tenant.as_str()];
         let put = async {
+            keep_fresh(clients, tenant, &after).await?;
             let put = clients.store.put_setting(&name, revision + 1, &after).await;
             Ok(match put.map_err(Unreachable::from)? {
                 Put::Stored => Effect::Changed(Put::Stored),
@@ -188,6 +191,7 @@ pub async fn change<T: Send>(
             })
         };
         if operator.act(clients, act, put).await? == Put::Stored {
+            forget_ended(clients, tenant, &before, &after).await;
             hook().await?;
             return Ok(done);
         }
@@ -198,6 +202,33 @@ pub async fn change<T: Send>(
         detail,
         Duration::from_secs(1),
     ))
+}
+
+/// Stores the new secrets, before anything names them.
+async fn keep_fresh(
+    clients: &Clients,
+    tenant: &TenantId,
+    hooks: &Hooks,
+) -> Result<(), Unreachable> {
+    for secret in &hooks.secrets {
+        if let Some(fresh) = &secret.fresh {
+            clients
+                .store
+                .put_tenant_secret(tenant, secret.id, fresh)
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the secrets that nothing names any more. What stays of them signs nothing.
+async fn forget_ended(clients: &Clients, tenant: &TenantId, before: &Hooks, after: &Hooks) {
+    let stays = |id: Uuid| after.secrets.iter().any(|secret| secret.id == id);
+    for secret in before.secrets.iter().filter(|secret| !stays(secret.id)) {
+        if let Err(error) = clients.store.remove_tenant_secret(tenant, secret.id).await {
+            tracing::warn!(%tenant, secret = %secret.id, error = %error, "a secret that ended is still stored");
+        }
+    }
 }
 
 /// Tells an endpoint of nothing more, until an operator enables it again.
@@ -234,7 +265,7 @@ mod tests {
     fn secret(created_at: DateTime<Utc>) -> Secret {
         Secret {
             id: Uuid::now_v7(),
-            secret: SigningSecret::make().unwrap(),
+            fresh: Some(SigningSecret::make().unwrap()),
             created_at,
             expires_at: None,
         }

@@ -1,9 +1,8 @@
 //! Who is told of an end, and how a message gets there.
 
-use chrono::{DateTime, Utc};
-
 use super::register::{Hooks, failing_name};
-use crate::endpoint::{Ending, EndpointUrl, SigningSecret, Target};
+use super::signing::Secrets;
+use crate::endpoint::{Ending, EndpointUrl, Signer, SigningSecret, Target};
 use crate::envelope::{DueTarget, Manifest};
 
 /// The job's own webhook and the endpoints of its tenant that want to hear of this ending.
@@ -54,22 +53,18 @@ pub(super) fn address(
     target: Target,
     manifest: &Manifest,
     hooks: &Hooks,
-    now: DateTime<Utc>,
+    secrets: &Secrets,
 ) -> Result<Addressed, Nowhere> {
-    let of_tenant = || {
-        hooks
-            .in_force(now)
-            .map(|secret| secret.secret.clone())
-            .collect()
-    };
     let addressed = match target {
         Target::Job => {
             let own = manifest.request.submission.webhook.as_ref();
             let own = own.ok_or(Nowhere::Removed)?;
-            let secret = own.secret.clone().map(|secret| vec![secret]);
             Addressed {
                 url: own.url.clone(),
-                secrets: secret.unwrap_or_else(of_tenant),
+                secrets: match own.signed_by {
+                    Signer::Job => secrets.of_job.iter().cloned().collect(),
+                    Signer::Tenant => secrets.of_tenant.clone(),
+                },
                 failing: None,
             }
         }
@@ -80,7 +75,7 @@ pub(super) fn address(
             }
             Addressed {
                 url: item.url.clone(),
-                secrets: of_tenant(),
+                secrets: secrets.of_tenant.clone(),
                 failing: Some(failing_name(&manifest.job.tenant, id)),
             }
         }

@@ -11,7 +11,7 @@ use shared::audit::Operator;
 use shared::caller::{Caller, Role};
 use shared::clients::Clients;
 use shared::config::Config;
-use shared::endpoint::{Endings, EndpointUrl, Target};
+use shared::endpoint::{Endings, EndpointUrl, SigningSecret, Target};
 use shared::http::RequestId;
 use shared::job::{JobId, TenantId, UserId};
 use shared::submit::{self, Context};
@@ -131,9 +131,12 @@ impl Site {
         };
         self.change(|hooks| {
             hooks.items.push(endpoint.clone());
-            let secret =
-                json!({"id": Uuid::now_v7(), "secret": SECRET, "createdAt": chrono::Utc::now()});
-            let secret: Secret = serde_json::from_value(secret).unwrap();
+            let secret = Secret {
+                id: Uuid::now_v7(),
+                fresh: Some(SigningSecret::parse(&json!(SECRET)).unwrap()),
+                created_at: chrono::Utc::now(),
+                expires_at: None,
+            };
             hooks.rotate(secret, std::time::Duration::ZERO);
         })
         .await;
