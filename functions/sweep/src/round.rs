@@ -8,7 +8,7 @@ use serde::Serialize;
 use shared::audit;
 use shared::clients::Clients;
 use shared::control;
-use shared::identity::{Pruned, Pruner};
+use shared::identity::{self, Pruned, Pruner};
 use shared::lookup::Unreachable;
 use shared::metrics::{self, Embedded, SWEEPS};
 use shared::queue::millis;
@@ -42,6 +42,8 @@ pub(crate) struct Report {
     pub(crate) pruned: Pruned,
     /// Acts of operators that are on record now, though nobody told what came of them.
     pub(crate) acts: usize,
+    /// There were open connections whose token has ended.
+    pub(crate) sockets_ended: bool,
 }
 
 /// Caretaking first, bells last: whoever may run then is rung for once.
@@ -64,6 +66,10 @@ pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Err
         Ok(pruned) => report.pruned = pruned,
         Err(error) => tracing::warn!(error = %error, "ended sessions could not be forgotten"),
     }
+    match identity::ring_for_ended_sockets(clients).await {
+        Ok(rung) => report.sockets_ended = rung,
+        Err(error) => tracing::warn!(error = %error, "ended connections are not closed yet"),
+    }
     match audit::keep_abandoned(clients).await {
         Ok(acts) => report.acts = acts,
         Err(error) => tracing::warn!(error = %error, "abandoned acts are not on record yet"),
@@ -83,6 +89,7 @@ pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Err
         service_tokens = report.pruned.service_tokens,
         revoked = report.pruned.revoked,
         acts = report.acts,
+        sockets_ended = report.sockets_ended,
         "round over"
     );
     tell_figures(clients).await;

@@ -34,6 +34,10 @@ pub struct Config {
     pub sockets_url: Option<Address>,
     /// Connections that one user may have.
     pub sockets_max: u32,
+    /// Messages of one user in a minute; 0: no limit.
+    pub socket_rate: u32,
+    /// The same of one tenant.
+    pub socket_tenant_rate: u32,
     pub jen1_url: Option<Address>,
     pub muscgen_url: Option<Address>,
     /// The interface of the service at `muscgen_url`.
@@ -98,6 +102,10 @@ impl Config {
         let notify_queue_url = from.optional("NOTIFY_QUEUE_URL", values::web_address);
         let sockets_url = from.optional("SOCKETS_URL", values::web_address);
         let sockets_max = from.needed("SOCKETS_MAX", |text| values::whole(text, 0..=100_000));
+        let socket_rate = from.needed("SOCKET_RATE", |text| values::whole(text, 0..=1_000_000));
+        let socket_tenant_rate = from.needed("SOCKET_TENANT_RATE", |text| {
+            values::whole(text, 0..=1_000_000)
+        });
         let jen1_url = from.optional("JEN1_URL", values::web_address);
         let muscgen_url = from.optional("MUSCGEN_URL", values::web_address);
         let muscgen_api = from.needed("MUSCGEN_API", values::generator_api);
@@ -168,6 +176,8 @@ impl Config {
             notify_queue_url,
             sockets_url,
             sockets_max: sockets_max?,
+            socket_rate: socket_rate?,
+            socket_tenant_rate: socket_tenant_rate?,
             jen1_url,
             muscgen_url,
             muscgen_api: muscgen_api?,

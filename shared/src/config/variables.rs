@@ -172,6 +172,16 @@ pub const VARIABLES: &[Variable] = &[
         "WebSocket connections that one user may have at once",
     ),
     defaulted(
+        "SOCKET_RATE",
+        "600",
+        "Messages that one user may send over WebSockets in a minute; `0`: no limit",
+    ),
+    defaulted(
+        "SOCKET_TENANT_RATE",
+        "3000",
+        "The same of one tenant; `0`: no limit",
+    ),
+    defaulted(
         "RETENTION",
         "604800",
         "Seconds that Redis keeps a finished job",

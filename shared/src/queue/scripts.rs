@@ -65,6 +65,7 @@ scripts! {
     ENQUEUE = "enqueue";
     EXPIRE = "expire";
     FAIL = "fail";
+    HANG_UP = "hang_up";
     NOTICE = "notice";
     OVERVIEW = "overview";
     OWE = "owe";

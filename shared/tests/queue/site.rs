@@ -30,7 +30,7 @@ pub(crate) struct Site {
     calls: Arc<Mutex<Vec<(HeaderMap, Value)>>>,
     pub(crate) url: String,
     _redis: Server,
-    _files: local::Scratch,
+    files: local::Scratch,
 }
 
 impl Site {
@@ -66,8 +66,27 @@ impl Site {
             calls,
             url,
             _redis: redis,
-            _files: files,
+            files,
         }
+    }
+
+    /// Where in the store this text stands.
+    pub(crate) fn objects_with(&self, text: &str) -> Vec<String> {
+        let root = self.files.path();
+        let (mut folders, mut found) = (vec![root.to_owned()], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains(text) {
+                    let path = path.strip_prefix(root).unwrap();
+                    found.push(path.display().to_string());
+                }
+            }
+        }
+        found.sort();
+        found
     }
 
     pub(crate) fn answer(&self, status: u16) {

@@ -235,3 +235,29 @@ async fn a_message_is_sent_again_by_hand_under_its_own_id() {
         "settled once more, and all has arrived"
     );
 }
+
+#[tokio::test]
+async fn no_object_but_those_apart_holds_a_secret() {
+    let site = Site::start().await;
+    site.register().await;
+    let id = site.ended(site.own()).await;
+    assert_eq!(site.deliver(id).await, 2);
+    let holders = site.objects_with("whsec_");
+    assert_eq!(holders.len(), 2, "{holders:?}");
+    assert!(
+        holders.iter().all(|path| path.starts_with("secrets/")),
+        "{holders:?}"
+    );
+    site.clients.store.remove_job(id).await.unwrap();
+    assert_eq!(site.objects_with("whsec_").len(), 1, "that of the tenant");
+}
+
+#[tokio::test]
+async fn a_secret_that_was_replaced_at_once_is_gone_from_the_store() {
+    let site = Site::start().await;
+    site.register().await;
+    let before = site.objects_with("whsec_");
+    site.register().await;
+    let after = site.objects_with("whsec_");
+    assert!(after.len() == 1 && after != before, "{before:?} {after:?}");
+}

@@ -9,7 +9,7 @@ use shared::audit::{Act, Effect, Operator};
 use shared::caller::Admin;
 use shared::clients::Clients;
 use shared::http::{Body, IdPath, Query, RequestId};
-use shared::identity::{Revocations, ServiceToken};
+use shared::identity::{self, Revocations, ServiceToken};
 use shared::lookup::Unreachable;
 use shared::problem::Problem;
 
@@ -92,7 +92,7 @@ pub(crate) async fn list(
 
 /// Takes a service token back.
 ///
-/// In force at once, everywhere; again changes nothing.
+/// In force at once, everywhere, also for its open sockets; again changes nothing.
 #[utoipa::path(
     delete,
     path = "/auth/service-tokens/{jti}",
@@ -124,5 +124,6 @@ pub(crate) async fn revoke(
     Operator::new(&caller, request)
         .act(&clients, act, revoke)
         .await?;
+    identity::hang_up(&clients, &token.sub, Some(jti)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

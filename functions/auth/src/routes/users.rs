@@ -13,7 +13,7 @@ use shared::audit::{Act, Effect, Operator};
 use shared::caller::{Admin, Caller, Role};
 use shared::clients::Clients;
 use shared::http::{Body, IdPath, Query, RequestId};
-use shared::identity::{Account, Hasher, PasswordHash, Reserved, User};
+use shared::identity::{self, Account, Hasher, PasswordHash, Reserved, User};
 use shared::lookup::Unreachable;
 use shared::problem::Problem;
 use shared::store::Put;
@@ -132,7 +132,7 @@ pub(crate) async fn read(
 
 /// Changes a user.
 ///
-/// A new password and a disabling end all sessions; a role holds from the next access token.
+/// A new password and a disabling end all sessions and open sockets; a role holds from the next access token.
 #[utoipa::path(
     patch,
     path = "/auth/users/{id}",
@@ -176,6 +176,9 @@ pub(crate) async fn change(
         };
         let act = Act::user("user.change", Some(&now), &next);
         if operator.act(&clients, act, put).await? == Put::Stored {
+            if next.sessions != now.sessions {
+                identity::hang_up(&clients, &id.to_string(), None).await?;
+            }
             return Ok(Json(User::from(&next)));
         }
     }
