@@ -17,7 +17,7 @@
 //! intents/<id>.json                   an operator is about to act put_intent
 //! audit/<when>-<id>.json              what operators did          put_audit
 //! auth/users/<id>/<revision>.json     who may sign in             put_user
-//! auth/names/<hash>.json              whom a name means           put_user_name
+//! auth/names/<hash>/<revision>.json   whom a name means           put_user_name
 //! auth/first-admin.json               the first admin was made    put_first_admin
 //! auth/families/<family>/<n>.json     refresh tokens given out    put_family_token
 //! auth/families/<family>/revoked.json none of them is good        revoke_family

@@ -1,120 +1,136 @@
-//! What each function may do in the account: what its code does, and nothing else.
+//! What each function may do in the account: what its code can come to do, and nothing else.
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::project;
+use crate::reach::Code;
 use crate::template::{Function, Template};
 
-/// Function, and its rights: `+` may, `-` may not although a line above says so. The bucket's objects are named by their prefix.
+/// What a method of the store does to which objects. `new` is a put that replaces nothing.
+const METHODS: [(&str, &[&str]); 66] = [
+    ("audit_page", &["list", "get audit/*"]),
+    ("copy_track", &["get jobs/*", "put jobs/*"]),
+    ("due", &["get due/*"]),
+    ("due_page", &["list"]),
+    ("family", &["list"]),
+    ("family_page", &["list"]),
+    ("family_token", &["get auth/families/*"]),
+    ("first_admin_made", &["get auth/first-admin.json"]),
+    ("intents", &["list", "get intents/*"]),
+    ("job_secret", &["get secrets/jobs/*"]),
+    ("manifest", &["get jobs/*"]),
+    ("newest_setting", &["list", "get config/*"]),
+    ("open", &[]),
+    ("open_marker", &["get open/*"]),
+    ("open_page", &["list"]),
+    ("plan", &["get jobs/*"]),
+    ("put_audit", &["new audit/*"]),
+    ("put_due", &["put due/*"]),
+    (
+        "put_family_token",
+        &["put auth/families/*", "delete auth/families/*"],
+    ),
+    ("put_first_admin", &["put auth/first-admin.json"]),
+    ("put_intent", &["put intents/*"]),
+    ("put_job_secret", &["put secrets/jobs/*"]),
+    ("put_manifest", &["put jobs/*"]),
+    ("put_open", &["put open/*"]),
+    ("put_plan_if_absent", &["put jobs/*", "get jobs/*"]),
+    ("put_request_if_absent", &["put jobs/*"]),
+    ("put_revoked", &["put auth/revoked/*"]),
+    ("put_service_token", &["put auth/service-tokens/*"]),
+    ("put_setting", &["put config/*", "delete config/*"]),
+    ("put_source", &["put jobs/*"]),
+    ("put_tenant_secret", &["put secrets/tenants/*"]),
+    ("put_track", &["put jobs/*"]),
+    ("put_upload", &["put jobs/*"]),
+    ("put_user", &["put auth/users/*", "delete auth/users/*"]),
+    ("put_user_name", &["put auth/names/*"]),
+    ("ready", &["list"]),
+    ("remove_due", &["delete due/*"]),
+    ("remove_family", &["list", "delete auth/families/*"]),
+    ("remove_intent", &["delete intents/*"]),
+    (
+        "remove_job",
+        &[
+            "list",
+            "delete jobs/*",
+            "delete secrets/jobs/*",
+            "delete due/*",
+            "delete open/*",
+        ],
+    ),
+    ("remove_job_secret", &["delete secrets/jobs/*"]),
+    ("remove_open", &["delete open/*"]),
+    ("remove_revoked", &["delete auth/revoked/*"]),
+    ("remove_service_token", &["delete auth/service-tokens/*"]),
+    ("remove_tenant_secret", &["delete secrets/tenants/*"]),
+    ("remove_track", &["delete jobs/*"]),
+    ("remove_upload", &["delete jobs/*"]),
+    ("request", &["get jobs/*"]),
+    ("revoke_family", &["put auth/families/*"]),
+    ("revoked", &["get auth/revoked/*"]),
+    ("revoked_page", &["list"]),
+    ("service_token", &["get auth/service-tokens/*"]),
+    ("service_token_page", &["list"]),
+    ("setting", &["get config/*"]),
+    ("settings", &["list"]),
+    ("source", &["get jobs/*"]),
+    ("tenant_secret", &["get secrets/tenants/*"]),
+    ("track", &["get jobs/*"]),
+    ("track_range", &["get jobs/*"]),
+    // Who follows a signed link acts with the rights of who signed it.
+    ("track_url", &["get jobs/*"]),
+    ("upload", &["get jobs/*"]),
+    ("upload_size", &["get jobs/*"]),
+    ("upload_url", &["put jobs/*"]),
+    ("user", &["list", "get auth/users/*"]),
+    ("user_name", &["list", "get auth/names/*"]),
+    ("user_page", &["list"]),
+];
+
+/// Rights of code that comes with the names of jobs.
+const AHEAD: [(&str, &str); 0] = [];
+
+/// Rights beside those to the bucket's objects.
 const RIGHTS: [(&str, &[&str]); 10] = [
-    (
-        "compose",
-        &[
-            "+ s3:GetObject s3:PutObject on /*",
-            // `submit` takes back what Redis refused; `settle` removes markers.
-            "+ s3:DeleteObject on /jobs/* /open/* /due/*",
-            "+ s3:ListBucket on /",
-            "- s3:DeleteObject s3:PutObject on /auth/*",
-            "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
-            "+ sqs:SendMessage on WorkQueue NotifyQueue",
-        ],
-    ),
-    (
-        "jobs",
-        &[
-            "+ s3:GetObject s3:PutObject on /*",
-            "+ s3:DeleteObject on /jobs/* /open/* /due/*",
-            "+ s3:ListBucket on /",
-            "- s3:DeleteObject s3:PutObject on /auth/*",
-            "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
-            "+ sqs:SendMessage on WorkQueue NotifyQueue",
-        ],
-    ),
-    (
-        "report",
-        &[
-            "+ s3:GetObject s3:PutObject on /*",
-            "+ s3:DeleteObject on /open/* /due/*",
-            "+ s3:ListBucket on /",
-            "- s3:DeleteObject s3:PutObject on /auth/*",
-            "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
-            "+ sqs:SendMessage on WorkQueue NotifyQueue",
-        ],
-    ),
+    ("compose", &["sqs:SendMessage on WorkQueue NotifyQueue"]),
+    ("jobs", &["sqs:SendMessage on WorkQueue NotifyQueue"]),
+    ("report", &["sqs:SendMessage on WorkQueue NotifyQueue"]),
     ("health", &[]),
     (
         "admin",
-        &[
-            "+ s3:GetObject s3:PutObject on /*",
-            // A setting of an operator is a new revision, which removes the old ones.
-            "+ s3:DeleteObject on /open/* /due/* /config/*",
-            "+ s3:ListBucket on /",
-            "- s3:DeleteObject s3:PutObject on /auth/*",
-            "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
-            // How many bells are on their way.
-            "+ sqs:GetQueueAttributes sqs:SendMessage on WorkQueue NotifyQueue",
-        ],
+        // How many bells are on their way.
+        &["sqs:GetQueueAttributes sqs:SendMessage on WorkQueue NotifyQueue"],
     ),
-    (
-        "auth",
-        &[
-            "+ s3:GetObject on /auth/*",
-            "+ s3:PutObject on /auth/* /audit/*",
-            "+ s3:DeleteObject on /auth/users/* /auth/families/*",
-            "+ s3:ListBucket on /",
-        ],
-    ),
+    // Sockets of a token that was taken back are to be closed.
+    ("auth", &["sqs:SendMessage on NotifyQueue"]),
     (
         "worker",
         &[
-            "+ s3:GetObject s3:PutObject on /*",
-            "+ s3:DeleteObject on /jobs/* /open/* /due/*",
-            "+ s3:ListBucket on /",
-            "- s3:DeleteObject s3:PutObject on /auth/*",
-            "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
             // Lambda takes the bells in its name.
-            "+ sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage sqs:SendMessage on WorkQueue",
-            "+ sqs:SendMessage on NotifyQueue",
+            "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage sqs:SendMessage on WorkQueue",
+            "sqs:SendMessage on NotifyQueue",
         ],
     ),
     (
         "live",
         &[
-            "+ s3:GetObject s3:PutObject on /*",
-            "+ s3:DeleteObject on /open/* /due/*",
-            "+ s3:ListBucket on /",
-            "- s3:DeleteObject s3:PutObject on /auth/*",
-            "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
-            "+ sqs:SendMessage on WorkQueue NotifyQueue",
-            "+ execute-api:ManageConnections on SocketApi",
+            "sqs:SendMessage on WorkQueue NotifyQueue",
+            "execute-api:ManageConnections on SocketApi",
         ],
     ),
     (
         "notify",
         &[
-            "+ s3:GetObject s3:PutObject on /*",
-            // A webhook that is gone for good is disabled.
-            "+ s3:DeleteObject on /open/* /due/* /config/webhooks/*",
-            "+ s3:ListBucket on /",
-            "- s3:DeleteObject s3:PutObject on /auth/*",
-            "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
-            "+ sqs:SendMessage on WorkQueue",
-            "+ sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage sqs:SendMessage on NotifyQueue",
-            "+ execute-api:ManageConnections on SocketApi",
+            "sqs:SendMessage on WorkQueue",
+            "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage sqs:SendMessage on NotifyQueue",
+            "execute-api:ManageConnections on SocketApi",
         ],
     ),
-    (
-        "sweep",
-        &[
-            "+ s3:GetObject s3:PutObject on /*",
-            "+ s3:DeleteObject on /open/* /due/* /auth/families/* /auth/service-tokens/* /auth/revoked/*",
-            "+ s3:ListBucket on /",
-            "- s3:PutObject on /auth/*",
-            "+ sqs:SendMessage on WorkQueue NotifyQueue",
-        ],
-    ),
+    ("sweep", &["sqs:SendMessage on WorkQueue NotifyQueue"]),
 ];
 
 /// What somebody must write who uses an action; `Lambda` does it for the function.
@@ -130,19 +146,70 @@ const USES: [(&str, &str); 9] = [
     ("execute-api:ManageConnections", ".post_to_connection()"),
 ];
 
-/// A statement in the words of [`RIGHTS`].
-fn in_words(statement: &Value) -> String {
-    let sign = match statement["Effect"].as_str() {
-        Some("Allow") => '+',
-        _ => '-',
-    };
+/// Rights of one statement: to objects as `get jobs/*`, others as in [`RIGHTS`].
+fn in_words(statement: &Value) -> BTreeSet<String> {
+    assert_eq!(
+        statement["Effect"], "Allow",
+        "what is not allowed is forbidden"
+    );
     assert!(statement["NotAction"].is_null() && statement["NotResource"].is_null());
     let mut actions: Vec<_> = each(&statement["Action"])
         .map(|action| action.as_str().unwrap())
         .collect();
     actions.sort_unstable();
     let resources: Vec<_> = each(&statement["Resource"]).map(resource).collect();
-    format!("{sign} {} on {}", actions.join(" "), resources.join(" "))
+    if !actions.iter().all(|action| action.starts_with("s3:")) {
+        let right = format!("{} on {}", actions.join(" "), resources.join(" "));
+        return BTreeSet::from([right]);
+    }
+    // A put with this condition must say that nothing is to be there.
+    let condition = &statement["Condition"];
+    let only_new = *condition == json!({"Null": {"s3:if-none-match": "false"}});
+    assert!(only_new || condition.is_null(), "{condition}");
+    let rights = actions.iter().flat_map(|action| {
+        let verb = match *action {
+            "s3:GetObject" => "get",
+            "s3:PutObject" if only_new => "new",
+            "s3:PutObject" => "put",
+            "s3:DeleteObject" => "delete",
+            "s3:ListBucket" => "list",
+            other => panic!("{other}"),
+        };
+        let right = |at: &String| match at.as_str() {
+            "/" => verb.to_owned(),
+            path => format!("{verb} {}", path.trim_start_matches('/')),
+        };
+        resources.iter().map(right).collect::<Vec<_>>()
+    });
+    rights.collect()
+}
+
+/// What the code of a function can come to do.
+fn needed(code: &Code, function: &str) -> BTreeSet<String> {
+    let mut needed = BTreeSet::new();
+    for (file, method) in code.store_calls(function) {
+        let (_, rights) = METHODS.iter().find(|(known, _)| *known == method).unwrap();
+        // The one setting that is not the queue's.
+        let of_webhooks = file.starts_with("shared/src/webhook/");
+        for right in *rights {
+            needed.insert(match of_webhooks {
+                true => right.replace("config/*", "config/webhooks/*"),
+                false => (*right).to_owned(),
+            });
+        }
+    }
+    // Without the right to list, an absent object is "forbidden" instead of "not found".
+    if !needed.is_empty() {
+        needed.insert("list".to_owned());
+    }
+    let all = needed.clone();
+    needed.retain(|right| {
+        let wider = right.replace("config/webhooks/*", "config/*");
+        wider == *right || !all.contains(&wider)
+    });
+    let (_, others) = RIGHTS.iter().find(|(name, _)| *name == function).unwrap();
+    needed.extend(others.iter().map(|right| (*right).to_owned()));
+    needed
 }
 
 fn resource(value: &Value) -> String {
@@ -177,41 +244,70 @@ fn statements<'a>(function: &Function<'a>) -> Vec<&'a Value> {
 }
 
 #[test]
-fn every_function_may_do_what_the_table_says_and_nothing_else() {
-    let template = Template::read();
+fn every_function_may_do_what_its_code_does_and_nothing_else() {
+    let (template, code) = (Template::read(), Code::read());
     let functions = template.functions();
     assert_eq!(functions.len(), RIGHTS.len());
     for function in &functions {
-        let (_, rights) = RIGHTS
-            .iter()
-            .find(|(name, _)| *name == function.binary)
-            .unwrap_or_else(|| panic!("{} is not in the table", function.binary));
-        let written: Vec<_> = statements(function).into_iter().map(in_words).collect();
-        assert_eq!(written, *rights, "{}", function.binary);
+        let granted: BTreeSet<_> = statements(function)
+            .into_iter()
+            .flat_map(in_words)
+            .collect();
+        let needed = needed(&code, &function.binary);
+        let missing: Vec<_> = needed.difference(&granted).collect();
+        let ahead = |right: &&String| !AHEAD.contains(&(function.binary, right.as_str()));
+        let unused: Vec<_> = granted.difference(&needed).filter(ahead).collect();
+        let name = &function.binary;
+        assert!(
+            missing.is_empty() && unused.is_empty(),
+            "{name} lacks {missing:?}, has for nothing {unused:?}"
+        );
         // Rights that came another way would stand in no statement.
         assert!(function.property("Role").is_null(), "{}", function.name);
     }
 }
 
 #[test]
-fn no_action_is_a_pattern_and_each_is_used_by_some_code() {
-    let sources = project::sources();
-    let code = || {
-        let shipped = sources.iter().filter(|text| text.is_of(&["shared/src/"]));
-        shipped.flat_map(|text| text.code())
-    };
-    let granted: BTreeSet<_> = RIGHTS
+fn every_method_of_the_store_is_in_the_table() {
+    let known: BTreeSet<_> = METHODS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(Code::read().store_methods(), known);
+}
+
+#[test]
+fn what_models_call_touches_neither_settings_nor_the_record_nor_secrets() {
+    let (template, code) = (Template::read(), Code::read());
+    let functions = template.functions();
+    let report = functions
         .iter()
-        .flat_map(|(_, rights)| rights.iter())
-        .filter_map(|line| line.strip_prefix("+ "))
-        .flat_map(|line| line.split(" on ").next().unwrap().split(' '))
+        .find(|function| function.binary == "report")
+        .unwrap();
+    let granted = statements(report).into_iter().flat_map(in_words);
+    for right in granted.chain(needed(&code, "report")) {
+        let apart = ["audit/", "intents/", "secrets/"]
+            .iter()
+            .any(|at| right.contains(at));
+        let settings = right.contains("config/") && right != "get config/webhooks/*";
+        assert!(!apart && !settings, "{right}");
+    }
+}
+
+#[test]
+fn no_action_is_a_pattern_and_each_is_used_by_some_code() {
+    let template = Template::read();
+    let functions = template.functions();
+    let statements = functions.iter().flat_map(statements);
+    let granted: BTreeSet<_> = statements
+        .flat_map(|statement| each(&statement["Action"]))
+        .map(|action| action.as_str().unwrap())
         .collect();
     let known: BTreeSet<_> = USES.iter().map(|(action, _)| *action).collect();
     assert_eq!(granted, known);
+    let sources = project::sources();
+    let shipped = || sources.iter().filter(|text| text.is_of(&["shared/src/"]));
     for (action, call) in USES {
         assert!(!action.contains('*'), "{action}");
-        let used = call == "Lambda" || code().any(|line| line.contains(call));
-        assert!(used, "nobody does {call}");
+        let used = shipped().any(|text| text.code().any(|line| line.contains(call)));
+        assert!(call == "Lambda" || used, "nobody does {call}");
     }
 }
 
@@ -255,7 +351,12 @@ fn rights_that_few_have_are_had_by_those_whose_code_asks_for_them() {
 
     let woken_by_bells = whose_code_has(&["SqsBatchResponse"]);
     assert_eq!(woken, woken_by_bells);
+}
 
-    let deletes_jobs = whose_code_has(&["remove_job(", "remove_upload(", "submit::"]);
-    assert_eq!(who_may("/jobs/*"), deletes_jobs);
+#[test]
+fn print_needed() {
+    let code = Code::read();
+    for name in project::function_folders() {
+        println!("NEED {name} {:?}", needed(&code, &name));
+    }
 }
