@@ -265,7 +265,9 @@ fn calls(body: &[String]) -> Vec<Call> {
         let called = match body.get(at + 1).map(String::as_str) {
             Some("(") => true,
             // `name::<T>(…)`
-            Some(":") => body.get(at + 3).is_some_and(|token| token == "<"),
+            Some(":") => body
+                .get(at + 2..at + 4)
+                .is_some_and(|next| next == [":", "<"]),
             _ => false,
         };
         if !called || !name.starts_with(char::is_alphabetic) || before == "fn" {
