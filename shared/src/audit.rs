@@ -1,5 +1,6 @@
-//! What operators did. The intent is stored before an act and becomes an entry when the act changed something: what cannot be put on
-//! record is not done, what changed nothing leaves no entry, and an act whose process died is put on record by the sweep.
+//! What operators did. The intent is stored before an act and becomes an entry when the act changed
+//! something: what cannot be put on record is not done, what changed nothing leaves no entry, and
+//! an act whose process died is put on record by the sweep.
 
 use std::time::Duration;
 
@@ -33,9 +34,10 @@ pub struct Entry {
     pub at: DateTime<Utc>,
     /// The token's `sub`; `configuration` for what the configuration asks for, `delivery` for what a webhook brought about itself.
     pub who: String,
-    /// `queue.pause`, `queue.resume`, `queue.slots`, `tenant.change`, `job.cancel`, `job.retry`, `job.priority`, `job.delete`,
-    /// `job.redeliver`, `job.read`, `job.audio`, `job.list`, `user.create`, `user.change`, `service_token.create`,
-    /// `service_token.revoke`, `webhook.create`, `webhook.change`, `webhook.delete`, `webhook.secret`, `webhook.disable`.
+    /// `queue.pause`, `queue.resume`, `queue.slots`, `tenant.change`, `job.cancel`, `job.retry`,
+    /// `job.priority`, `job.delete`, `job.redeliver`, `job.read`, `job.audio`, `job.list`,
+    /// `user.create`, `user.change`, `service_token.create`, `service_token.revoke`,
+    /// `webhook.create`, `webhook.change`, `webhook.delete`, `webhook.secret`, `webhook.disable`.
     pub action: String,
     /// A job's, a user's or a token's id, a tenant, or `queue`.
     pub target: String,
@@ -176,7 +178,8 @@ impl Operator {
         }
     }
 
-    /// Acts, and puts it on record if it changed anything. The log has what was done to what; who and how is in the record alone.
+    /// Acts, and puts it on record if it changed anything. The log has what was done to what; who
+    /// and how is in the record alone.
     pub async fn act<T>(
         &self,
         clients: &Clients,
@@ -210,7 +213,8 @@ impl Operator {
         }
     }
 
-    /// Puts on record that somebody else's work is about to be shown: once an hour for each of these, at the beginning of the hour.
+    /// Puts on record that somebody else's work is about to be shown: once an hour for each of
+    /// these, at the beginning of the hour.
     pub async fn look(
         &self,
         clients: &Clients,
@@ -246,7 +250,8 @@ impl Operator {
     }
 }
 
-/// The act changed something. What cannot be said of it now is said by the sweep, since the intent stays.
+/// The act changed something. What cannot be said of it now is said by the sweep, since the intent
+/// stays.
 async fn conclude(clients: &Clients, entry: &Entry) {
     if let Err(error) = keep(clients, entry).await {
         tracing::warn!(error = %error, "an entry of the audit log is left to the sweep");

@@ -76,7 +76,8 @@ impl Desk {
         match opened {
             Ok(until) => {
                 tracing::info!("a connection is open");
-                // It is closed when its token expires: by this bell, or, where it cannot wait as long, by the sweep's.
+                // It is closed when its token expires: by this bell, or, where it cannot wait as
+                // long, by the sweep's.
                 let left = Duration::from_secs(until.saturating_sub(now()) + 1);
                 if let Err(error) = self.clients.notices.ring(None, 1, left).await {
                     tracing::warn!(error = %error, "the sweep will close this connection");
@@ -104,7 +105,8 @@ impl Desk {
 
     async fn hear(&self, connection: &ConnectionId, text: &str) -> Result<i64, Error> {
         let Some(caller) = socket_caller(&self.clients, connection).await? else {
-            // Its token has ended, or Redis was emptied: the client comes back and says again what it listens to.
+            // Its token has ended, or Redis was emptied: the client comes back and says again what
+            // it listens to.
             tracing::info!("a connection that nobody knows is closed");
             self.close(connection).await;
             return Ok(410);

@@ -1,4 +1,5 @@
-//! What is on record of an act that changed something, changed nothing, was refused, or was cut short.
+//! What is on record of an act that changed something, changed nothing, was refused, or was cut
+//! short.
 
 use std::path::PathBuf;
 

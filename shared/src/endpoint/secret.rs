@@ -17,7 +17,8 @@ const BYTES: RangeInclusive<usize> = 24..=64;
 /// Bytes of one that we make.
 const MADE: usize = 32;
 
-/// `whsec_` and base64 of 24 to 64 bytes. Never shows itself, and is part of no JSON: it lies apart in the store.
+/// `whsec_` and base64 of 24 to 64 bytes. Never shows itself, and is part of no JSON: it lies apart
+/// in the store.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SigningSecret(String);
 

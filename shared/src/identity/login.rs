@@ -9,7 +9,8 @@ use crate::lookup::Unreachable;
 use crate::problem::Problem;
 use crate::store::Put;
 
-/// The user and a new session; 401 `wrong_credentials`. `found`: whom the name means, with the number of the revision.
+/// The user and a new session; 401 `wrong_credentials`. `found`: whom the name means, with the
+/// number of the revision.
 pub async fn login(
     clients: &Clients,
     hasher: &Hasher,

@@ -28,8 +28,9 @@ struct TicketClaims {
     caller: AccessClaims,
 }
 
-/// Whom a connection speaks for, and until when. A token that could be taken back keeps its name, by which its connections are ended, and
-/// these live no longer than a change of a user may take to show, should nobody end them.
+/// Whom a connection speaks for, and until when. A token that could be taken back keeps its name,
+/// by which its connections are ended, and these live no longer than a change of a user may take to
+/// show, should nobody end them.
 fn spoken_for(caller: AccessClaims) -> AccessClaims {
     let (exp, jti) = match Revocations::must_be_asked(&caller) {
         true => (
@@ -69,7 +70,8 @@ pub async fn redeem_ticket(
 ) -> Result<u64, Problem> {
     let claims = verify(&clients.config.keys, ticket)?;
     let token = claims.caller.jti.as_deref();
-    // Asked of the store where Redis has forgotten; the script looks again, so that none is taken back in between.
+    // Asked of the store where Redis has forgotten; the script looks again, so that none is taken
+    // back in between.
     if let Some(jti) = token
         && Revocations::from(clients).contains(jti).await?
     {

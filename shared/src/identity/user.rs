@@ -1,8 +1,9 @@
 //! Users: their names, which are nobody else's, and their revisions.
 //!
-//! A name is reserved first and points to an id; the first revision of that id makes the user. So a creation that broke off leaves a
-//! name that points to nobody, and the next try for the same address goes on with that id. A username that points to nobody for longer
-//! than a creation can take is free again, and so is one that points to a user who got another.
+//! A name is reserved first and points to an id; the first revision of that id makes the user. So a
+//! creation that broke off leaves a name that points to nobody, and the next try for the same
+//! address goes on with that id. A username that points to nobody for longer than a creation can
+//! take is free again, and so is one that points to a user who got another.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};

@@ -59,8 +59,8 @@ impl KeyRing {
         self.sign(TokenKind::Access, claims)
     }
 
-    /// Believes an access token of ours or of an elder issuer that shares the secret. It may be for any audience: whoever holds the
-    /// secret speaks for us.
+    /// Believes an access token of ours or of an elder issuer that shares the secret. It may be for
+    /// any audience: whoever holds the secret speaks for us.
     pub fn verify_access(&self, token: &str) -> Result<AccessClaims, Refused> {
         let validation = signature_alone(Algorithm::HS256);
         let (said, marked): (Said, bool) = self.signed(TokenKind::Access, token, &validation)?;

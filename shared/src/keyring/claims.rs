@@ -16,7 +16,8 @@ const STRONGEST_FIRST: [Role; 5] = [
     Role::User,
 ];
 
-/// The claims as they stand in the token. `null` counts as absent; a claim that stands there twice makes the token malformed.
+/// The claims as they stand in the token. `null` counts as absent; a claim that stands there twice
+/// makes the token malformed.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Said {
     sub: Option<Value>,
@@ -64,7 +65,8 @@ impl Said {
         names_us.then_some(()).ok_or(Refused::WrongAudience)
     }
 
-    /// The role of a token that is signed with our secret: ours, or of an issuer that knows our roles.
+    /// The role of a token that is signed with our secret: ours, or of an issuer that knows our
+    /// roles.
     pub(super) fn own_role(&self) -> Result<Role, Refused> {
         let Some(said) = &self.role else {
             return Ok(Role::default());
@@ -74,8 +76,9 @@ impl Said {
         known.ok_or(Refused::WrongClaim(wrong))
     }
 
-    /// The role that a stranger's token has for us. `claim` is the name of a claim, or a path with dots into one; it holds a role or a list
-    /// of roles. What is no role of ours is none: another system's `authenticated` or `member` is a user.
+    /// The role that a stranger's token has for us. `claim` is the name of a claim, or a path with
+    /// dots into one; it holds a role or a list of roles. What is no role of ours is none: another
+    /// system's `authenticated` or `member` is a user.
     pub(crate) fn role_at(&self, claim: &str) -> Role {
         let found = self.top(claim).or_else(|| {
             let mut path = claim.split('.');

@@ -1,7 +1,8 @@
 //! The key ring: what was signed with our secrets, for what, and by whom.
 //!
-//! `ring` holds the secrets and the keys derived from them, `access` the tokens that callers carry, `claims` reads what they
-//! say, `role` is what a caller may be. Other signed things (callback tokens, links, cursors) are in [`crate::callback`].
+//! `ring` holds the secrets and the keys derived from them, `access` the tokens that callers carry,
+//! `claims` reads what they say, `role` is what a caller may be. Other signed things (callback
+//! tokens, links, cursors) are in [`crate::callback`].
 
 mod access;
 mod claims;

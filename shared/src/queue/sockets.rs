@@ -127,8 +127,8 @@ impl Queue {
             .await
     }
 
-    /// Whom a connection speaks for, JSON, and when its token expires, ms since 1970; `None` once it is closed, and some minutes after
-    /// its token expired.
+    /// Whom a connection speaks for, JSON, and when its token expires, ms since 1970; `None` once
+    /// it is closed, and some minutes after its token expired.
     pub async fn socket(
         &self,
         connection: &ConnectionId,
@@ -140,8 +140,8 @@ impl Queue {
         Ok(caller.map(|caller| (caller, until.unwrap_or(0))))
     }
 
-    /// Ends the connections of a user, or those of the token with this `jti`: they are told nothing more and are due to be closed.
-    /// Returns how many.
+    /// Ends the connections of a user, or those of the token with this `jti`: they are told nothing
+    /// more and are due to be closed. Returns how many.
     pub async fn hang_up(&self, user: &UserId, token: Option<&str>) -> Result<u32, QueueError> {
         #[derive(Serialize)]
         struct Args<'a> {

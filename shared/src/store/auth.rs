@@ -74,34 +74,8 @@ impl Store {
         Ok(page.into_iter().map(|(id, _)| id).collect())
     }
 
-    fn name_path(&self, name: &str, revision: u64) -> Path {
-        self.path(&["auth", "names", name, &numbered(revision)])
-    }
-
-    /// Whom a name means now, with the number of that revision; `name` is the hash of its lower-case form. A name of nobody costs as many
-    /// requests as one of somebody.
-    pub async fn user_name<T: DeserializeOwned>(
-        &self,
-        name: &str,
-    ) -> Result<Option<(T, u64)>, StoreError> {
-        let newest = self.newest(&["auth", "names", name]).await?;
-        let found = self.get_json(&self.name_path(name, newest)).await?;
-        Ok(found.map(|whose| (whose, newest)))
-    }
-
-    /// Gives a name to a user as this revision, unless somebody else was quicker.
-    pub async fn put_user_name<T: Serialize>(
-        &self,
-        name: &str,
-        revision: u64,
-        whose: &T,
-    ) -> Result<Put, StoreError> {
-        let path = self.name_path(name, revision);
-        self.put_if_absent(&path, json(&path, whose)?).await
-    }
-
     /// The number of the newest revision in a folder; 1 where there is none.
-    async fn newest(&self, folder: &[&str]) -> Result<u64, StoreError> {
+    pub(super) async fn newest(&self, folder: &[&str]) -> Result<u64, StoreError> {
         let folder = self.path(folder);
         let mut objects = self.objects.list(Some(&folder));
         let mut newest = 1;
@@ -326,7 +300,7 @@ fn padded(number: u64) -> String {
     format!("{number:010}")
 }
 
-fn numbered(revision: u64) -> String {
+pub(super) fn numbered(revision: u64) -> String {
     format!("{}.json", padded(revision))
 }
 

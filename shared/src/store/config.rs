@@ -1,5 +1,5 @@
-//! What operators set, `config/<name>/<revision>.json`, what they are about to do, `intents/<id>.json`, and what they did,
-//! `audit/<when>-<id>.json`.
+//! What operators set, `config/<name>/<revision>.json`, what they are about to do,
+//! `intents/<id>.json`, and what they did, `audit/<when>-<id>.json`.
 
 use std::collections::BTreeMap;
 
@@ -107,7 +107,8 @@ impl Store {
         self.remove(&self.intent_path(id)).await
     }
 
-    /// At most `limit` intents; on S3 the oldest. One that vanishes or cannot be read is passed over.
+    /// At most `limit` intents; on S3 the oldest. One that vanishes or cannot be read is passed
+    /// over.
     pub async fn intents<T: DeserializeOwned>(&self, limit: usize) -> Result<Vec<T>, StoreError> {
         let prefix = self.path(&["intents"]);
         let objects = self.objects.list(Some(&prefix)).take(limit);

@@ -187,7 +187,8 @@ impl Store {
         self.get_json(&self.job_path(id, "manifest.json")).await
     }
 
-    /// Removes `jobs/<id>/`, its secret, `due/<id>` and then `open/<id>`. May be repeated after it broke off.
+    /// Removes `jobs/<id>/`, its secret, `due/<id>` and then `open/<id>`. May be repeated after it
+    /// broke off.
     pub async fn remove_job(&self, id: JobId) -> Result<(), StoreError> {
         let all = self.path(&["jobs", &id.to_string()]);
         let paths: Vec<_> = self

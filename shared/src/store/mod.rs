@@ -31,6 +31,7 @@ mod auth;
 mod config;
 mod due;
 mod job;
+mod name;
 mod open;
 mod place;
 mod secret;

@@ -1,5 +1,5 @@
-//! What signs messages to webhooks, apart from all else, so that only those who sign or register may read or write it:
-//! `secrets/jobs/<id>` and `secrets/tenants/<tenant>/<secret>`.
+//! What signs messages to webhooks, apart from all else, so that only those who sign or register
+//! may read or write it: `secrets/jobs/<id>` and `secrets/tenants/<tenant>/<secret>`.
 
 use bytes::Bytes;
 use object_store::path::Path;

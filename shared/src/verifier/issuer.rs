@@ -23,8 +23,9 @@ impl Issuer {
         }
     }
 
-    /// Of the header only `typ` and `kid` are read: where it names or holds a key (`jku`, `jwk`, `x5u`, `x5c`), nobody looks. What a token
-    /// says is judged before its signature: the issuer is not asked for keys on behalf of a token that no key could make good.
+    /// Of the header only `typ` and `kid` are read: where it names or holds a key (`jku`, `jwk`,
+    /// `x5u`, `x5c`), nobody looks. What a token says is judged before its signature: the issuer is
+    /// not asked for keys on behalf of a token that no key could make good.
     pub(super) async fn verify(
         &self,
         token: &str,
@@ -47,7 +48,8 @@ impl Issuer {
         Err(refused.into())
     }
 
-    /// Whom the token speaks for, if it was signed. It has no name here, since it cannot be taken back here.
+    /// Whom the token speaks for, if it was signed. It has no name here, since it cannot be taken
+    /// back here.
     fn judge(&self, said: &Said, now: u64) -> Result<AccessClaims, Refused> {
         let settings = &self.settings;
         said.is_between(&settings.name, &settings.audience)?;

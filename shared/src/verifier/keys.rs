@@ -71,7 +71,8 @@ impl Key {
     }
 }
 
-/// What the key is made for; `alg`, if the key has it, must say the same. An RSA key that does not say is for RS256.
+/// What the key is made for; `alg`, if the key has it, must say the same. An RSA key that does not
+/// say is for RS256.
 fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
     let named = jwk.common.key_algorithm;
     let made_for = match &jwk.algorithm {

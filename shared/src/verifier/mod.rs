@@ -70,8 +70,8 @@ impl Verifier {
         Ok(claims)
     }
 
-    /// Believes an access token. Its `alg` says who is to judge it and nothing more: HS256 our ring alone, the public-key ones the other
-    /// issuer's keys alone, anything else nobody.
+    /// Believes an access token. Its `alg` says who is to judge it and nothing more: HS256 our ring
+    /// alone, the public-key ones the other issuer's keys alone, anything else nobody.
     async fn verify(&self, token: &str) -> Result<AccessClaims, Unverified> {
         let header = read_header(token)?;
         match (header.alg, &self.issuer) {

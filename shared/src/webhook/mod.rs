@@ -1,7 +1,8 @@
 //! Webhooks: who is told how a job ended, in which words, how often, and what came of it.
 //!
-//! Reading order: `register` (the endpoints and secrets of a tenant), `target` (who is told of an end), `message` (what it says), `signing`
-//! (its secrets), `send` (one call), `schedule` (when the next one is made), `deliver` (all of it together), `log` (what the owner sees).
+//! Reading order: `register` (the endpoints and secrets of a tenant), `target` (who is told of an
+//! end), `message` (what it says), `signing` (its secrets), `send` (one call), `schedule` (when the
+//! next one is made), `deliver` (all of it together), `log` (what the owner sees).
 
 mod deliver;
 mod log;

@@ -40,7 +40,8 @@ pub struct Hooks {
     pub items: Vec<Registered>,
 }
 
-/// What is known of a secret. It is shown when it is made and never again, and lies apart in the store.
+/// What is known of a secret. It is shown when it is made and never again, and lies apart in the
+/// store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Secret {

@@ -1,8 +1,10 @@
-//! What a function's code can come to: who calls whom in `shared` and in the function, read from the text.
+//! What a function's code can come to: who calls whom in `shared` and in the function, read from
+//! the text.
 //!
-//! Names stand for what they name: a qualified call goes to that module or type, a call without one stays in the file or follows a `use`,
-//! and a method belongs to a type that its caller's file mentions. That is less than a compiler knows, and enough to follow a request
-//! from its handler to the store.
+//! Names stand for what they name: a qualified call goes to that module or type, a call without one
+//! stays in the file or follows a `use`, and a method belongs to a type that its caller's file
+//! mentions. That is less than a compiler knows, and enough to follow a request from its handler to
+//! the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 

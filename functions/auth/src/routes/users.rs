@@ -132,7 +132,8 @@ pub(crate) async fn read(
 
 /// Changes a user.
 ///
-/// A new password and a disabling end all sessions and open sockets; a role holds from the next access token.
+/// A new password and a disabling end all sessions and open sockets; a role holds from the next
+/// access token.
 #[utoipa::path(
     patch,
     path = "/auth/users/{id}",

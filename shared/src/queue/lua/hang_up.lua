@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Ends connections of a user, or those of one token: nothing is pushed to them from now on, and they are due to be closed.
+-- Ends connections of a user, or those of one token: nothing is pushed to them any more, and they are due to be closed.
 -- Args: user, token? (jti), from (how many of the user's connections were looked at), most (to look at)
 -- Returns: ended; next? (`from` of the next call)
 local own = redis.call('ZRANGE', key('sockets_of', a.user), a.from, a.from + a.most - 1)
