@@ -166,6 +166,10 @@ pub(crate) async fn change(
     for _ in 0..TRIES {
         let (now, revision) = known(&clients, id).await?;
         let Some(next) = changed(&now, &change, hash.as_ref()) else {
+            // Again: Redis may not have heard of it.
+            if now.disabled {
+                identity::hang_up(&clients, &id.to_string(), None).await?;
+            }
             return Ok(Json(User::from(&now)));
         };
         let put = async {
