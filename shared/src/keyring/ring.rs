@@ -198,6 +198,7 @@ impl KeyRing {
     ) -> Result<T, Refused> {
         let mut validation = signature_alone(Algorithm::HS256);
         validation.validate_exp = true;
+        validation.validate_nbf = true;
         validation.set_required_spec_claims(&["exp"]);
         self.signed(kind, token, &validation)
             .map(|(claims, _)| claims)
@@ -343,6 +344,7 @@ pub(crate) fn signature_alone(algorithm: Algorithm) -> Validation {
 fn refusal(kind: &ErrorKind) -> Refused {
     match kind {
         ErrorKind::ExpiredSignature => Refused::Expired,
+        ErrorKind::ImmatureSignature => Refused::NotYet,
         _ => Refused::Malformed,
     }
 }

@@ -261,3 +261,12 @@ fn a_ring_is_refused_for_a_plain_reason_and_shows_no_secret() {
     let shown = format!("{:?}", KeyRing::parse(&format!("one:{A}")).unwrap());
     assert_eq!(shown, r#"KeyRing(["one"])"#);
 }
+
+#[test]
+fn a_token_that_only_we_make_must_have_begun_as_well() {
+    let ring = KeyRing::single(A).unwrap();
+    let early = json!({"exp": now() + 120, "nbf": now() + 60});
+    let token = ring.sign(TokenKind::Callback, &early).unwrap();
+    let verified = ring.verify::<Value>(TokenKind::Callback, &token);
+    assert_eq!(verified, Err(Refused::NotYet));
+}
