@@ -4,7 +4,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(dirname "$here")
 
-functions=(compose jobs report health admin auth worker sweep live notify)
+functions=(compose jobs report health admin auth worker sweep live notify deliver)
 # What the demo needs; `up` and the tests have one more.
 models=(jen1-stand-in muscgen-stand-in)
 all_models=("${models[@]}" ollama-stand-in)

@@ -16,12 +16,14 @@ use crate::invoke::Invoker;
 use crate::log::Log;
 use crate::options::{BellFaults, Bells, StackOptions};
 use crate::process::Death;
-use crate::pump::{Doorbell, NOTIFY, Pump, Source, Sqs, Stream, WORKER};
+use crate::pump::{DELIVER, Doorbell, NOTIFY, Pump, Source, Sqs, Stream, WORKER};
 use crate::sweep;
 use crate::wait::until;
 
 /// Notices that are looked after at a time.
 const NOTICES: usize = 32;
+/// Senders at a time.
+const SENDERS: usize = 32;
 
 /// How long nobody may listen where the functions should be.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -72,16 +74,23 @@ impl Beside {
             log.clone(),
             &mut tasks,
         );
-        let notices = Pump::start(
-            source(options, places, &NOTIFY)?,
-            NOTIFY.function,
-            NOTICES,
-            BellFaults::default(),
-            invoker.clone(),
-            log.clone(),
-            &mut tasks,
-        );
-        tasks.spawn(mind(deaths.subscribe(), bells, notices));
+        let mut side_by_side = |doorbell: &Doorbell, most| {
+            let pump = Pump::start(
+                source(options, places, doorbell)?,
+                doorbell.function,
+                most,
+                BellFaults::default(),
+                invoker.clone(),
+                log.clone(),
+                &mut tasks,
+            );
+            Ok::<_, HarnessError>((doorbell.function, pump))
+        };
+        let others = [
+            side_by_side(&NOTIFY, NOTICES)?,
+            side_by_side(&DELIVER, SENDERS)?,
+        ];
+        tasks.spawn(mind(deaths.subscribe(), bells, others));
         let every = options.sweep_every;
         tasks.spawn(sweep::run(invoker, every, deaths.subscribe(), log));
         Ok(Self {
@@ -124,11 +133,13 @@ fn source(options: &StackOptions, places: &Places<'_>, doorbell: &Doorbell) -> R
             endpoint,
             queue_url,
             notify_queue_url,
+            deliver_queue_url,
             visibility,
         } => {
-            let queue_url = match doorbell.function == NOTIFY.function {
-                true => notify_queue_url,
-                false => queue_url,
+            let queue_url = match doorbell.function {
+                name if name == NOTIFY.function => notify_queue_url,
+                name if name == DELIVER.function => deliver_queue_url,
+                _ => queue_url,
             };
             Source::Sqs(Sqs::new(endpoint, queue_url, *visibility))
         }
@@ -149,12 +160,19 @@ async fn gone(api: &str, patience: Duration) {
 }
 
 /// The pumps hear of each process that dies.
-async fn mind(mut deaths: broadcast::Receiver<Death>, bells: Pump, notices: Pump) {
+async fn mind(
+    mut deaths: broadcast::Receiver<Death>,
+    bells: Pump,
+    others: [(&'static str, Pump); 2],
+) {
     loop {
         match deaths.recv().await {
             Ok(death) if death.name == WORKER.function => bells.worker_lost(),
-            Ok(death) if death.name == NOTIFY.function => notices.all_lost(),
-            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Ok(death) => {
+                let pump = others.iter().find(|(name, _)| death.name == *name);
+                pump.inspect(|(_, pump)| pump.all_lost());
+            }
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
             // Nobody knows of any.
             Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
         }
@@ -175,6 +193,7 @@ mod tests {
                 endpoint: nobody.clone(),
                 queue_url: queue("bells"),
                 notify_queue_url: queue("notices"),
+                deliver_queue_url: queue("messages"),
                 visibility: None,
             },
             ..StackOptions::default()
@@ -189,7 +208,7 @@ mod tests {
         let started = Beside::start(&options, &places, &deaths, log).await;
         drop(deaths);
         let mut beside = started.unwrap();
-        assert_eq!(beside.tasks.len(), 5);
+        assert_eq!(beside.tasks.len(), 6);
         // Nobody answers, and all go on.
         let short = Duration::from_millis(200);
         let whole = tokio::time::timeout(short, beside.broken()).await;

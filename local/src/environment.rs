@@ -9,15 +9,15 @@ pub(crate) const HTTP_FUNCTIONS: [&str; 6] =
     ["compose", "jobs", "report", "health", "admin", "auth"];
 
 /// Invoked with events.
-pub(crate) const EVENT_FUNCTIONS: [&str; 4] = ["worker", "sweep", "live", "notify"];
+pub(crate) const EVENT_FUNCTIONS: [&str; 5] = ["worker", "sweep", "live", "notify", "deliver"];
 
 /// Invocations that one process of a function serves side by side: for those behind the gateway long polls among them; `None`: one
 /// at a time.
 fn concurrency(function: &str) -> Option<&'static str> {
     match function {
         "live" => Some("16"),
-        // More than its pump has on the way.
-        "notify" => Some("64"),
+        // More than their pumps have on the way.
+        "notify" | "deliver" => Some("64"),
         name => HTTP_FUNCTIONS.contains(&name).then_some("16"),
     }
 }
@@ -69,11 +69,13 @@ pub(crate) fn configuration(options: &StackOptions, at: &Addresses) -> Vec<(Stri
         endpoint,
         queue_url,
         notify_queue_url,
+        deliver_queue_url,
         ..
     } = &options.bells
     {
         set("QUEUE_URL", queue_url.clone());
         set("NOTIFY_QUEUE_URL", notify_queue_url.clone());
+        set("DELIVER_QUEUE_URL", deliver_queue_url.clone());
         set("AWS_ENDPOINT_URL_SQS", endpoint.clone());
     }
     let artifacts = match &options.artifacts {
@@ -144,6 +146,7 @@ mod tests {
         let env = of(&options);
         assert_eq!(get(&env, "QUEUE_URL"), None);
         assert_eq!(get(&env, "NOTIFY_QUEUE_URL"), None);
+        assert_eq!(get(&env, "DELIVER_QUEUE_URL"), None);
         assert_eq!(get(&env, "SOCKETS_URL"), Some("http://127.0.0.1:5"));
         assert_eq!(get(&env, "ARTIFACTS_URL"), Some("file:///run/artifacts"));
         assert_eq!(get(&env, "PUBLIC_URL"), Some("http://127.0.0.1:1"));
@@ -153,6 +156,7 @@ mod tests {
             endpoint: "http://moto".into(),
             queue_url: "http://moto/q".into(),
             notify_queue_url: "http://moto/n".into(),
+            deliver_queue_url: "http://moto/d".into(),
             visibility: Some(30),
         };
         options.artifacts = Artifacts::S3 {
@@ -163,6 +167,7 @@ mod tests {
         let env = of(&options);
         assert_eq!(get(&env, "QUEUE_URL"), Some("http://moto/q"));
         assert_eq!(get(&env, "NOTIFY_QUEUE_URL"), Some("http://moto/n"));
+        assert_eq!(get(&env, "DELIVER_QUEUE_URL"), Some("http://moto/d"));
         assert_eq!(get(&env, "ARTIFACTS_URL"), Some("s3://b/p"));
         assert_eq!(get(&env, "AWS_ENDPOINT_URL_S3"), Some("http://moto"));
         assert_eq!(get(&env, "PUBLIC_URL"), None);
@@ -194,6 +199,7 @@ mod tests {
         assert_eq!(concurrency("jobs").as_deref(), Some("16"));
         assert_eq!(concurrency("live").as_deref(), Some("16"));
         assert_eq!(concurrency("notify").as_deref(), Some("64"));
+        assert_eq!(concurrency("deliver").as_deref(), Some("64"));
         assert_eq!(concurrency("worker"), None);
         assert_eq!(concurrency("sweep"), None);
     }

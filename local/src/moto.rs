@@ -16,13 +16,15 @@ use crate::wait::until;
 
 const BELLS: &str = "bells";
 const NOTICES: &str = "notices";
+const MESSAGES: &str = "messages";
 
-/// A moto server on a free port with two queues and one bucket; it ends with its owner.
+/// A moto server on a free port with three queues and one bucket; it ends with its owner.
 #[derive(Debug)]
 pub struct Moto {
     endpoint: String,
     queue_url: String,
     notify_queue_url: String,
+    deliver_queue_url: String,
     kept: Kept,
     /// Makes again what a server that died has forgotten.
     furnisher: JoinHandle<()>,
@@ -61,11 +63,13 @@ impl Moto {
         })?;
         let queue_url = make_queue(&endpoint, BELLS).await?;
         let notify_queue_url = make_queue(&endpoint, NOTICES).await?;
+        let deliver_queue_url = make_queue(&endpoint, MESSAGES).await?;
         Ok(Self {
             furnisher: tokio::spawn(furnish(endpoint.clone(), deaths)),
             endpoint,
             queue_url,
             notify_queue_url,
+            deliver_queue_url,
             kept,
             _scratch: scratch,
         })
@@ -86,12 +90,18 @@ impl Moto {
         &self.notify_queue_url
     }
 
+    /// For `DELIVER_QUEUE_URL`.
+    pub fn deliver_queue_url(&self) -> &str {
+        &self.deliver_queue_url
+    }
+
     /// Its queues as bells; one that nobody deleted is given out again after 30 s.
     pub fn bells(&self) -> Bells {
         Bells::Sqs {
             endpoint: self.endpoint.clone(),
             queue_url: self.queue_url.clone(),
             notify_queue_url: self.notify_queue_url.clone(),
+            deliver_queue_url: self.deliver_queue_url.clone(),
             visibility: Some(30),
         }
     }
@@ -115,7 +125,8 @@ async fn furnish(endpoint: String, mut deaths: broadcast::Receiver<Death>) {
             let made = async {
                 make_bucket(&endpoint).await?;
                 make_queue(&endpoint, BELLS).await.ok()?;
-                make_queue(&endpoint, NOTICES).await.ok()
+                make_queue(&endpoint, NOTICES).await.ok()?;
+                make_queue(&endpoint, MESSAGES).await.ok()
             };
             if made.await.is_some() {
                 break;

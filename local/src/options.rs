@@ -79,6 +79,8 @@ pub enum Bells {
         queue_url: String,
         /// Bells of `notify`.
         notify_queue_url: String,
+        /// Bells of `deliver`.
+        deliver_queue_url: String,
         /// Seconds after which a message that was not deleted is delivered again; `None`: as the queue says.
         visibility: Option<u16>,
     },

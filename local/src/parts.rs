@@ -107,6 +107,7 @@ fn bells() -> Result<Bells> {
         endpoint: needed("AWS_ENDPOINT_URL_SQS")?,
         queue_url,
         notify_queue_url: needed("NOTIFY_QUEUE_URL")?,
+        deliver_queue_url: needed("DELIVER_QUEUE_URL")?,
         visibility: None,
     })
 }

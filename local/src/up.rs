@@ -23,7 +23,7 @@ pub const SOCKETS_PORT: u16 = 9104;
 const TOKEN_LIFE: Duration = Duration::from_secs(12 * 3600);
 
 /// What the harness sets itself; a value of the caller's environment would break the stack.
-const ITS_OWN: [&str; 9] = [
+const ITS_OWN: [&str; 10] = [
     "REDIS_URL",
     "JWT_SECRET",
     "JEN1_URL",
@@ -31,6 +31,7 @@ const ITS_OWN: [&str; 9] = [
     "OLLAMA_URL",
     "QUEUE_URL",
     "NOTIFY_QUEUE_URL",
+    "DELIVER_QUEUE_URL",
     "SOCKETS_URL",
     "PARTITION",
 ];

@@ -157,6 +157,7 @@ async fn what_stands_beside_functions_runs_alone_until_it_is_told_to_stop() {
     let variables = [
         ("QUEUE_URL", moto.queue_url()),
         ("NOTIFY_QUEUE_URL", moto.notify_queue_url()),
+        ("DELIVER_QUEUE_URL", moto.deliver_queue_url()),
         ("AWS_ENDPOINT_URL_SQS", moto.endpoint()),
     ];
     let child = beside(&api, &listen, &variables);
@@ -164,6 +165,7 @@ async fn what_stands_beside_functions_runs_alone_until_it_is_told_to_stop() {
 
     ring(&moto, moto.queue_url(), "a bell").await;
     ring(&moto, moto.notify_queue_url(), "a notice").await;
+    ring(&moto, moto.deliver_queue_url(), "a message").await;
     let opened = until(
         Duration::from_secs(10),
         async || match SocketClient::open(&format!("ws://{listen}")).await.ok()? {
@@ -173,13 +175,14 @@ async fn what_stands_beside_functions_runs_alone_until_it_is_told_to_stop() {
     );
     let _client = opened.await.expect("the gateway opens a socket");
     let mut events = std::collections::BTreeMap::new();
-    while events.len() < 4 {
+    while events.len() < 5 {
         let next = tokio::time::timeout(Duration::from_secs(20), seen.recv());
-        let (name, event) = next.await.expect("four functions are invoked").unwrap();
+        let (name, event) = next.await.expect("five functions are invoked").unwrap();
         events.entry(name).or_insert(event);
     }
     assert_eq!(events["worker"]["Records"][0]["body"], "a bell");
     assert_eq!(events["notify"]["Records"][0]["body"], "a notice");
+    assert_eq!(events["deliver"]["Records"][0]["body"], "a message");
     assert_eq!(events["sweep"]["source"], "aws.scheduler");
     assert_eq!(events["live"]["requestContext"]["eventType"], "CONNECT");
 

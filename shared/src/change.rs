@@ -1,16 +1,18 @@
-//! What an owner or an operator does to a job: cancel, retry, another priority. Durable first, then Redis, then the bell.
+//! What an owner or an operator does to a job: cancel, retry, another priority, delete.
 
 use chrono::Utc;
 
 use crate::audit::Effect;
 use crate::clients::Clients;
-use crate::envelope::OpenMarker;
+use crate::envelope::{Open, OpenMarker, Tombstone};
 use crate::job::{JobId, JobStatus};
 use crate::lookup::{self, Unreachable};
 use crate::priority::Priority;
 use crate::problem::Problem;
-use crate::queue::{Cancelled, Reprioritised, Retried};
+use crate::queue::{Cancelled, Deleted, Enqueued, Reprioritised, Retried};
 use crate::settle;
+use crate::store::{Put, Remains, StoreError};
+use crate::submit;
 use crate::view::Known;
 
 /// Ends a live job and frees its slot at once; the model is told. Again: fine. Ended otherwise: 409.
@@ -45,30 +47,95 @@ pub async fn retry(clients: &Clients, known: &Known, by: &str) -> Result<Effect<
         status if !status.is_terminal() => return Err(not_ended()),
         _ => {}
     }
-    // What the old run still owes is done first: settling would remove the marker of the new one.
+    // The old end is put on record first: the numbers of the manifests have no gap.
     settle::settle(clients, id).await?;
+    let generation = known.job.generation + 1;
     let marker = OpenMarker {
         priority: known.job.priority,
-        ..OpenMarker::starting(known.job.generation + 1, Utc::now(), &known.request)
+        ..OpenMarker::starting(generation, Utc::now(), &known.request)
     };
-    put_marker(clients, id, &marker).await?;
     let reason = format!("retried by {by}");
     let (start_by, finish_by) = (marker.start_by, marker.finish_by);
     let answer = clients
         .queue
-        .retry(id, marker.generation, start_by, finish_by, &reason)
+        .retry(id, generation, start_by, finish_by, &reason)
         .await
         .map_err(Unreachable::from)?;
-    settle::pay(clients, answer.debt, Some(id)).await;
+    let mut debt = answer.debt;
+    let mut left = answer.left;
     match answer.outcome {
-        Retried::Ok => Ok(Effect::Changed(())),
-        // Redis has forgotten the job: the marker outranks the manifest, so it is put back as the next generation.
+        Retried::Ok => {}
         Retried::Unknown => {
-            lookup::ensure(clients, id).await?;
-            Ok(Effect::Changed(()))
+            let job = lookup::new_job(&known.request, &marker);
+            let as_of = lookup::proven(clients, id, generation).await?;
+            let again = clients.queue.retry_forgotten(&job, as_of, &reason).await;
+            let again = again.map_err(Unreachable::from)?;
+            (debt, left) = (again.debt, again.left);
+            match again.outcome {
+                Enqueued::Enqueued => {}
+                Enqueued::Exists => return Err(not_ended()),
+                Enqueued::Full => return Err(submit::line_full()),
+                Enqueued::Limited { retry_ms } => return Err(submit::too_fast(retry_ms)),
+                Enqueued::Refused => return Err(unknown()),
+            }
         }
-        Retried::Completed | Retried::Live => Err(not_ended()),
+        Retried::Full => return Err(submit::line_full()),
+        Retried::Limited { retry_ms } => return Err(submit::too_fast(retry_ms)),
+        Retried::Completed | Retried::Live => return Err(not_ended()),
     }
+    lookup::note_quota("submit", clients.queue.policy().submit_per_minute, left);
+    // The limits are looked at where the job begins to wait, so the marker follows, before the answer:
+    // a retry whose caller heard nothing may be forgotten with Redis. The bell need not wait for it.
+    let open = Open { id, generation };
+    let (marked, ()) = tokio::join!(
+        clients.store.put_open(open, &marker),
+        settle::pay(clients, debt, Some(id))
+    );
+    marked.map_err(|e| Problem::from(Unreachable::from(e)).with_job(id))?;
+    Ok(Effect::Changed(()))
+}
+
+/// Removes an ended job and its objects. Live: 409.
+///
+/// Redis decides between this and a retry at the same time. Then comes the tombstone, then the objects:
+/// a delete that breaks off before the tombstone has not happened, one that breaks off behind it is
+/// ended by the sweep. Of two deletes at the same time, the one that puts the tombstone has changed
+/// something.
+pub async fn delete(clients: &Clients, known: &Known) -> Result<Effect<()>, Problem> {
+    if !known.job.status.is_terminal() {
+        return Err(not_ended());
+    }
+    let id = known.job.id;
+    settle::settle(clients, id).await?;
+    let deleted = clients.queue.delete(id).await;
+    match deleted.map_err(Unreachable::from)? {
+        Deleted::Ok => {}
+        Deleted::Live => return Err(not_ended()),
+    }
+    let stone = Tombstone::of(&known.request, known.track.as_ref());
+    let put = clients.store.put_tombstone(id, &stone).await;
+    let put = put.map_err(Unreachable::from)?;
+    let open = Open {
+        id,
+        generation: known.job.generation,
+    };
+    let removed = clients.store.remove_open(open).await;
+    removed.map_err(Unreachable::from)?;
+    let buried = bury(clients, id, &stone).await;
+    buried.map_err(Unreachable::from)?;
+    Ok(match put {
+        Put::Stored => Effect::Changed(()),
+        Put::Existed => Effect::Unchanged(()),
+    })
+}
+
+/// Removes the objects of a job that has a tombstone. May be repeated.
+pub async fn bury(clients: &Clients, id: JobId, stone: &Tombstone) -> Result<Remains, StoreError> {
+    let remains = clients.store.remove_job(id).await?;
+    if let Some(home) = stone.track_of {
+        clients.store.unshare_tracks(home, id).await?;
+    }
+    Ok(remains)
 }
 
 /// Moves a live job to another level. Ended: 409.
@@ -82,9 +149,15 @@ pub async fn reprioritise(
     if known.job.status.is_terminal() {
         return Err(ended(known.job.status));
     }
-    let marker = clients.store.open_marker::<OpenMarker>(id).await;
+    let open = Open {
+        id,
+        generation: known.job.generation,
+    };
+    let marker = clients.store.open_marker::<OpenMarker>(open).await;
     if let Some(marker) = marker.map_err(Unreachable::from)? {
-        put_marker(clients, id, &OpenMarker { priority, ..marker }).await?;
+        let marker = OpenMarker { priority, ..marker };
+        let put = clients.store.put_open(open, &marker).await;
+        put.map_err(Unreachable::from)?;
     }
     let reason = format!("{priority} priority by {by}");
     let answer = clients.queue.reprioritise(id, priority, &reason).await;
@@ -96,7 +169,7 @@ pub async fn reprioritise(
         Reprioritised::Ended { status } => {
             // It ended meanwhile, and the marker may have been written after it was settled.
             settle::settle(clients, id).await?;
-            let removed = clients.store.remove_open(id).await;
+            let removed = clients.store.remove_open(open).await;
             removed.map_err(Unreachable::from)?;
             Err(ended(status))
         }
@@ -107,13 +180,12 @@ pub async fn reprioritise(
     }
 }
 
-async fn put_marker(clients: &Clients, id: JobId, marker: &OpenMarker) -> Result<(), Problem> {
-    let put = clients.store.put_open(id, marker).await;
-    Ok(put.map_err(Unreachable::from)?)
-}
-
 fn ended(status: JobStatus) -> Problem {
     Problem::conflict("already_ended", format!("the job is {status}"))
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("unknown_job", "no such job")
 }
 
 /// 409: what is asked for is possible after the end only.

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 use axum::extract::FromRef;
 use lru::LruCache;
 
-use crate::config::{Config, GeneratorApi};
+use crate::config::{Address, Config, GeneratorApi};
 use crate::doorbell::Doorbell;
 use crate::envelope::Envelope;
 use crate::identity::Revocations;
 use crate::job::JobId;
 use crate::models::{Cog, Fetcher, Generator, Jen1, Muscgen, Ollama, OrchestratorApi};
 use crate::queue::{Policy, Queue, Redis};
-use crate::store::Store;
+use crate::store::{Pace, Store};
 use crate::verifier::Verifier;
 use crate::webhook::Sender;
 
@@ -26,6 +26,8 @@ pub struct Clients {
     pub doorbell: Doorbell,
     /// Wakes `notify`.
     pub notices: Doorbell,
+    /// Wakes `deliver`.
+    pub messages: Doorbell,
     /// Of the tokens that callers carry.
     pub verifier: Verifier,
     pub jen1: Option<Jen1>,
@@ -35,7 +37,7 @@ pub struct Clients {
     pub fetcher: Fetcher,
     /// The API that keeps its own job table, where there is one.
     pub api: Option<OrchestratorApi>,
-    /// Of messages to webhooks.
+    /// Calls webhooks.
     pub webhooks: Sender,
     /// What was read of the store lately and never changes.
     pub(crate) envelopes: Envelopes,
@@ -65,6 +67,12 @@ impl Clients {
         Self::new(Config::from_env()?)
     }
 
+    /// For a function that nobody waits for and that moves whole tracks: its store may take longer.
+    pub fn patient(self) -> Result<Self, CannotStart> {
+        let store = Store::open(self.config.artifacts_url.url(), Pace::Patient)?;
+        Ok(Self { store, ..self })
+    }
+
     /// From a given configuration.
     pub fn new(config: Config) -> Result<Self, CannotStart> {
         let redis = Redis::open(config.redis_url.url().as_str())?;
@@ -74,20 +82,22 @@ impl Clients {
             config.max_queued,
             config.retention,
         )
+        .keeping(config.kept_jobs)
         .limited(config.submit_rate, config.read_rate);
         let queue = Queue::new(redis.clone(), &config.partition, policy);
         let partition = config.partition.as_str();
-        let doorbell = match &config.queue_url {
+        let bells = |url: &Option<Address>, now, later| match url {
             Some(url) => Doorbell::sqs(url.as_str(), partition),
-            None => Doorbell::stream(redis.clone(), partition),
+            None => Doorbell::stream_named(redis.clone(), partition, now, later),
         };
-        let notices = match &config.notify_queue_url {
-            Some(url) => Doorbell::sqs(url.as_str(), partition),
-            None => {
-                let keys = queue.keys();
-                Doorbell::stream_named(redis, partition, keys.notice(), keys.notice_later())
-            }
-        };
+        let keys = queue.keys();
+        let doorbell = bells(&config.queue_url, keys.bell(), keys.bell_later());
+        let notices = bells(&config.notify_queue_url, keys.notice(), keys.notice_later());
+        let messages = bells(
+            &config.deliver_queue_url,
+            keys.message(),
+            keys.message_later(),
+        );
         let http = crate::models::http_client()?;
         let api = config.api.as_ref().map(|api| {
             OrchestratorApi::new(
@@ -96,7 +106,7 @@ impl Clients {
                 api.token.expose().to_owned(),
             )
         });
-        let store = Store::open(config.artifacts_url.url())?;
+        let store = Store::open(config.artifacts_url.url(), Pace::Prompt)?;
         let verifier = Verifier::new(
             config.keys.clone(),
             config.issuer.as_ref(),
@@ -118,13 +128,16 @@ impl Clients {
                 let (client, base) = (http.clone(), at.url().clone());
                 match config.muscgen_api {
                     GeneratorApi::Muscgen => Generator::Muscgen(Muscgen::new(client, base)),
-                    GeneratorApi::Cog => Generator::Cog(Cog::new(client, base)),
+                    GeneratorApi::Cog => {
+                        Generator::Cog(Cog::new(client, base, config.cog_inputs.clone()))
+                    }
                 }
             }),
             fetcher: Fetcher::new(http.clone(), trusted(&config), config.dev_mode),
             queue,
             doorbell,
             notices,
+            messages,
             webhooks: Sender::new(http.clone(), config.dev_mode),
             api,
             envelopes: Arc::new(Mutex::new(LruCache::new(ENVELOPES_KEPT))),

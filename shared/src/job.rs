@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::priority::Priority;
 use crate::stage::Stage;
 
-/// A job's name: a UUID, v7 when the server chose it, v5 when an idempotency key did.
+/// A job's name: a UUIDv7, minted for each submission and never used again.
 #[derive(
     Debug,
     Clone,
@@ -34,12 +34,6 @@ impl JobId {
     /// A new name, sortable by time.
     pub fn mint() -> Self {
         Self(Uuid::now_v7())
-    }
-
-    /// The name that a tenant's idempotency key stands for, the same for ever (UUIDv5 over tenant and key).
-    pub fn from_key(tenant: &TenantId, key: &str) -> Self {
-        let space = Uuid::new_v5(&Uuid::NAMESPACE_OID, tenant.as_str().as_bytes());
-        Self(Uuid::new_v5(&space, key.as_bytes()))
     }
 }
 
@@ -348,13 +342,6 @@ mod tests {
         let read = |text: &str| serde_json::from_value::<JobId>(text.into());
         assert_eq!(read(&id).unwrap().to_string(), id);
         assert!(read(&id.to_uppercase()).is_err() && read(&id.replace('-', "")).is_err());
-    }
-
-    #[test]
-    fn an_idempotency_key_names_one_job_per_tenant() {
-        let (a, b) = (TenantId::new("a"), TenantId::new("b"));
-        assert_eq!(JobId::from_key(&a, "k"), JobId::from_key(&a, "k"));
-        assert_ne!(JobId::from_key(&a, "k"), JobId::from_key(&b, "k"));
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Lists of jobs: a caller's own, newest first; for an admin everybody's.
 
+use std::time::Duration;
+
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Deserialize;
+use tokio::time::timeout;
 
 use crate::audit::Operator;
 use crate::callback;
@@ -9,19 +12,20 @@ use crate::caller::{Caller, Role};
 use crate::clients::Clients;
 use crate::http::RequestId;
 use crate::job::{JobStatus, UserId};
+use crate::keyring::KeyRing;
 use crate::lookup::{self, Unreachable};
 use crate::problem::{FieldError, Problem};
-use crate::queue::{Owner, Position, Snapshot};
+use crate::queue::{self, Listed, Owner, Position, Snapshot};
+use crate::store::StoreError;
 use crate::submission::is_tag;
 use crate::view::Known;
 
 const LIMIT_DEFAULT: usize = 20;
 const LIMIT_MAX: usize = 100;
-/// Index pages that one request looks through for jobs that match a second filter.
-const PAGES: usize = 10;
-
 /// Jobs read from the store at the same time.
 pub const READS: usize = 16;
+/// All reads of one page: a slow store must not hold the caller until Lambda ends the function.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What a list is asked for.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -49,75 +53,68 @@ pub struct Page {
 }
 
 impl Page {
-    /// Puts on record that an admin is shown others' jobs.
+    /// Puts on record that an admin is shown others' jobs in the list of this name.
     pub async fn look(
         &self,
         clients: &Clients,
         caller: &Caller,
         request: RequestId,
+        name: &str,
     ) -> Result<(), Problem> {
         if self.items.iter().all(|known| known.job.user == caller.user) {
             return Ok(());
         }
         let operator = Operator::new(caller, request);
-        operator.look(clients, "job.list", "jobs").await
+        operator.look(clients, "job.list", name).await
     }
 }
 
 /// Filtered by status, tag and (admins) user. The cursor works for the same caller and filter only.
 pub async fn list(clients: &Clients, caller: &Caller, filter: &Filter) -> Result<Page, Problem> {
     let limit = limit(filter.limit)?;
-    let owner = filter.owner(caller)?;
-    let index = filter.index()?;
-    let bind = format!(
-        "{}\n{owner}\n{:?}\n{:?}",
-        caller.sub, filter.status, filter.tag
-    );
-    let mut from = filter.position(clients, &bind)?;
-    lookup::count_read(clients, &caller.tenant).await?;
-    let mut items = Vec::new();
-    let mut more = true;
-    for _ in 0..PAGES {
-        let page = clients
-            .queue
-            .list(&owner, index.as_deref(), from, limit)
-            .await
-            .map_err(Unreachable::from)?;
-        more = page.len() == limit;
-        let ids: Vec<_> = page.iter().map(|position| position.id).collect();
-        let found = clients
-            .queue
-            .read_all(&ids)
-            .await
-            .map_err(Unreachable::from)?;
-        let mut wanted = Vec::new();
-        for position in page {
-            if items.len() + wanted.len() == limit {
-                more = true;
-                break;
-            }
-            from = Some(position);
-            let snapshot = found.iter().find(|s| s.job.id == position.id);
-            wanted.extend(
-                snapshot
-                    .filter(|s| filter.status.is_none_or(|status| s.job.status == status))
-                    .cloned(),
-            );
-        }
-        let known: Vec<_> = stream::iter(wanted)
-            .map(|snapshot| known(clients, snapshot))
-            .buffered(READS)
-            .try_collect()
-            .await?;
-        items.extend(known.into_iter().flatten());
-        if !more || items.len() == limit {
-            break;
-        }
-    }
-    let next_cursor = from.filter(|_| more).and_then(|position| {
+    let owner = &filter.owner(caller)?;
+    let (status, tag) = (filter.status, filter.tag()?);
+    let bind = format!("{}\n{owner}\n{status:?}\n{tag:?}", caller.sub);
+    let listed = Listed::Jobs { owner, status, tag };
+    page(
+        clients,
+        caller,
+        &listed,
+        &bind,
+        filter.cursor.as_deref(),
+        limit,
+    )
+    .await
+}
+
+/// One page of a list, whose cursor works for the same `bind` only.
+pub async fn page(
+    clients: &Clients,
+    caller: &Caller,
+    listed: &Listed<'_>,
+    bind: &str,
+    cursor: Option<&str>,
+    limit: usize,
+) -> Result<Page, Problem> {
+    let keys = &clients.config.keys;
+    let from = cursor.map(|text| position(keys, bind, text)).transpose()?;
+    let (queue, tenant) = (&clients.queue, &caller.tenant);
+    let found = queue.list(tenant, listed, from, limit).await;
+    let (found, left) = found.map_err(Unreachable::from)?;
+    lookup::note_quota("read", queue.policy().read_per_minute, left);
+    let (jobs, next) = match found {
+        queue::Page::Page { jobs, next } => (jobs, next),
+        queue::Page::Limited { retry_ms } => return Err(lookup::too_often(retry_ms)),
+    };
+    let known = stream::iter(jobs).map(|snapshot| known(clients, snapshot));
+    let known = known.buffered(READS).try_collect::<Vec<_>>();
+    let late = |_| Unreachable::from(StoreError::TimedOut(PATIENCE));
+    let known = timeout(PATIENCE, known).await.map_err(late)??;
+    let next_cursor = next.and_then(|position| {
         let bytes = serde_json::to_vec(&position).ok()?;
-        Some(callback::seal(&clients.config.keys, &bind, &bytes))
+        Some(callback::seal(keys, bind, &bytes))
     });
+    let items = known.into_iter().flatten().collect();
     Ok(Page { items, next_cursor })
 }
 
@@ -165,32 +162,18 @@ impl Filter {
         }
     }
 
-    /// The narrower of two indices; the rest is filtered by reading.
-    fn index(&self) -> Result<Option<String>, Problem> {
-        match (&self.tag, self.status) {
-            (Some(tag), _) if is_tag(tag) => Ok(Some(format!("#{tag}"))),
-            (Some(_), _) => Err(wrong(
-                "tag",
-                "malformed",
-                "must be 1 to 64 letters, digits, '_', '.' or '-'",
-            )),
-            (None, status) => Ok(status.map(|status| status.as_str().to_owned())),
+    fn tag(&self) -> Result<Option<&str>, Problem> {
+        let detail = "must be 1 to 64 letters, digits, '_', '.' or '-'";
+        match self.tag.as_deref() {
+            Some(tag) if !is_tag(tag) => Err(wrong("tag", "malformed", detail)),
+            tag => Ok(tag),
         }
     }
+}
 
-    fn position(&self, clients: &Clients, bind: &str) -> Result<Option<Position>, Problem> {
-        let Some(text) = &self.cursor else {
-            return Ok(None);
-        };
-        let bytes = callback::open(&clients.config.keys, bind, text).ok();
-        let position = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let malformed = || {
-            wrong(
-                "cursor",
-                "invalid_cursor",
-                "must come from the same list with the same filter",
-            )
-        };
-        position.map(Some).ok_or_else(malformed)
-    }
+fn position(keys: &KeyRing, bind: &str, text: &str) -> Result<Position, Problem> {
+    let bytes = callback::open(keys, bind, text).ok();
+    let position = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let detail = "must come from the same list with the same filter";
+    position.ok_or_else(|| wrong("cursor", "invalid_cursor", detail))
 }

@@ -4,19 +4,19 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use crate::clients::Clients;
-use crate::envelope::{Envelope, Manifest, OpenMarker};
+use crate::delivery;
+use crate::envelope::{Envelope, Manifest, Open, OpenMarker, Tombstone};
 use crate::http::Quota;
 use crate::job::{JobId, JobRecord, JobStatus, TenantId};
 use crate::problem::Problem;
 use crate::queue::{
-    Attempted, Debt, Enqueued, Found, Glance, Left, Limit, NewJob, QueueError, Restored, Snapshot,
-    Spent,
+    Attempted, Debt, Enqueued, Found, Glance, Left, Limit, NewJob, QueueError, Refusal, Restored,
+    Snapshot, Spent,
 };
 use crate::settle;
 use crate::stage::Stage;
 use crate::store::StoreError;
 use crate::view::Known;
-use crate::webhook;
 
 /// When a caller should come back after we could not ask.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
@@ -36,6 +36,9 @@ impl From<Unreachable> for Problem {
         let (code, detail) = match &cause {
             Unreachable::Queue(QueueError::Record(_)) => {
                 return Self::internal().with_source(cause);
+            }
+            Unreachable::Store(StoreError::Deleted { .. }) => {
+                return Self::not_found("unknown_job", "no such job").with_source(cause);
             }
             Unreachable::Queue(_) => (
                 "queue_unavailable",
@@ -85,6 +88,20 @@ pub async fn find_for(
     })
 }
 
+/// The same for the bearer of a signed link: counted against the limit of the job's own tenant, before the store is read if possible.
+pub async fn find_by_link(clients: &Clients, id: JobId) -> Result<Option<Known>, Problem> {
+    let snapshot = clients.queue.read(id).await.map_err(Unreachable::from)?;
+    if let Some(snapshot) = snapshot {
+        count_read(clients, &snapshot.job.tenant).await?;
+        return Ok(known(clients, snapshot).await?);
+    }
+    let known = forgotten(clients, id).await?;
+    if let Some(known) = &known {
+        count_read(clients, &known.job.tenant).await?;
+    }
+    Ok(known)
+}
+
 /// Counts a read that no script counts by the way; 429 beyond the limit.
 pub async fn count_read(clients: &Clients, tenant: &TenantId) -> Result<(), Problem> {
     let per_minute = clients.queue.policy().read_per_minute;
@@ -109,7 +126,7 @@ pub async fn count_read(clients: &Clients, tenant: &TenantId) -> Result<(), Prob
     refused.map_or(Ok(()), Err)
 }
 
-fn too_often(retry_ms: u64) -> Problem {
+pub(crate) fn too_often(retry_ms: u64) -> Problem {
     let after = Duration::from_millis(retry_ms);
     Problem::too_many("rate_limited", "you ask too often", after)
 }
@@ -151,11 +168,17 @@ async fn forgotten(clients: &Clients, id: JobId) -> Result<Option<Known>, Unreac
 /// put on record first: what was shown once must not be forgotten.
 pub async fn known(clients: &Clients, snapshot: Snapshot) -> Result<Option<Known>, Unreachable> {
     let unrecorded = snapshot.unrecorded;
-    let known = unsettled(clients, snapshot).await?;
-    Ok(match known {
-        Some(known) if unrecorded => Some(settle::record(clients, known).await?.into()),
-        known => known,
-    })
+    let Some(known) = unsettled(clients, snapshot).await? else {
+        return Ok(None);
+    };
+    if !unrecorded {
+        return Ok(Some(known));
+    }
+    match settle::record(clients, known).await {
+        Ok(manifest) => Ok(Some(manifest.into())),
+        Err(Unreachable::Store(StoreError::Deleted { .. })) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// As [`known`], whatever is on record: for settling.
@@ -163,6 +186,13 @@ pub(crate) async fn unsettled(
     clients: &Clients,
     snapshot: Snapshot,
 ) -> Result<Option<Known>, Unreachable> {
+    // Redis lets go of a track's waveform when the manifest has it.
+    if snapshot.job.status == JobStatus::Completed && !snapshot.unrecorded {
+        let (id, generation) = (snapshot.job.id, snapshot.job.generation);
+        if let Some(manifest) = clients.store.manifest::<Manifest>(id, generation).await? {
+            return Ok(Some(manifest.into()));
+        }
+    }
     let Some(request) = envelope(clients, &snapshot.job).await? else {
         return Ok(None);
     };
@@ -214,11 +244,7 @@ pub async fn envelope(clients: &Clients, job: &JobRecord) -> Result<Option<Envel
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     };
-    // A deleted job's name may be used again where an idempotency key made it.
-    let same = |envelope: &&Envelope| {
-        envelope.created_at.timestamp_millis() == job.created_at.timestamp_millis()
-    };
-    if let Some(envelope) = kept().get(&job.id).filter(same) {
+    if let Some(envelope) = kept().get(&job.id) {
         return Ok(Some(envelope.clone()));
     }
     let found: Option<Envelope> = clients.store.request(job.id).await?;
@@ -234,23 +260,32 @@ pub async fn ensure(clients: &Clients, id: JobId) -> Result<Ensured, Unreachable
     if queue.glance(id).await?.is_some() {
         return Ok(Ensured::Live);
     }
-    let marker: Option<OpenMarker> = store.open_marker(id).await?;
-    if let Some(manifest) = store.manifest::<Manifest>(id).await? {
-        let retried = marker
-            .as_ref()
-            .is_some_and(|m| manifest.is_superseded_by(m));
-        if !retried {
-            if marker.is_some() {
-                // It was not settled to the end.
-                webhook::owe(clients, &manifest).await?;
-                store.remove_open(id).await?;
-            }
-            return Ok(Ensured::Ended(Box::new(manifest)));
+    let (dead, manifest) =
+        tokio::join!(store.is_deleted(id), store.newest_manifest::<Manifest>(id));
+    if dead? {
+        return Ok(Ensured::Gone);
+    }
+    let manifest = manifest?;
+    let unfinished = Open {
+        id,
+        generation: manifest.as_ref().map_or(0, |m| m.job.generation + 1),
+    };
+    let marker: Option<OpenMarker> = store.open_marker(unfinished).await?;
+    if let (Some(manifest), None) = (&manifest, &marker) {
+        let ended = Open {
+            id,
+            generation: manifest.job.generation,
+        };
+        if store.open_marker::<OpenMarker>(ended).await?.is_some() {
+            // It was not settled to the end.
+            delivery::owe(clients, manifest).await?;
+            store.remove_open(ended).await?;
         }
+        return Ok(Ensured::Ended(Box::new(manifest.clone())));
     }
     let Some(request) = store.request::<Envelope>(id).await? else {
         if marker.is_some() {
-            store.remove_open(id).await?;
+            store.remove_open(unfinished).await?;
         }
         return Ok(Ensured::Gone);
     };
@@ -258,30 +293,55 @@ pub async fn ensure(clients: &Clients, id: JobId) -> Result<Ensured, Unreachable
         Some(marker) => marker,
         None => {
             let marker = OpenMarker::starting(0, request.created_at, &request);
-            store.put_open(id, &marker).await?;
+            store.put_open(unfinished, &marker).await?;
             marker
         }
     };
-    let stage = if store.plan(id).await?.is_some() {
-        Stage::Audio
-    } else {
-        Stage::Plan
-    };
+    let proven = proven(clients, id, marker.generation).await?;
     let job = new_job(&request, &marker);
-    let answer = queue
-        .restore(
-            &job,
-            Restored {
-                stage,
-                generation: marker.generation,
-            },
-        )
-        .await?;
-    if answer.outcome == Enqueued::Enqueued {
-        tracing::info!(job_id = %id, request_id = request.request_id, "a forgotten job was put back");
+    let answer = queue.restore(&job, proven).await?;
+    match answer.outcome {
+        Enqueued::Enqueued => {
+            tracing::info!(job_id = %id, request_id = request.request_id, "a forgotten job was put back");
+        }
+        // Its caller was told so; what is still stored of it was about to go.
+        Enqueued::Refused => {
+            forget(clients, &request).await?;
+            return Ok(Ensured::Gone);
+        }
+        _ => {}
     }
     settle::pay(clients, answer.debt, Some(id)).await;
     Ok(Ensured::Live)
+}
+
+/// How far the store proves that a job has come.
+pub(crate) async fn proven(
+    clients: &Clients,
+    id: JobId,
+    generation: u32,
+) -> Result<Restored, Unreachable> {
+    let stage = match clients.store.plan(id).await? {
+        Some(_) => Stage::Audio,
+        None => Stage::Plan,
+    };
+    Ok(Restored { stage, generation })
+}
+
+/// Removes what is stored of a submission that was refused for good.
+///
+/// Where a key names the id, a tombstone comes first: a repeat under that key would else store its
+/// request among objects that are about to go.
+pub(crate) async fn forget(clients: &Clients, request: &Envelope) -> Result<(), Unreachable> {
+    let (store, id) = (&clients.store, request.id);
+    if request.claim.is_some() {
+        store
+            .put_tombstone(id, &Tombstone::of(request, None))
+            .await?;
+    }
+    store.remove_job(id).await?;
+    store.remove_open(Open { id, generation: 0 }).await?;
+    Ok(())
 }
 
 /// What the queue must know of an accepted job.
@@ -301,30 +361,32 @@ pub fn new_job(request: &Envelope, marker: &OpenMarker) -> NewJob {
         priority: marker.priority,
         tags: request.submission.tags.clone(),
         spent: Spent::default(),
+        refusal: Refusal::Passing,
     }
 }
 
-/// Makes Redis's record of a job agree with its marker: a retry, a priority or a settling that broke off is done.
-pub async fn align(clients: &Clients, id: JobId, known: Glance) -> Result<(), Unreachable> {
-    let Some(marker) = clients.store.open_marker::<OpenMarker>(id).await? else {
+/// Makes Redis's record of a job agree with a marker of its: a retry, a priority or a settling that broke off is done.
+pub async fn align(clients: &Clients, open: Open, known: Glance) -> Result<(), Unreachable> {
+    let Some(marker) = clients.store.open_marker::<OpenMarker>(open).await? else {
         return Ok(());
     };
-    if marker.generation > known.generation {
+    let id = open.id;
+    // Redis may have evicted the places of a job and not its record.
+    let mended = clients.queue.mend(id).await?;
+    settle::pay(clients, mended.debt, Some(id)).await;
+    if open.generation > known.generation {
         let answer = clients
             .queue
-            .retry(
-                id,
-                marker.generation,
-                marker.start_by,
-                marker.finish_by,
-                "restored",
-            )
+            .restore_retry(id, open.generation, marker.start_by, marker.finish_by)
             .await?;
         tracing::info!(job_id = %id, outcome = ?answer.outcome, "a retry that Redis had forgotten was done again");
         settle::pay(clients, answer.debt, Some(id)).await;
+    } else if open.generation < known.generation {
+        // A retry begins only when the end before it is settled.
+        clients.store.remove_open(open).await?;
     } else if known.status.is_terminal() {
         settle::settle(clients, id).await?;
-        clients.store.remove_open(id).await?;
+        clients.store.remove_open(open).await?;
         tracing::info!(job_id = %id, "a marker of an ended job was removed");
     } else if marker.priority != known.priority {
         let answer = clients
@@ -336,14 +398,18 @@ pub async fn align(clients: &Clients, id: JobId, known: Glance) -> Result<(), Un
     Ok(())
 }
 
-/// A job that Redis believes to be live, and that has no marker: it ended or was deleted before Redis was rolled back.
+/// Ends a job that Redis believes to be live, and that has no marker: it ended or was deleted before Redis was rolled back.
 pub async fn end_as_stored(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
-    if clients.store.open_marker::<OpenMarker>(id).await?.is_some() {
+    let Some(Glance { generation, .. }) = clients.queue.glance(id).await? else {
+        return Ok(());
+    };
+    let (store, open) = (&clients.store, Open { id, generation });
+    if store.open_marker::<OpenMarker>(open).await?.is_some() {
         return Ok(());
     }
-    let debt = match clients.store.manifest::<Manifest>(id).await? {
+    let debt = match store.manifest_since::<Manifest>(id, generation).await? {
         Some(manifest) => adopt(clients, &manifest).await?,
-        None if clients.store.request::<Envelope>(id).await?.is_none() => {
+        None if store.request::<Envelope>(id).await?.is_none() => {
             clients.queue.cancel(id, "deleted").await?.debt
         }
         // Accepted, and the marker is about to be written, or was lost.

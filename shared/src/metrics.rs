@@ -60,11 +60,12 @@ metrics! {
     JOBS_COMPLETED: Gauge "tutti_jobs_completed", "Completed jobs that are still kept in Redis.";
     JOBS_FAILED: Gauge "tutti_jobs_failed", "Failed jobs that are still kept in Redis.";
     JOBS_DEAD: Gauge "tutti_jobs_dead", "Jobs that used up their attempts.";
-    JOBS_UNSETTLED: Gauge "tutti_jobs_unsettled", "Ended jobs of which somebody must still be told.";
+    JOBS_UNSETTLED: Gauge "tutti_jobs_unsettled", "Ended jobs whose end is not yet on record.";
     TENANTS_READY: Gauge "tutti_tenants_ready", "Tenants that may run a job now.";
     SLOTS: Gauge "tutti_slots", "Jobs that may hold a slot at the same time.";
     OLDEST_WAIT: Gauge "tutti_oldest_wait_seconds", "How long the job that waits longest has waited; 0 when none waits.";
     BREAKERS_OPEN: Gauge "tutti_breakers_open", "Model services that are left alone because they failed five times in a row.";
+    CACHE_EVICTS: Gauge "tutti_cache_evicts", "1 where Redis drops keys when it is full, 0 where it refuses new jobs as it must.";
     JOBS_ENDED: Counter "tutti_jobs_ended" by "outcome", "Jobs that ended: completed, failed, cancelled or expired.";
     JOB_FAILED: Gauge "tutti_job_failed", "1 for a job that failed, 0 for one that was completed: the mean is the share.";
     QUEUE_SECONDS: Time "tutti_queue_seconds", "How long a job waited in its line.";
@@ -73,11 +74,12 @@ metrics! {
     FINISH_SECONDS: Time "tutti_finish_seconds", "How long a job's audio was examined and stored.";
     SWEEP_AGE: Gauge "tutti_sweep_age_seconds", "Seconds since the sweep's last round; absent before the first.";
     SWEEPS: Counter "tutti_sweeps", "Rounds of the sweep.";
+    MESSAGES_GIVEN_UP: Counter "tutti_messages_given_up" by "kind", "Messages about the end of a job that never arrived, by kind: webhook, api or cancel.";
     COLD_STARTS: Counter "tutti_cold_starts" by "function", "Processes that began, by function.";
 }
 
 /// The gauges of the queue with their values, in the order of [`METRICS`].
-pub fn gauges(figures: &Figures) -> [(&'static Metric, f64); 12] {
+pub fn gauges(figures: &Figures) -> [(&'static Metric, f64); 13] {
     let counts = &figures.counts;
     [
         (&JOBS_QUEUED, whole(counts.queued)),
@@ -92,6 +94,7 @@ pub fn gauges(figures: &Figures) -> [(&'static Metric, f64); 12] {
         (&SLOTS, whole(counts.slots)),
         (&OLDEST_WAIT, seconds(figures.oldest_wait_ms)),
         (&BREAKERS_OPEN, whole(figures.breakers_open)),
+        (&CACHE_EVICTS, whole(figures.evicts.into())),
     ]
 }
 

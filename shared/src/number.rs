@@ -6,6 +6,8 @@ use std::marker::PhantomData;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use serde_json::Value;
 
+use crate::pointer;
+
 /// Beyond it not every whole number has a float of its own: 2⁵³.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
@@ -27,6 +29,26 @@ fn exact(number: f64) -> Option<u64> {
     )]
     let whole = || number as u64;
     (number.fract() == 0.0 && (0.0..=EXACT).contains(&number)).then(whole)
+}
+
+/// Where the first number is that was rounded when it was read: one beyond the whole numbers of 64
+/// bits. Larger floats may be exact, but that cannot be told any more.
+pub fn rounded(value: &Value, pointer: String) -> Option<String> {
+    match value {
+        Value::Number(number) => {
+            let float = number.as_f64().filter(|_| number.is_f64())?;
+            (float.abs() >= EXACT).then_some(pointer)
+        }
+        Value::Array(items) => {
+            let mut items = items.iter().enumerate();
+            items.find_map(|(at, item)| rounded(item, format!("{pointer}/{at}")))
+        }
+        Value::Object(fields) => {
+            let mut fields = fields.iter();
+            fields.find_map(|(name, field)| rounded(field, pointer.clone() + &pointer::of(name)))
+        }
+        _ => None,
+    }
 }
 
 struct Whole<T>(PhantomData<T>);

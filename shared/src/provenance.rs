@@ -42,7 +42,9 @@ impl Origin {
 pub struct Provenance {
     /// The version of Tutti, which makes the prompt.
     pub tutti: String,
-    pub seed: u32,
+    /// The track's; absent if the generator was given none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u32>,
     /// The line that the generator was given.
     pub prompt: String,
     pub planner: Origin,

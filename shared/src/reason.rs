@@ -24,9 +24,13 @@ pub enum Reason {
     NotFound,
     /// It takes no writes.
     ReadOnly,
+    /// It has no memory left: what is there goes on, nothing new is taken.
+    Full,
+    /// It cannot write to its disk, and takes nothing until it can.
+    NotSaving,
     /// It is still starting.
     NotReady,
-    /// It has no room.
+    /// It has no room, or is held up by something else.
     Busy,
     /// It answered something that is not understood.
     Malformed,
@@ -92,6 +96,8 @@ impl fmt::Display for Reason {
             Self::Unauthorized => "unauthorized",
             Self::NotFound => "not found",
             Self::ReadOnly => "read only",
+            Self::Full => "full",
+            Self::NotSaving => "not saving",
             Self::NotReady => "not ready",
             Self::Busy => "busy",
             Self::Malformed => "malformed answer",

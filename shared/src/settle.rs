@@ -4,22 +4,17 @@ use std::time::Duration;
 
 use crate::callback::sign_link;
 use crate::clients::Clients;
-use crate::envelope::{Manifest, OpenMarker};
-use crate::job::{JobError, JobId, JobStatus};
+use crate::delivery;
+use crate::envelope::{Manifest, Open};
+use crate::job::{JobId, JobStatus};
 use crate::keyring::now;
 use crate::lookup::{self, Unreachable};
 use crate::metrics::{self, Embedded};
-use crate::models::{ModelError, Outgoing, Report, ReportKind};
 use crate::provenance::Provenance;
 use crate::queue::{Debt, Settled, millis};
-use crate::stage::Stage;
+use crate::store::{Put, StoreError};
 use crate::view::{Known, audio_path};
-use crate::webhook;
 
-/// How often a service that must be told of the end may fail to listen.
-const TELL_TRIES: u32 = 20;
-/// How long it may rest between two tries; the script doubles it with each.
-const TELL_AGAIN: Duration = Duration::from_secs(5);
 /// How long the link in a report to the API works.
 const LINK_LIFE: Duration = Duration::from_secs(24 * 3600);
 
@@ -58,7 +53,7 @@ async fn settle_and_ring(clients: &Clients, debt: Debt, job: Option<JobId>) {
     }
 }
 
-/// Writes the manifest, notes which webhooks are to be told, removes the marker, tells the model and the API, and lets Redis forget. May be repeated.
+/// Writes the manifest, notes what the outside is owed, removes the marker, and lets Redis forget. It calls nobody. May be repeated.
 pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
     let Some(snapshot) = clients.queue.read(id).await? else {
         return Ok(());
@@ -67,35 +62,24 @@ pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
         return Ok(());
     }
     let generation = snapshot.job.generation;
-    let (known, marker) = tokio::join!(
-        lookup::unsettled(clients, snapshot),
-        clients.store.open_marker::<OpenMarker>(id)
-    );
-    let Some(known) = known? else {
-        // Deleted meanwhile: nothing is left to tell of.
-        clients.queue.settle(id, generation).await?;
-        return Ok(());
+    let recorded = match lookup::unsettled(clients, snapshot).await? {
+        Some(known) => record(clients, known).await,
+        None => Err(StoreError::Deleted { id }.into()),
     };
-    let marker = marker?;
-    let manifest = record(clients, known).await?;
-    webhook::owe(clients, &manifest).await?;
-    if !marker.is_some_and(|m| manifest.is_superseded_by(&m)) {
-        clients.store.remove_open(id).await?;
-    }
-    let known = Known::from(manifest);
-    let generation = known.job.generation;
-    if let Err(error) = tell(clients, &known).await {
-        let settled = clients
-            .queue
-            .settle_later(id, generation, TELL_AGAIN)
-            .await?;
-        tracing::warn!(job_id = %id, request_id = known.job.request_id, error = %error, "a service was not told of the job's end");
-        if !matches!(settled, Settled::Ok { tries, .. } if tries >= TELL_TRIES) {
+    let manifest = match recorded {
+        // Deleted meanwhile: nothing is left to tell of.
+        Err(Unreachable::Store(StoreError::Deleted { .. })) => {
+            clients.queue.settle(id, generation).await?;
             return Ok(());
         }
-    }
+        recorded => recorded?,
+    };
+    delivery::owe(clients, &manifest).await?;
+    clients.store.remove_open(Open { id, generation }).await?;
+    let known = Known::from(manifest);
+    let generation = known.job.generation;
     let settled = clients.queue.settle(id, generation).await?;
-    if matches!(settled, Settled::Ok { first: true, .. }) {
+    if matches!(settled, Settled::Ok { first: true }) {
         tell_figures(&known);
     }
     tracing::info!(
@@ -150,8 +134,8 @@ fn tell_figures(known: &Known) {
     .send();
 }
 
-/// Writes the manifest of the job's end. One that is there already and tells of another end stays: Redis was rolled back behind it,
-/// and is told.
+/// Writes the manifest of the job's end. One that is there already stays; if it tells of another end,
+/// Redis was rolled back behind it, and is told.
 pub(crate) async fn record(clients: &Clients, known: Known) -> Result<Manifest, Unreachable> {
     let id = known.job.id;
     let made = known.plan.as_ref().zip(known.track.as_ref());
@@ -164,68 +148,23 @@ pub(crate) async fn record(clients: &Clients, known: Known) -> Result<Manifest, 
         error: known.error,
         provenance,
     };
-    let first: Option<Manifest> = clients.store.manifest(id).await?;
-    if let Some(first) = first.filter(|first| first.outranks(&manifest)) {
+    let (generation, status) = (manifest.job.generation, manifest.job.status);
+    let store = &clients.store;
+    if store
+        .put_manifest_if_absent(id, generation, &manifest)
+        .await?
+        == Put::Stored
+    {
+        return Ok(manifest);
+    }
+    let Some(first) = store.manifest_since::<Manifest>(id, generation).await? else {
+        return Err(StoreError::Deleted { id }.into());
+    };
+    if (first.job.generation, first.job.status) != (generation, status) {
         // It holds no slot, so it owes no bell; and it is being settled.
         drop(lookup::adopt(clients, &first).await?);
-        return Ok(first);
     }
-    clients.store.put_manifest(id, &manifest).await?;
-    Ok(manifest)
-}
-
-async fn tell(clients: &Clients, known: &Known) -> Result<(), ModelError> {
-    let job = &known.job;
-    let out = Outgoing::of_job(job, &known.request, job.stage);
-    // A model that was silent to the end may still be rendering.
-    let silent = |error: &JobError| error.code == "model_silent";
-    let given_up = match job.status {
-        JobStatus::Cancelled | JobStatus::Expired => job.started_at.is_some(),
-        JobStatus::Failed => known.error.as_ref().is_some_and(silent),
-        _ => false,
-    };
-    if let (true, Stage::Audio, Some(generator)) = (given_up, job.stage, &clients.generator) {
-        generator
-            .cancel(job.render_key(Stage::Audio).as_str(), &out)
-            .await?;
-    }
-    let Some(api) = &clients.api else {
-        return Ok(());
-    };
-    let report = |kind| Report {
-        job: job.id,
-        user: &known.request.user_id,
-        kind,
-    };
-    match (&known.track, &known.error) {
-        (Some(track), _) => {
-            let plan = known.plan.as_ref().map(|planned| &planned.song);
-            let result = serde_json::json!({"plan": plan, "track": track});
-            let artifact_url = artifact_url(clients, job.id);
-            api.post(
-                &report(ReportKind::Completed {
-                    artifact_url: &artifact_url,
-                    result: &result,
-                }),
-                &out,
-            )
-            .await
-        }
-        (None, Some(error)) if job.status == JobStatus::Failed => {
-            let error = format!("{}: {}", error.code, error.message);
-            api.post(&report(ReportKind::Failed { error: &error }), &out)
-                .await
-        }
-        _ => {
-            api.post(
-                &report(ReportKind::Failed {
-                    error: job.status.as_str(),
-                }),
-                &out,
-            )
-            .await
-        }
-    }
+    Ok(first)
 }
 
 /// A link to the audio for who does not sign in, absolute where our address is known.

@@ -2,24 +2,56 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::job::JobId;
+
 /// The containers that a decoder recognised; the name is also the file's extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     Wav,
+    Aiff,
     Flac,
     Mp3,
     Ogg,
+    M4a,
+    Aac,
 }
 
 impl Format {
+    /// Every format.
+    pub const ALL: [Self; 7] = [
+        Self::Wav,
+        Self::Aiff,
+        Self::Flac,
+        Self::Mp3,
+        Self::Ogg,
+        Self::M4a,
+        Self::Aac,
+    ];
+
+    /// Name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Wav => "WAV",
+            Self::Aiff => "AIFF",
+            Self::Flac => "FLAC",
+            Self::Mp3 => "MP3",
+            Self::Ogg => "Ogg",
+            Self::M4a => "MP4",
+            Self::Aac => "ADTS",
+        }
+    }
+
     /// The file's extension, without a dot.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Wav => "wav",
+            Self::Aiff => "aiff",
             Self::Flac => "flac",
             Self::Mp3 => "mp3",
             Self::Ogg => "ogg",
+            Self::M4a => "m4a",
+            Self::Aac => "aac",
         }
     }
 
@@ -27,9 +59,12 @@ impl Format {
     pub fn media_type(self) -> &'static str {
         match self {
             Self::Wav => "audio/wav",
+            Self::Aiff => "audio/aiff",
             Self::Flac => "audio/flac",
             Self::Mp3 => "audio/mpeg",
             Self::Ogg => "audio/ogg",
+            Self::M4a => "audio/mp4",
+            Self::Aac => "audio/aac",
         }
     }
 }
@@ -53,9 +88,9 @@ pub struct Measurement {
     /// Hz.
     pub sample_rate: u32,
     pub channels: u32,
-    /// Highest absolute sample, in dBFS (0 is full scale).
+    /// Highest absolute sample within the length asked for, in dBFS (0 is full scale).
     pub peak_dbfs: f64,
-    /// Integrated loudness, ITU-R BS.1770 / EBU R 128.
+    /// Integrated loudness of the length asked for, ITU-R BS.1770 / EBU R 128.
     pub loudness_lufs: f64,
     /// 400 pairs of (lowest, highest) sample in −1…1, channels mixed, over equal spans of time.
     pub waveform: Vec<[f32; 2]>,
@@ -72,13 +107,18 @@ pub struct Track {
     pub sha256: String,
     /// Size of the file.
     pub bytes: u64,
-    /// The seed that the audio was made from.
-    pub seed: u32,
+    /// The seed that the audio was made from; absent if the model takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u32>,
     /// The model and its version, as the service told them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// The job among whose objects the file lies, where the result cache answered with its track.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub source: Option<JobId>,
 }
 
 /// The last part of the object path of a track with this SHA-256.
@@ -87,6 +127,11 @@ pub fn object_name(sha256: &str, format: Format) -> String {
 }
 
 impl Track {
+    /// The job among whose objects the file lies: `own`, or the one that the track was made for.
+    pub fn home(&self, own: JobId) -> JobId {
+        self.source.unwrap_or(own)
+    }
+
     /// The last part of the object path.
     pub fn object_name(&self) -> String {
         object_name(&self.sha256, self.measured.format)

@@ -1,5 +1,7 @@
 //! A job as its owner sees it: one JSON, whether it is read from Redis or from its manifest.
 
+mod short;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
@@ -20,6 +22,8 @@ use crate::queue::{Eta, WhyWaiting};
 use crate::stage::Stage;
 use crate::track::Track;
 
+pub use short::item;
+
 /// The job in the API.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -30,12 +34,15 @@ pub struct JobView {
     pub user_id: String,
     pub status: JobStatus,
     pub stage: Stage,
+    /// In a list at most 280 characters, then `…`.
     pub narrative: String,
     /// Seconds asked for.
     pub duration: u32,
     pub model: String,
-    #[schema(value_type = Object)]
-    pub options: Map<String, Value>,
+    /// Not in a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub options: Option<Map<String, Value>>,
     pub seed: u32,
     pub priority: Priority,
     pub tags: Vec<String>,
@@ -46,15 +53,15 @@ pub struct JobView {
     /// Place in the caller's own line; 1 goes next. Only while it waits there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<u64>,
-    /// When it will probably start. Only while it waits, and nobody has paused it.
+    /// When it will probably start. Only while it waits, and nobody has paused it; not in a list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eta: Option<EtaView>,
-    /// Why it waits at this moment.
+    /// Why it waits at this moment. Not in a list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<WaitingView>,
     pub attempt: u32,
     pub max_attempts: u32,
-    /// As the planner made it.
+    /// As the planner made it. Not in a list.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub plan: Option<Plan>,
@@ -74,7 +81,7 @@ pub struct JobView {
     pub started_at: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<DateTime<Utc>>,
-    /// Who is told of its end.
+    /// Who is told of its end. Not in a list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook: Option<WebhookView>,
     pub links: Links,
@@ -100,7 +107,7 @@ impl From<Endpoint> for WebhookView {
     }
 }
 
-/// The track with a link that works without a token, for an hour.
+/// The track with a link that works without a token, for an hour. In a list its `waveform` is empty.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 #[schema(as = SharedTrack)]
 pub struct TrackView {
@@ -314,7 +321,7 @@ impl JobView {
             narrative: request.submission.narrative.as_str().to_owned(),
             duration: request.submission.duration,
             model: request.submission.model,
-            options: request.submission.options,
+            options: Some(request.submission.options),
             seed: job.seed,
             priority: job.priority,
             tags: request.submission.tags,
@@ -329,7 +336,14 @@ impl JobView {
             attempt: job.attempt,
             max_attempts: job.max_attempts,
             plan: plan.map(|planned| planned.song),
-            track: track.map(|track| TrackView { url, track }),
+            track: track.map(|track| TrackView {
+                url,
+                // Whose the file was first is nobody's business.
+                track: Track {
+                    source: None,
+                    ..track
+                },
+            }),
             cached: job.cached,
             error,
             request_id: job.request_id,

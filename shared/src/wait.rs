@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use crate::clients::Clients;
-use crate::job::JobId;
+use crate::job::{JobId, TenantId};
 use crate::queue::{QueueError, Waiting};
 
 /// The longest wait: API Gateway gives up after 30 s.
@@ -22,10 +22,11 @@ pub enum Until {
     After(u64),
 }
 
-/// Returns when the job has moved, has gone, or the time is over; at once when too many wait already.
+/// Returns when the job has moved, has gone, or the time is over; at once when too many wait already, of all or of this tenant.
 pub async fn wait(
     clients: &Clients,
     id: JobId,
+    tenant: &TenantId,
     until: Until,
     length: Duration,
 ) -> Result<(), QueueError> {
@@ -34,17 +35,13 @@ pub async fn wait(
         return Ok(());
     }
     let waiter = Uuid::new_v4();
-    if clients
-        .queue
-        .wait(waiter, length, clients.config.waiters_max)
-        .await?
-        == Waiting::Full
-    {
+    let (queue, most) = (&clients.queue, clients.config.waiters_max);
+    if queue.wait(waiter, tenant, length, most).await? == Waiting::Full {
         return Ok(());
     }
     let outcome = look(clients, id, until, end).await;
     // One that is not counted out here is when its time is over.
-    if let Err(error) = clients.queue.wait(waiter, Duration::ZERO, 0).await {
+    if let Err(error) = queue.wait(waiter, tenant, Duration::ZERO, 0).await {
         tracing::debug!(error = %error, "a waiter was not counted out");
     }
     outcome

@@ -116,9 +116,9 @@ async fn compose(
     let mut known = submit::submit(&clients, caller, Context::new(id, &headers)?, body).await?;
     let length = prefer.within(WAIT_DEFAULT, WAIT_MAX);
     if !known.job.status.is_terminal() && !length.is_zero() {
-        let job = known.job.id;
+        let (job, tenant) = (known.job.id, known.job.tenant.clone());
         let with_job = |problem: Problem| problem.with_job(job);
-        wait::wait(&clients, job, Until::End, length)
+        wait::wait(&clients, job, &tenant, Until::End, length)
             .await
             .map_err(|e| with_job(Unreachable::from(e).into()))?;
         if let Some(now) = lookup::find(&clients, job)

@@ -1,15 +1,12 @@
 //! From an SQS event to jobs that have news. A notice that could not be served comes back.
 
-use std::pin::Pin;
 use std::time::Instant;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_runtime::Error;
 use shared::doorbell::Bell;
-use shared::job::JobId;
 use shared::lookup::Unreachable;
 use shared::queue::millis;
-use shared::webhook;
 use tracing::Instrument;
 
 use crate::desk::Desk;
@@ -34,30 +31,13 @@ async fn serve(desk: &Desk, record: &SqsMessage) -> Result<(), Unreachable> {
     let Some(bell) = Bell::of(record.body.as_deref(), partition) else {
         return Ok(());
     };
-    // On the heap: the compiler gives up on a future that holds all of this.
-    let done: Done<'_> = match bell.job {
+    match bell.job {
         Some(job) => {
             let span =
                 tracing::info_span!("notice", job_id = %job, trace_id = tracing::field::Empty);
-            Box::pin(of_job(desk, job).instrument(span))
+            // On the heap: the compiler gives up on a future that holds all of this.
+            Box::pin(push::push(desk, job)).instrument(span).await
         }
-        None => Box::pin(of_nobody(desk)),
-    };
-    done.await
-}
-
-type Done<'a> = Pin<Box<dyn Future<Output = Result<(), Unreachable>> + Send + 'a>>;
-
-/// A slow webhook does not hold up a push.
-async fn of_job(desk: &Desk, job: JobId) -> Result<(), Unreachable> {
-    let (pushed, delivered) =
-        tokio::join!(push::push(desk, job), webhook::deliver(&desk.clients, job));
-    delivered?;
-    pushed
-}
-
-async fn of_nobody(desk: &Desk) -> Result<(), Unreachable> {
-    let (closed, delivered) = tokio::join!(desk.close_expired(), webhook::due(&desk.clients));
-    delivered?;
-    closed
+        None => desk.close_expired().await,
+    }
 }

@@ -1,5 +1,4 @@
-//! Woken by a notice: tells those who listen to a job what is new, delivers what webhooks are owed, and closes connections whose time is
-//! over.
+//! Woken by a notice: tells those who listen to a job what is new, and closes connections whose time is over.
 
 mod batch;
 mod desk;

@@ -1,10 +1,10 @@
-//! What a report may say, parsed at the door.
+//! What a report may say, parsed at the door. What identifies is read strictly, and notes beside it
+//! liberally: they come from a model, and must not cost a render.
 
-use serde::Deserialize;
-use serde_json::Value;
-use shared::http::Object;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 use shared::job::{JobId, Progress};
-use shared::number;
+use shared::lenient::{self, field};
 use shared::plan::{Plan, Planned};
 use shared::problem::{FieldError, Problem};
 use shared::provenance::Origin;
@@ -22,7 +22,8 @@ pub(crate) struct Body {
     job_id: JobId,
     #[serde(rename = "type")]
     kind: Kind,
-    progress: Option<Object<RawProgress>>,
+    #[serde(default, deserialize_with = "present")]
+    progress: Option<Value>,
     payload: Option<Value>,
 }
 
@@ -35,14 +36,9 @@ enum Kind {
     Failed,
 }
 
-#[derive(Deserialize)]
-struct RawProgress {
-    #[serde(default, deserialize_with = "number::whole")]
-    current: Option<u32>,
-    #[serde(default, deserialize_with = "number::whole")]
-    total: Option<u32>,
-    percentage: Option<f64>,
-    message: Option<String>,
+/// A value that is there, if only as `null`, which is what becomes of `NaN`.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(from).map(Some)
 }
 
 /// A report that makes sense.
@@ -65,52 +61,20 @@ pub(crate) enum Says {
     },
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Completed {
-    #[serde(default)]
-    uploaded: bool,
-    plan: Option<Value>,
-    #[serde(flatten)]
-    source: Source,
-}
-
-#[derive(Deserialize)]
-struct Failed {
-    code: Option<String>,
-    message: Option<String>,
-    #[serde(default)]
-    retryable: bool,
-}
-
 impl TryFrom<Body> for Report {
     type Error = Problem;
 
     fn try_from(body: Body) -> Result<Self, Problem> {
         let says = match body.kind {
-            Kind::Status => Says::Alive(body.progress.map(|told| told.0.into())),
+            Kind::Status => Says::Alive(body.progress.as_ref().and_then(progress)),
             Kind::Progress => {
-                let progress = body
+                let told = body
                     .progress
                     .ok_or_else(|| wrong("/progress", "required", "the progress is missing"))?;
-                Says::Alive(Some(progress.0.into()))
+                Says::Alive(progress(&told))
             }
-            Kind::Completed => completed(body.payload)?,
-            Kind::Failed => {
-                let failed: Failed = read(body.payload)?;
-                let code = failed
-                    .code
-                    .filter(|code| is_code(code))
-                    .unwrap_or_else(|| "model_failed".to_owned());
-                let message = failed
-                    .message
-                    .unwrap_or_else(|| "The model service failed.".to_owned());
-                Says::Failed {
-                    code,
-                    message: cut(&message, MESSAGE),
-                    retryable: failed.retryable,
-                }
-            }
+            Kind::Completed => completed(object(body.payload)?)?,
+            Kind::Failed => failed(&object(body.payload)?),
         };
         Ok(Self {
             job: body.job_id,
@@ -119,28 +83,21 @@ impl TryFrom<Body> for Report {
     }
 }
 
-fn completed(payload: Option<Value>) -> Result<Says, Problem> {
-    let completed: Completed = read(payload)?;
-    if let Some(plan) = completed.plan {
+fn completed(mut payload: Map<String, Value>) -> Result<Says, Problem> {
+    let source = Source::said(&payload);
+    if let Some(plan) = payload.remove("plan").filter(|plan| !plan.is_null()) {
         let song =
             Plan::parse(plan).map_err(|e| wrong("/payload/plan", "malformed", &e.to_string()))?;
         let by = Origin {
             service: "jen1".to_owned(),
-            model: completed.source.model,
-            version: completed.source.version,
+            model: source.model,
+            version: source.version,
         };
         return Ok(Says::Plan(Box::new(Planned { song, by })));
     }
-    let is_sha256 = |text: &String| {
-        let digit = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-        text.len() == 64 && text.bytes().all(digit)
-    };
-    if !completed.source.sha256.as_ref().is_none_or(is_sha256) {
-        let detail = "sha256 must be 64 hex digits in lower case";
-        return Err(wrong("/payload/sha256", "malformed", detail));
-    }
-    match (completed.uploaded, &completed.source.audio_url) {
-        (true, None) | (false, Some(_)) => Ok(Says::Audio(completed.source)),
+    let uploaded = payload.get("uploaded") == Some(&Value::Bool(true));
+    match (uploaded, &source.audio_url) {
+        (true, None) | (false, Some(_)) => Ok(Says::Audio(source)),
         _ => Err(wrong(
             "/payload",
             "required",
@@ -149,11 +106,24 @@ fn completed(payload: Option<Value>) -> Result<Says, Problem> {
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(payload: Option<Value>) -> Result<T, Problem> {
-    let payload = payload.ok_or_else(|| wrong("/payload", "required", "the payload is missing"))?;
-    let read = serde_json::from_value::<Object<T>>(payload);
-    read.map(|object| object.0)
-        .map_err(|e| wrong("/payload", "wrong_type", &e.to_string()))
+fn failed(payload: &Map<String, Value>) -> Says {
+    let text = |name| field(payload, name).and_then(lenient::scalar);
+    let code = text("code").filter(|code| is_code(code));
+    let message = text("message").filter(|message| !message.is_empty());
+    let message = message.as_deref().unwrap_or("The model service failed.");
+    Says::Failed {
+        code: code.unwrap_or_else(|| "model_failed".to_owned()),
+        message: cut(message, MESSAGE),
+        retryable: field(payload, "retryable").is_some_and(lenient::yes),
+    }
+}
+
+fn object(payload: Option<Value>) -> Result<Map<String, Value>, Problem> {
+    match payload {
+        Some(Value::Object(payload)) => Ok(payload),
+        Some(_) => Err(wrong("/payload", "wrong_type", "expected an object")),
+        None => Err(wrong("/payload", "required", "the payload is missing")),
+    }
 }
 
 fn wrong(pointer: &'static str, code: &'static str, detail: &str) -> Problem {
@@ -173,32 +143,42 @@ fn cut(text: &str, most: usize) -> String {
     text[..end.unwrap_or(0)].to_owned()
 }
 
-impl From<RawProgress> for Progress {
-    fn from(raw: RawProgress) -> Self {
-        let (current, total) = (raw.current.unwrap_or(0), raw.total.unwrap_or(0));
-        let counted = if total == 0 {
-            0.0
-        } else {
-            f64::from(current) / f64::from(total) * 100.0
-        };
-        let percentage = raw
-            .percentage
-            .filter(|p| p.is_finite())
-            .unwrap_or(counted)
-            .clamp(0.0, 100.0);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "within 0..=100"
-        )]
-        let percentage = percentage.round() as u32;
-        Self {
-            current,
-            total,
-            percentage,
-            message: cut(&raw.message.unwrap_or_default(), SHORT),
-        }
-    }
+/// Figures, or a percentage alone; `None` if there are none that can be read, which is a sign of
+/// life all the same.
+fn progress(told: &Value) -> Option<Progress> {
+    let Value::Object(told) = told else {
+        return Some(Progress {
+            current: 0,
+            total: 0,
+            percentage: per_cent(lenient::real(told)?),
+            message: String::new(),
+        });
+    };
+    let figure = |name| field(told, name).and_then(lenient::real);
+    let (current, total) = (figure("current"), figure("total"));
+    let counted = || Some(current? / total.filter(|total| *total > 0.0)? * 100.0);
+    let message = field(told, "message").and_then(lenient::scalar);
+    Some(Progress {
+        current: whole(current),
+        total: whole(total),
+        percentage: per_cent(figure("percentage").or_else(counted).unwrap_or_default()),
+        message: cut(&message.unwrap_or_default(), SHORT),
+    })
+}
+
+fn per_cent(number: f64) -> u32 {
+    whole(Some(number.clamp(0.0, 100.0)))
+}
+
+/// The nearest whole number that there is.
+fn whole(number: Option<f64>) -> u32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a cast from a float saturates"
+    )]
+    let whole = number.unwrap_or_default().round() as u32;
+    whole
 }
 
 #[cfg(test)]
@@ -207,7 +187,11 @@ mod tests {
     use serde_json::json;
 
     fn parse(body: Value) -> Result<Report, Problem> {
-        shared::http::parse_json::<Body>(body.to_string().as_bytes())?.try_into()
+        read(body.to_string().as_bytes())
+    }
+
+    fn read(body: &[u8]) -> Result<Report, Problem> {
+        shared::http::parse_json::<Body>(&lenient::mended(body))?.try_into()
     }
 
     fn refused_at(body: Value) -> String {
@@ -282,8 +266,8 @@ mod tests {
             "/payload"
         );
         assert_eq!(refused_at(report(json!({"plan": {}}))), "/payload/plan");
-        let odd = json!({"uploaded": true, "sha256": "ABC"});
-        assert_eq!(refused_at(report(odd)), "/payload/sha256");
+        let absent = json!({"uploaded": null, "audioUrl": "", "plan": null});
+        assert_eq!(refused_at(report(absent)), "/payload");
         assert_eq!(
             refused_at(json!({"jobId": JobId::mint(), "type": "completed"})),
             "/payload"
@@ -291,10 +275,68 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_no_progress_and_no_payload() {
+    fn a_side_note_of_an_odd_type_does_not_cost_the_render() {
+        for (note, value) in [
+            ("seed", "9223372036854775813"),
+            ("seed", "7.5"),
+            ("seed", "\"auto\""),
+            ("seed", "NaN"),
+            ("version", "3"),
+            ("model", "\"half \\ud83d\""),
+            ("sha256", "\"ABC\""),
+            ("took", "1e999"),
+            ("log", "\"one\ntwo\""),
+        ] {
+            let id = JobId::mint();
+            let body = format!(
+                r#"{{"jobId":"{id}","type":"completed","payload":{{"uploaded":true,"{note}":{value}}}}}"#
+            );
+            let says = read(body.as_bytes()).unwrap().says;
+            assert!(matches!(says, Says::Audio(_)), "{note}: {value}");
+        }
+    }
+
+    #[test]
+    fn progress_is_read_in_any_form_and_else_a_sign_of_life() {
+        let told = |progress: &str| {
+            let id = JobId::mint();
+            let body = format!(r#"{{"jobId":"{id}","type":"progress","progress":{progress}}}"#);
+            let Says::Alive(progress) = read(body.as_bytes()).unwrap().says else {
+                panic!("no progress")
+            };
+            progress.map(|p| (p.current, p.total, p.percentage, p.message))
+        };
+        let figures =
+            |current, total, percentage| Some((current, total, percentage, String::new()));
+        for (progress, expected) in [
+            (r#"{"percentage": "42%"}"#, figures(0, 0, 42)),
+            (
+                r#"{"percentage": NaN, "current": 1, "total": 4}"#,
+                figures(1, 4, 25),
+            ),
+            (r#"{"current": 1.6, "total": "4"}"#, figures(2, 4, 40)),
+            (
+                r#"{"current": -1, "total": 1e300}"#,
+                figures(0, u32::MAX, 0),
+            ),
+            (r#"{"percentage": -5, "message": {}}"#, figures(0, 0, 0)),
+            (r#""42 %""#, figures(0, 0, 42)),
+            ("41.7", figures(0, 0, 42)),
+            (r#""soon""#, None),
+            ("null", None),
+            ("[1, 2]", None),
+        ] {
+            assert_eq!(told(progress), expected, "{progress}");
+        }
+        let half = told(r#"{"message": "step \ud83d"}"#).unwrap();
+        assert_eq!(half.3, "step \u{fffd}");
+        let number = told(r#"{"message": 7}"#).unwrap();
+        assert_eq!(number.3, "7");
+    }
+
+    #[test]
+    fn a_list_is_no_payload() {
         let id = JobId::mint();
-        let list = json!({"jobId": id, "type": "status", "progress": [1, 2, 50, "x"]});
-        assert_eq!(refused_at(list), "/progress");
         let list = json!({"jobId": id, "type": "failed", "payload": ["code", "message", true]});
         assert_eq!(refused_at(list), "/payload");
     }
@@ -309,5 +351,19 @@ mod tests {
             panic!("no failure")
         };
         assert_eq!((code.as_str(), retryable), ("model_failed", false));
+        let odd = json!({"code": 7, "message": "x".repeat(999), "retryable": "true"});
+        let body = json!({"jobId": JobId::mint(), "type": "failed", "payload": odd});
+        let Says::Failed {
+            code,
+            message,
+            retryable,
+        } = parse(body).unwrap().says
+        else {
+            panic!("no failure")
+        };
+        assert_eq!(
+            (code.as_str(), message.len(), retryable),
+            ("7", MESSAGE, true)
+        );
     }
 }

@@ -24,7 +24,11 @@ pub struct Uploaded {
     pub bytes: usize,
 }
 
-/// What a model service says of its work. Unknown fields are passed over.
+/// What a model service says of its work. Unknown fields, and notes of an odd type, are passed
+/// over.
+///
+/// `progress` has `current`, `total`, `percentage` and `message`, or is a percentage; without
+/// `percentage` it is made of the other two, and `message` is cut after 60 bytes.
 #[derive(Deserialize, ToSchema)]
 #[serde(
     tag = "type",
@@ -36,39 +40,28 @@ pub enum Report {
     Status {
         #[serde(rename = "jobId")]
         job_id: JobId,
-        progress: Option<Progress>,
+        progress: Option<Value>,
     },
     /// It is so far.
     Progress {
         #[serde(rename = "jobId")]
         job_id: JobId,
-        progress: Progress,
+        progress: Value,
     },
     /// It is done.
     Completed {
         #[serde(rename = "jobId")]
         job_id: JobId,
-        progress: Option<Progress>,
+        progress: Option<Value>,
         payload: Completed,
     },
     /// It gives up.
     Failed {
         #[serde(rename = "jobId")]
         job_id: JobId,
-        progress: Option<Progress>,
+        progress: Option<Value>,
         payload: Failed,
     },
-}
-
-/// Figures; without `percentage` it is made of the other two.
-#[derive(Deserialize, ToSchema)]
-#[schema(as = ReportedProgress)]
-pub struct Progress {
-    pub current: Option<u32>,
-    pub total: Option<u32>,
-    pub percentage: Option<f64>,
-    /// Cut after 60 bytes.
-    pub message: Option<String>,
 }
 
 /// Where the result is.
@@ -85,8 +78,10 @@ pub enum Completed {
 pub struct PlanMade {
     #[schema(value_type = Object)]
     pub plan: Value,
-    pub model: Option<String>,
-    pub version: Option<String>,
+    /// A text.
+    pub model: Option<Value>,
+    /// A text or a number.
+    pub version: Option<Value>,
 }
 
 /// The audio was uploaded before.
@@ -94,37 +89,41 @@ pub struct PlanMade {
 pub struct AudioUploaded {
     /// `true`
     pub uploaded: bool,
-    pub seed: Option<u32>,
-    pub model: Option<String>,
-    pub version: Option<String>,
-    /// Of the audio, in lower-case hex.
-    #[schema(pattern = "^[0-9a-f]{64}$")]
-    pub sha256: Option<String>,
+    /// A whole number up to 4294967295. A note that cannot be read is left out.
+    pub seed: Option<Value>,
+    /// A text.
+    pub model: Option<Value>,
+    /// A text or a number.
+    pub version: Option<Value>,
+    /// Of the audio, 64 hex digits; audio that differs is refused.
+    pub sha256: Option<Value>,
 }
 
 /// The audio can be fetched.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AudioAddress {
+    #[schema(min_length = 1)]
     pub audio_url: String,
-    pub seed: Option<u32>,
-    pub model: Option<String>,
-    pub version: Option<String>,
-    /// Of the audio, in lower-case hex.
-    #[schema(pattern = "^[0-9a-f]{64}$")]
-    pub sha256: Option<String>,
+    /// A whole number up to 4294967295. A note that cannot be read is left out.
+    pub seed: Option<Value>,
+    /// A text.
+    pub model: Option<Value>,
+    /// A text or a number.
+    pub version: Option<Value>,
+    /// Of the audio, 64 hex digits; audio that differs is refused.
+    pub sha256: Option<Value>,
 }
 
 /// Why it gives up.
 #[derive(Deserialize, ToSchema)]
 pub struct Failed {
     /// Letters, digits and `_`, at most 60; anything else becomes `model_failed`.
-    pub code: Option<String>,
-    /// Cut after 300 bytes.
-    pub message: Option<String>,
-    /// Whether another attempt may go well.
-    #[serde(default)]
-    pub retryable: bool,
+    pub code: Option<Value>,
+    /// A text, cut after 300 bytes.
+    pub message: Option<Value>,
+    /// `true` if another attempt may go well.
+    pub retryable: Option<Value>,
 }
 
 /// What a Cog server posts of its prediction.

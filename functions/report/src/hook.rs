@@ -4,10 +4,12 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
+use serde::Deserialize;
 use shared::caller::{Reporter, TokenInPath};
 use shared::clients::Clients;
-use shared::http;
+use shared::http::{self, Query};
 use shared::job::JobError;
+use shared::lenient;
 use shared::models::{Outcome, Prediction};
 use shared::problem::Problem;
 use shared::source::Source;
@@ -19,6 +21,13 @@ use crate::speaker::Speaker;
 /// Longest prediction: what Lambda takes. A longer file goes to an address of the server's own.
 pub(crate) const MAX_PREDICTION: usize = 6 << 20;
 
+/// What its request held, as the address says that the worker gave it.
+#[derive(Deserialize)]
+pub(crate) struct Sent {
+    /// The seed, if the model takes one.
+    seed: Option<u32>,
+}
+
 /// What a Cog server says of its prediction.
 ///
 /// `{ok: true}`; a repeat too. Cog tries again after 429 and 5xx, and gives up after other refusals.
@@ -27,7 +36,10 @@ pub(crate) const MAX_PREDICTION: usize = 6 << 20;
     path = "/hooks/cog/{token}",
     operation_id = "reportPrediction",
     tag = "report",
-    params(("token" = String, Path, description = "A callback token; `Authorization` is not looked at")),
+    params(
+        ("token" = String, Path, description = "A callback token; `Authorization` is not looked at"),
+        ("seed" = Option<u32>, Query, description = "The seed that the model was given"),
+    ),
     request_body(content = document::Prediction, examples(
         ("running" = (summary = "It works", value = json!({"status": "processing", "output": null}))),
         ("file" = (summary = "It put out a file", value = json!({
@@ -37,7 +49,7 @@ pub(crate) const MAX_PREDICTION: usize = 6 << 20;
     responses((status = 200, description = "It was taken", body = Taken)),
     extensions(
         ("x-problems" = json!([
-            "unauthenticated", "unknown_job", "job_ended", "stale_fence", "wrong_render", "not_rendering"
+            "invalid_query", "unauthenticated", "unknown_job", "job_ended", "stale_fence", "wrong_render", "not_rendering"
         ])),
         ("x-body-of-any-type" = json!(true)),
     ),
@@ -45,16 +57,13 @@ pub(crate) const MAX_PREDICTION: usize = 6 << 20;
 pub(crate) async fn hook(
     State(clients): State<Clients>,
     TokenInPath(claims): TokenInPath,
+    Query(sent): Query<Sent>,
     body: Bytes,
 ) -> Result<Json<Taken>, Problem> {
     let (source, outcome) = {
+        let body = lenient::mended(&body);
         let prediction: Prediction = http::parse_json(&body)?;
-        let source = Source {
-            model: prediction.model(),
-            version: prediction.version(),
-            ..Source::default()
-        };
-        (source, prediction.outcome())
+        (prediction.notes(sent.seed), prediction.outcome())
     };
     drop(body);
     let job = claims.job;

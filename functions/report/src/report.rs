@@ -55,7 +55,7 @@ use crate::speaker::Speaker;
 pub(crate) async fn report(
     State(clients): State<Clients>,
     reporter: Reporter,
-    http::Body(body): http::Body<Body>,
+    http::LenientBody(body): http::LenientBody<Body>,
 ) -> Result<Json<Taken>, Problem> {
     let Report { job, says } = body.try_into()?;
     let speaker = Speaker::new(&clients, reporter, job).await?;
@@ -63,7 +63,11 @@ pub(crate) async fn report(
     tracing::info!(job_id = %job, job_request_id = request_id, stage = %speaker.stage, "a model reports");
     match says {
         Says::Alive(progress) => alive(&clients, &speaker, progress).await?,
-        Says::Audio(source) => audio(&clients, &speaker, &source, None).await?,
+        Says::Audio(source) => {
+            // A muscgen that names no seed took the one that it was given.
+            let source = source.seeded(Some(speaker.job.seed));
+            audio(&clients, &speaker, &source, None).await?
+        }
         Says::Plan(plan) => planned(&clients, &speaker, &plan).await?,
         Says::Failed {
             code,

@@ -1,16 +1,17 @@
 //! The store against Redis: `open/` is exactly the unfinished jobs. What Redis does not know of it is put back; where Redis was
 //! emptied, restarted or replaced, it is also held against the store job by job, for it may have forgotten how jobs ended, and told
-//! which messages to webhooks are not over.
+//! which messages are not over.
 
 use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use shared::clients::Clients;
+use shared::delivery;
+use shared::envelope::Open;
 use shared::job::JobId;
-use shared::lookup::{self, Unreachable};
+use shared::lookup::{self, Ensured, Unreachable};
 use shared::queue::Cursor;
-use shared::webhook;
 
 /// Jobs of one page.
 const PAGE: usize = 200;
@@ -54,14 +55,14 @@ pub(crate) async fn go(clients: &Clients, epoch: bool, end: Instant) -> Result<u
         let page = clients.store.open_page(after, PAGE).await?;
         let full = page.len() == PAGE;
         looked += page.len();
-        after = page.last().map(|(id, _)| *id);
+        after = page.last().map(|(open, _)| *open);
         // What came after Redis was emptied stands in it; what came shortly before is looked at next time.
         let young = |modified: DateTime<Utc>| begun - modified < ON_ITS_WAY;
         unseen |= page
             .iter()
             .any(|(_, modified)| young(*modified) && *modified < emptied_at + ON_ITS_WAY);
         let old = page.into_iter().filter(|(_, modified)| !young(*modified));
-        compare(clients, old.map(|(id, _)| id), true).await?;
+        compare(clients, old.map(|(open, _)| open), true).await?;
         if !full {
             clients.queue.set_reconcile_cursor(None).await?;
             if !unseen {
@@ -87,12 +88,12 @@ async fn one_page(clients: &Clients, cursor: Option<Cursor>) -> Result<usize, Un
     let next = page
         .last()
         .filter(|_| looked == PAGE)
-        .map(|(id, _)| Cursor::Open(*id));
+        .map(|(open, _)| Cursor::Open(*open));
     let begun = Utc::now();
     let old = page
         .into_iter()
         .filter(|(_, modified)| begun - *modified >= SETTLED_DOWN);
-    compare(clients, old.map(|(id, _)| id), false).await?;
+    compare(clients, old.map(|(open, _)| open), false).await?;
     clients.queue.set_reconcile_cursor(next).await?;
     Ok(looked)
 }
@@ -100,16 +101,21 @@ async fn one_page(clients: &Clients, cursor: Option<Cursor>) -> Result<usize, Un
 /// Puts back what Redis does not know. With `closely`, what it knows is also held against the marker.
 async fn compare(
     clients: &Clients,
-    ids: impl Iterator<Item = JobId>,
+    markers: impl Iterator<Item = Open>,
     closely: bool,
 ) -> Result<(), Unreachable> {
-    let looks = stream::iter(ids).map(|id| async move {
-        match clients.queue.glance(id).await? {
-            Some(known) if closely || known.status.is_terminal() => {
-                lookup::align(clients, id, known).await
+    let looks = stream::iter(markers).map(|open| async move {
+        match clients.queue.glance(open.id).await? {
+            Some(known)
+                if closely || known.status.is_terminal() || known.generation != open.generation =>
+            {
+                lookup::align(clients, open, known).await
             }
             Some(_) => Ok(()),
-            None => lookup::ensure(clients, id).await.map(drop),
+            None => match lookup::ensure(clients, open.id).await? {
+                Ensured::Gone => Ok(clients.store.remove_open(open).await?),
+                Ensured::Live | Ensured::Ended(_) => Ok(()),
+            },
         }
     });
     looks.buffer_unordered(LOOKS).try_collect().await
@@ -122,7 +128,7 @@ enum Done {
     Broken,
 }
 
-/// Messages to webhooks that Redis has forgotten.
+/// Messages that Redis has forgotten.
 async fn due(
     clients: &Clients,
     mut after: Option<JobId>,
@@ -132,9 +138,9 @@ async fn due(
     loop {
         let page = clients.store.due_page(after, PAGE).await?;
         *looked += page.len();
-        after = page.last().map(|(id, _)| *id);
+        after = page.last().copied();
         let full = page.len() == PAGE;
-        let looks = stream::iter(page).map(|(id, _)| webhook::restore(clients, id));
+        let looks = stream::iter(page).map(|id| delivery::restore(clients, id));
         let () = looks.buffer_unordered(LOOKS).try_collect().await?;
         if !full {
             return Ok(Done::Round);

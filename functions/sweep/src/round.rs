@@ -8,13 +8,14 @@ use serde::Serialize;
 use shared::audit;
 use shared::clients::Clients;
 use shared::control;
+use shared::delivery;
 use shared::identity::{self, Pruned, Pruner};
 use shared::lookup::Unreachable;
 use shared::metrics::{self, Embedded, SWEEPS};
 use shared::queue::millis;
 use shared::settle;
-use shared::webhook;
 
+use crate::burial::Burial;
 use crate::reconcile;
 
 /// The longest round: the next one starts after a minute.
@@ -35,8 +36,8 @@ pub(crate) struct Report {
     /// Jobs whose listeners had not been told of what is new.
     pub(crate) unheard: usize,
     pub(crate) rung: u32,
-    /// Jobs with messages to webhooks that were due, and that nobody came for.
-    pub(crate) overdue: usize,
+    /// Lines with messages that were due, and that nobody came for.
+    pub(crate) overdue: u32,
     pub(crate) reconciled: usize,
     /// Sessions and service tokens that ended by themselves.
     pub(crate) pruned: Pruned,
@@ -44,10 +45,16 @@ pub(crate) struct Report {
     pub(crate) acts: usize,
     /// There were open connections whose token has ended.
     pub(crate) sockets_ended: bool,
+    /// Deleted jobs of which nothing is left now.
+    pub(crate) buried: usize,
 }
 
 /// Caretaking first, bells last: whoever may run then is rung for once.
-pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Error> {
+pub(crate) async fn go(
+    clients: &Clients,
+    pruner: &Pruner,
+    burial: &Burial,
+) -> Result<Report, Error> {
     let from = Instant::now();
     let mut report = Report::default();
     match control::sync(clients).await {
@@ -61,7 +68,7 @@ pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Err
     let (epoch, bells) = step(clients, &mut report, from).await?;
     report.reconciled = reconcile::go(clients, epoch, from + ROUND).await?;
     report.rung = ring(clients, bells).await?;
-    report.overdue = webhook::ring_due(clients).await?;
+    report.overdue = delivery::ring_due(clients).await?;
     match pruner.go(&clients.store).await {
         Ok(pruned) => report.pruned = pruned,
         Err(error) => tracing::warn!(error = %error, "ended sessions could not be forgotten"),
@@ -73,6 +80,10 @@ pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Err
     match audit::keep_abandoned(clients).await {
         Ok(acts) => report.acts = acts,
         Err(error) => tracing::warn!(error = %error, "abandoned acts are not on record yet"),
+    }
+    match burial.go(clients).await {
+        Ok(buried) => report.buried = buried,
+        Err(error) => tracing::warn!(error = %error, "deleted jobs could not be forgotten"),
     }
     clients.queue.round_over(Utc::now()).await?;
     tracing::info!(
@@ -90,6 +101,7 @@ pub(crate) async fn go(clients: &Clients, pruner: &Pruner) -> Result<Report, Err
         revoked = report.pruned.revoked,
         acts = report.acts,
         sockets_ended = report.sockets_ended,
+        buried = report.buried,
         "round over"
     );
     tell_figures(clients).await;

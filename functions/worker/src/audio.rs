@@ -36,11 +36,12 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
             "The song plan is no longer stored.",
             true,
         );
-        let Step::Failed { error, .. } = step else {
+        let Step::Failed { error, cause, .. } = step else {
             return Ok(step);
         };
         return Ok(Step::Failed {
             error,
+            cause,
             change: Next {
                 stage: Some(Stage::Plan),
                 seed: None,
@@ -72,32 +73,13 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
     tracing::info!(seed = work.job.seed, "asking muscgen for audio");
     let call = generator.generate(&request, &out, budget(Stage::Audio));
     let source = match ask(&mut work.asking, Service::Muscgen, call).await {
-        Ok(RenderAnswer::Audio {
-            bytes,
-            model,
-            version,
-            seed,
-        }) => {
+        Ok(RenderAnswer::Audio { bytes, notes }) => {
             clients.store.put_upload(id, &render, bytes).await?;
-            Source {
-                audio_url: None,
-                model,
-                version,
-                seed,
-                sha256: None,
-            }
+            notes
         }
-        Ok(RenderAnswer::Url {
-            url,
-            model,
-            version,
-            seed,
-        }) => Source {
+        Ok(RenderAnswer::Url { url, notes }) => Source {
             audio_url: Some(url),
-            model,
-            version,
-            seed,
-            sha256: None,
+            ..notes
         },
         Ok(RenderAnswer::Accepted { .. }) => return Ok(Step::Parked),
         Err(error) => return Ok(Step::of_fault(Stage::Audio, &error)),

@@ -1,10 +1,11 @@
 //! Stage `finish`: what was delivered is decoded, listened to by a machine, and stored as the track.
 
 use bytes::Bytes;
-use shared::audio::{self, Refusal};
+use shared::audio::{self, Delivered, Refusal};
 use shared::job::{JobError, RenderKey, sha256_hex};
+use shared::lookup::Unreachable;
 use shared::models::{MAX_AUDIO, ModelError, Service};
-use shared::queue::Next;
+use shared::queue::{Cause, Next};
 use shared::source::Source;
 use shared::stage::Stage;
 use shared::store::StoreError;
@@ -33,57 +34,87 @@ pub(crate) async fn step(work: &mut Work<'_>) -> Stepped {
             return Ok(render_again(work, &error.code(), error.message(), None));
         }
     };
-    let sha256 = sha256_hex(&bytes);
-    if source.sha256.as_ref().is_some_and(|told| *told != sha256) {
+    if let Some(told) = &source.sha256
+        && *told != sha256_hex(&bytes)
+    {
         clients.store.remove_upload(id, &render).await?;
         let message = "The audio is not the one that the model says it delivered.".to_owned();
         return Ok(render_again(work, "audio_damaged", message, None));
     }
-    let seconds = f64::from(work.request.submission.duration);
-    let name = audio::format_of(&bytes).map(|format| object_name(&sha256, format));
-    let store = async {
-        match &name {
-            Some(name) => clients.store.put_track(id, name, bytes.clone()).await,
-            None => Ok(()),
-        }
-    };
-    // At the same time: one waits for the store, the other for the processor.
-    let (stored, heard) = tokio::join!(store, examined(bytes.clone(), seconds));
-    match heard {
-        Ok(measured) => {
-            stored?;
-            let track = Track {
-                measured,
-                sha256,
-                bytes: bytes.len() as u64,
-                seed: source.seed.unwrap_or(work.job.seed),
-                model: source.model,
-                version: source.version,
-            };
-            Ok(Step::Complete(Box::new(track)))
-        }
+    match admitted(work, bytes, source).await? {
+        Ok(track) => Ok(Step::Complete(Box::new(track))),
         Err(refusal) => {
-            if let Some(name) = &name {
-                clients.store.remove_track(id, name).await?;
-            }
             clients.store.remove_upload(id, &render).await?;
             let another = (!work.job.seed_fixed).then(|| fastrand::u32(..));
-            Ok(render_again(
-                work,
-                refusal.code(),
-                refusal.to_string(),
-                another,
-            ))
+            let (code, message) = (refusal.code(), refusal.to_string());
+            let step = render_again(work, code, message, another);
+            Ok(step.caused_by(refusal.cause()))
         }
     }
 }
 
+/// Removes what the finished track was made from. A failure is logged: the track is there twice, and nothing else.
+pub(crate) async fn clear(work: &Work<'_>) {
+    let render = work.job.render_key(Stage::Audio);
+    let removed = work.clients.store.remove_upload(work.job.id, &render).await;
+    if let Err(error) = removed {
+        tracing::warn!(error = %error, "the delivered audio stays beside its track");
+    }
+}
+
+/// Stores the audio as it becomes a track, and measures it.
+async fn admitted(
+    work: &Work<'_>,
+    bytes: Bytes,
+    source: Source,
+) -> Result<Result<Track, Refusal>, Unreachable> {
+    let (store, id) = (&work.clients.store, work.job.id);
+    let (delivered, sha256) = match computed(move || recognised(bytes)).await {
+        Ok(recognised) => recognised,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let (file, name) = (
+        delivered.file.clone(),
+        object_name(&sha256, delivered.format),
+    );
+    let (size, seconds) = (file.len(), f64::from(work.request.submission.duration));
+    // At the same time: one waits for the store, the other for the processor.
+    let (stored, heard) = tokio::join!(
+        store.put_track(id, &name, file),
+        computed(move || audio::examine(&delivered, seconds))
+    );
+    match heard {
+        Ok(measured) => {
+            stored?;
+            Ok(Ok(Track {
+                measured,
+                sha256,
+                bytes: size as u64,
+                seed: source.seed,
+                model: source.model,
+                version: source.version,
+                source: None,
+            }))
+        }
+        Err(refusal) => {
+            store.remove_track(id, &name).await?;
+            Ok(Err(refusal))
+        }
+    }
+}
+
+fn recognised(bytes: Bytes) -> Result<(Delivered, String), Refusal> {
+    let delivered = audio::recognise(bytes)?;
+    let sha256 = sha256_hex(&delivered.file);
+    Ok((delivered, sha256))
+}
+
 /// Decoding is pure computation: it must not hold up the heartbeat.
-async fn examined(bytes: Bytes, seconds: f64) -> Result<shared::track::Measurement, Refusal> {
-    let examine = tokio::task::spawn_blocking(move || audio::examine(bytes, seconds));
-    examine
-        .await
-        .unwrap_or_else(|_| Err(Refusal::Undecodable("the decoder broke down".into())))
+async fn computed<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(Refusal::Undecodable("the decoder broke down".into())))
 }
 
 /// From the store, or once from where the model said it can be fetched.
@@ -91,7 +122,7 @@ async fn fetched(
     work: &mut Work<'_>,
     render: &RenderKey,
     source: &Source,
-) -> Result<Result<Option<Bytes>, ModelError>, shared::lookup::Unreachable> {
+) -> Result<Result<Option<Bytes>, ModelError>, Unreachable> {
     let (clients, id) = (work.clients, work.job.id);
     match clients.store.upload(id, render).await {
         Ok(Some(bytes)) => return Ok(Ok(Some(bytes))),
@@ -133,6 +164,7 @@ fn render_again(work: &Work<'_>, code: &str, message: String, seed: Option<u32>)
     };
     Step::Failed {
         error,
+        cause: Cause::Passing,
         change: Next {
             stage: Some(Stage::Audio),
             seed,

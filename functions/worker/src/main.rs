@@ -19,7 +19,7 @@ use shared::telemetry;
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     telemetry::init("worker");
-    let clients = Clients::from_env()?;
+    let clients = Clients::from_env()?.patient()?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| {
         batch::receive(&clients, event)
     }))

@@ -17,6 +17,9 @@ const EVERY_SECONDS: u32 = 5;
 /// How long an upload into the store is open, if the credentials that sign it live so long.
 const UPLOAD_LIFE: Duration = Duration::from_secs(12 * 3600);
 
+/// Media type of an upload, whatever its format: the decoder tells what it is.
+const UPLOAD_TYPE: &str = "application/octet-stream";
+
 /// A callback for this stage of this run; `None` where nobody can call us back.
 pub(crate) fn callback(work: &Work<'_>, stage: Stage) -> Option<Callback> {
     let base = work.clients.config.public_url.as_ref()?;
@@ -48,12 +51,15 @@ pub(crate) fn callback(work: &Work<'_>, stage: Stage) -> Option<Callback> {
 /// Where the audio may be put: straight into the store where that can sign, else at our door with the callback's token.
 pub(crate) async fn upload(work: &Work<'_>, callback: &Callback) -> Option<Upload> {
     let (store, render) = (&work.clients.store, work.job.render_key(Stage::Audio));
+    // Without a type some gateways take a body for text. It is no part of a signature, which covers
+    // the host alone.
+    let kind = ("Content-Type".to_owned(), UPLOAD_TYPE.to_owned());
     match store.upload_url(work.job.id, &render, UPLOAD_LIFE).await {
         Ok(Some(url)) => {
             return Some(Upload {
                 url: url.into(),
                 method: "PUT".to_owned(),
-                headers: BTreeMap::new(),
+                headers: BTreeMap::from([kind]),
             });
         }
         Ok(None) => {}
@@ -66,6 +72,7 @@ pub(crate) async fn upload(work: &Work<'_>, callback: &Callback) -> Option<Uploa
         url: base.at(&audio_path(work.job.id)),
         method: "PUT".to_owned(),
         headers: BTreeMap::from([
+            kind,
             (
                 "Authorization".to_owned(),
                 format!("Bearer {}", callback.token),

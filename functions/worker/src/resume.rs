@@ -8,8 +8,13 @@ use crate::run::Work;
 
 /// A manifest of this generation or a later one is the last word: Redis is told, and nothing runs.
 pub(crate) async fn already_ended(work: &Work<'_>) -> Result<Option<Debt>, Unreachable> {
-    let manifest = work.clients.store.manifest::<Manifest>(work.job.id).await?;
-    match manifest.filter(|manifest| manifest.job.generation >= work.job.generation) {
+    let (id, generation) = (work.job.id, work.job.generation);
+    let manifest = work
+        .clients
+        .store
+        .manifest_since::<Manifest>(id, generation)
+        .await?;
+    match manifest {
         Some(manifest) => Ok(Some(lookup::adopt(work.clients, &manifest).await?)),
         None => Ok(None),
     }

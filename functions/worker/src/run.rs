@@ -10,7 +10,9 @@ use shared::job::JobRecord;
 use shared::lookup::{self, Unreachable};
 use shared::models::{Outgoing, Report, ReportKind};
 use shared::plan::Planned;
-use shared::queue::{Debt, HEARTBEAT, Held, Holder, LEASE, Parked, Troubled, backoff, millis};
+use shared::queue::{
+    Debt, Failure, HEARTBEAT, Held, Holder, LEASE, Parked, Troubled, backoff, millis,
+};
 use shared::settle;
 use shared::stage::Stage;
 use tracing::field::Empty;
@@ -24,8 +26,6 @@ use crate::{audio, finish, plan, resume};
 
 /// A holder that could not renew for this long stops before another can hold the job.
 const SILENT: Duration = LEASE.saturating_sub(Duration::from_secs(5));
-/// Telling the API that a stage began delays the stage's end by no more than this.
-const ANNOUNCE: Duration = Duration::from_secs(5);
 /// A fault of our own costs the job no attempt; it rests this long, ±50 %.
 const OWN_FAULT: Duration = Duration::from_secs(5);
 /// Between a stage's budget and the end of the invocation.
@@ -187,7 +187,10 @@ async fn under_heartbeat(work: &mut Work<'_>) -> Option<Stepped> {
                 Stage::Finish => finish::step(work).await,
             }
         };
-        tokio::join!(step, announced).0
+        tokio::select! {
+            step = step => step,
+            never = announced => never,
+        }
     };
     tokio::select! {
         step = stage => Some(step),
@@ -214,8 +217,8 @@ async fn heartbeat(clients: &Clients, holder: &Holder) {
     }
 }
 
-/// Tells the API that a stage begins. A failure is logged and changes nothing.
-fn announcement<'a>(work: &Work<'a>) -> impl Future<Output = ()> + use<'a> {
+/// Tells the API that a stage begins, as long as the stage lasts: it never delays it, and never ends. A failure is logged and changes nothing.
+fn announcement<'a>(work: &Work<'a>) -> impl Future<Output = Stepped> + use<'a> {
     let (job, stage, status) = (work.job.id, work.job.stage, work.job.status);
     let (user, out, api) = (
         work.request.user_id.clone(),
@@ -223,17 +226,17 @@ fn announcement<'a>(work: &Work<'a>) -> impl Future<Output = ()> + use<'a> {
         work.clients.api.as_ref(),
     );
     async move {
-        let Some(api) = api else { return };
-        let report = Report {
-            job,
-            user: &user,
-            kind: ReportKind::Status { status, stage },
-        };
-        match tokio::time::timeout(ANNOUNCE, api.post(&report, &out)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(error = %error, "the API was not told of the stage"),
-            Err(_) => tracing::warn!("the API did not listen in time"),
+        if let Some(api) = api {
+            let report = Report {
+                job,
+                user: &user,
+                kind: ReportKind::Status { status, stage },
+            };
+            if let Err(error) = api.post(&report, &out).await {
+                tracing::warn!(error = %error, "the API was not told of the stage");
+            }
         }
+        std::future::pending().await
     }
 }
 
@@ -274,6 +277,9 @@ async fn transition(work: &mut Work<'_>, step: Step) -> Result<Option<Debt>, Unr
                 outcome = ?answer.outcome, duration_ms = spent.finish_ms, sha256 = track.sha256,
                 loudness_lufs = track.measured.loudness_lufs, "track finished"
             );
+            if answer.outcome == Held::Ok {
+                finish::clear(work).await;
+            }
             answer.debt
         }
         Step::GiveBack { delay, reason } => {
@@ -281,13 +287,21 @@ async fn transition(work: &mut Work<'_>, step: Step) -> Result<Option<Debt>, Unr
             tracing::info!(reason, delay_ms = millis(delay), "job given back");
             answer.debt
         }
-        Step::Failed { error, change } => {
+        Step::Failed {
+            error,
+            cause,
+            change,
+        } => {
             let delay = backoff(work.job.attempt);
+            let failure = Failure {
+                error: &error,
+                cause,
+            };
             let answer = queue
                 .fail(
                     work.job.id,
                     Some(&holder.fence),
-                    &error,
+                    failure,
                     delay,
                     change,
                     spent,

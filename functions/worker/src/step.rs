@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared::job::JobError;
 use shared::lookup::Unreachable;
 use shared::models::{Fault, ModelError};
-use shared::queue::Next;
+use shared::queue::{Cause, Next};
 use shared::stage::Stage;
 use shared::track::Track;
 
@@ -20,7 +20,11 @@ pub(crate) enum Step {
     /// Not now: no attempt is used up.
     GiveBack { delay: Duration, reason: String },
     /// The attempt failed.
-    Failed { error: JobError, change: Next },
+    Failed {
+        error: JobError,
+        cause: Cause,
+        change: Next,
+    },
 }
 
 /// Why a stage has no step: its own means failed, not the job.
@@ -36,8 +40,17 @@ impl Step {
         };
         Self::Failed {
             error,
+            cause: Cause::Passing,
             change: Next::default(),
         }
+    }
+
+    /// The same step, whose failure has this cause.
+    pub(crate) fn caused_by(mut self, nature: Cause) -> Self {
+        if let Self::Failed { cause, .. } = &mut self {
+            *cause = nature;
+        }
+        self
     }
 
     /// A service that is busy, or known to be down, costs no attempt; every other fault does.

@@ -17,8 +17,9 @@ pub(crate) fn track() -> Track {
         },
         sha256: "ab".repeat(32),
         bytes: 5_336_144,
-        seed: 7,
+        seed: Some(7),
         model: None,
         version: None,
+        source: None,
     }
 }

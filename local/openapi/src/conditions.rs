@@ -12,6 +12,7 @@ pub(crate) fn add(document: &mut Value) {
 
 fn conditions() -> Vec<(&'static str, Value)> {
     let nothing = json!({"type": "null"});
+    let no_url = json!({"not": {"type": "string", "minLength": 1}});
     vec![
         // One of the two.
         (
@@ -28,40 +29,43 @@ fn conditions() -> Vec<(&'static str, Value)> {
         ("Plan", plan()),
         (
             "PlanMade",
-            json!({"properties": {
-                "plan": {"$ref": "#/components/schemas/Plan"},
-                "uploaded": {"type": "boolean"},
-                "audioUrl": {"type": ["string", "null"]},
-                "seed": {"type": ["integer", "null"], "minimum": 0, "maximum": u32::MAX},
-                "sha256": {"type": ["string", "null"]},
-            }}),
+            json!({"properties": {"plan": {"$ref": "#/components/schemas/Plan"}}}),
         ),
         (
             "AudioUploaded",
-            json!({"properties": {"uploaded": {"const": true}, "audioUrl": nothing, "plan": nothing}}),
+            json!({"properties": {"uploaded": {"const": true}, "audioUrl": no_url, "plan": nothing}}),
         ),
         (
             "AudioAddress",
-            json!({"properties": {"uploaded": {"const": false}, "plan": nothing}}),
+            json!({"properties": {"uploaded": {"not": {"const": true}}, "plan": nothing}}),
         ),
     ]
 }
 
-/// It says something about the music, by itself or in `song`.
+/// It says something about the music, by itself or in `song`, that can be read. A field of another type is kept.
 fn plan() -> Value {
-    let text = json!({"type": ["string", "null"]});
-    let words = json!({"anyOf": [text, {"type": "array", "items": {"type": "string"}}]});
+    let text = json!({"type": ["string", "number", "boolean"]});
+    let words = json!({"anyOf": [text, {"type": "array", "maxItems": 0}, {"type": "array", "contains": text}]});
+    let tempo = json!({"type": ["string", "number"]});
     let said =
-        |name: &str| json!({"required": [name], "properties": {name: {"not": {"type": "null"}}}});
-    let something = ["title", "genre", "tempo", "mood", "instrumentation"].map(said);
+        |(name, shape): (&str, &Value)| json!({"required": [name], "properties": {name: shape}});
+    let something = [
+        ("title", &text),
+        ("genre", &text),
+        ("tempo", &tempo),
+        ("mood", &words),
+        ("instrumentation", &words),
+    ];
     let song = json!({
         "type": "object",
         "properties": {
-            "title": text, "genre": text, "key": text, "time_signature": text,
+            "title": {"description": "A text"}, "genre": {"description": "A text"},
+            "key": {"description": "A text"}, "time_signature": {"description": "A text"},
             "tempo": {"description": "Beats a minute, a number or a word"},
-            "mood": words, "instrumentation": words,
+            "mood": {"description": "A text or a list of texts"},
+            "instrumentation": {"description": "A text or a list of texts"},
         },
-        "anyOf": something,
+        "anyOf": something.map(said),
     });
     let mut bare = song.clone();
     bare["properties"]["song"] = json!({"not": {"type": "object"}});

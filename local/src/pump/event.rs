@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn a_bell_is_handed_over_in_the_shape_that_sqs_has() {
         let ours = of("m", "Message Body", 2);
-        for name in ["worker", "notify"] {
+        for name in ["worker", "notify", "deliver"] {
             compare(&ours, &recorded(name), &LACKING);
         }
         let md5 = &ours["Records"][0]["md5OfBody"];

@@ -46,6 +46,12 @@ pub(crate) const NOTIFY: Doorbell = Doorbell {
     group: "notifiers",
 };
 
+pub(crate) const DELIVER: Doorbell = Doorbell {
+    function: "deliver",
+    stream: "message",
+    group: "senders",
+};
+
 /// One bell, delivered to this pump.
 #[derive(Debug)]
 struct Delivery {

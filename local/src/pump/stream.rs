@@ -36,8 +36,7 @@ pub(super) struct Receipt {
 impl Receipt {
     pub(super) async fn delete(mut self) -> Result<()> {
         let mut both = redis::pipe();
-        both.atomic()
-            .xack(&self.stream, &[self.group], &[&self.id])
+        both.xack(&self.stream, &[self.group], &[&self.id])
             .xdel(&self.stream, &[&self.id]);
         Ok(both.exec_async(&mut self.connection).await?)
     }
@@ -186,8 +185,7 @@ impl Stream {
             let count = bell.times_delivered as u64;
             if count >= MOST_DELIVERIES {
                 let mut drop = redis::pipe();
-                drop.atomic()
-                    .xack(&self.bell, &[self.group], &[&bell.id])
+                drop.xack(&self.bell, &[self.group], &[&bell.id])
                     .xdel(&self.bell, &[&bell.id]);
                 drop.exec_async(connection).await?;
             } else if claimed.len() < room {

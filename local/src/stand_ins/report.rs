@@ -76,22 +76,15 @@ impl Reporter {
         patiently(|| send(self.report(to, request_id, body))).await
     }
 
-    /// Delivers the audio, again and again for a minute.
+    /// Delivers the audio with the offered headers and no others, again and again for a minute.
     pub async fn upload(&self, to: &Upload, audio: &Bytes) -> Result<(), Undelivered> {
         let method = Method::from_bytes(to.method.as_bytes())
             .map_err(|_| Undelivered::Method(to.method.clone()))?;
         patiently(|| {
-            let mut request = self.http.request(method.clone(), &to.url);
-            if !to
-                .headers
-                .keys()
-                .any(|h| h.eq_ignore_ascii_case("content-type"))
-            {
-                request = request.header("content-type", "audio/wav");
-            }
-            for (name, value) in &to.headers {
-                request = request.header(name, value);
-            }
+            let request = self.http.request(method.clone(), &to.url);
+            let request = (to.headers.iter()).fold(request, |request, (name, value)| {
+                request.header(name, value)
+            });
             send(request.body(audio.clone()))
         })
         .await

@@ -1,22 +1,38 @@
 //! Bytes to samples, one packet at a time: memory holds the file and one decoded packet, however long the audio is.
 
 use std::io::Cursor;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
-use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
+use symphonia::core::codecs::audio::well_known::{
+    CODEC_ID_AC3, CODEC_ID_AC4, CODEC_ID_DCA, CODEC_ID_EAC3, CODEC_ID_MP1, CODEC_ID_MP2,
+    CODEC_ID_SPEEX,
+};
+use symphonia::core::codecs::audio::{
+    AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions,
+};
+use symphonia::core::codecs::registry::CodecRegistry;
 use symphonia::core::errors::Error;
 use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
-use symphonia::core::io::{MediaSourceStream, ReadOnlySource};
-use symphonia::default::formats::{FlacReader, MpaReader, OggReader, WavReader};
-use symphonia::default::get_codecs;
+use symphonia::core::io::{MediaSource, MediaSourceStream, ReadOnlySource};
+use symphonia::core::packet::Packet;
+use symphonia::core::units::Duration;
+use symphonia::default::formats::{
+    AdtsReader, AiffReader, FlacReader, IsoMp4Reader, MpaReader, OggReader, WavReader,
+};
+use symphonia::default::register_enabled_codecs;
 
+use super::container::Delivered;
 use super::gate::Refusal;
+use super::opus::OpusDecoder;
 use crate::track::Format;
 
 /// The longest audio that is decoded.
 pub(super) const MAX_SECONDS: u32 = 600;
 /// Packets that may be lost to damage; a player would drop them too, and a listener hears a click.
 const MAX_LOST_PACKETS: u32 = 16;
+/// Packets of nothing but padding that an encoder may leave at the end.
+const MAX_PADDING: u32 = 2;
 const SAMPLE_RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
 const MAX_CHANNELS: usize = 8;
 
@@ -41,40 +57,51 @@ pub(super) struct Stream {
     planes: Vec<Vec<f32>>,
     frames: u64,
     lost: u32,
+    /// Packets that were all padding.
+    cut: u32,
 }
 
-/// The container of a file, by its first bytes; whether it can be decoded is another question.
-pub fn format_of(bytes: &Bytes) -> Option<Format> {
-    sniff(&after_id3(bytes.clone()))
-}
+/// The library's codecs and Opus.
+static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
+    let mut codecs = CodecRegistry::new();
+    register_enabled_codecs(&mut codecs);
+    codecs.register_audio_decoder::<OpusDecoder>();
+    codecs
+});
 
 impl Stream {
-    /// Recognises the container by its first bytes and reads its header.
-    pub(super) fn open(bytes: Bytes) -> Result<Self, Refusal> {
-        let bytes = after_id3(bytes);
-        let format =
-            sniff(&bytes).ok_or_else(|| undecodable("not a WAV, FLAC, MP3 or Ogg file"))?;
-        let reader = read_header(format, bytes).map_err(undecodable)?;
-        let track = reader
-            .default_track(TrackType::Audio)
-            .ok_or_else(|| undecodable("no audio track"))?;
-        let params = track
-            .codec_params
-            .as_ref()
-            .and_then(|params| params.audio())
-            .ok_or_else(|| undecodable("no audio codec"))?;
-        let decoder = get_codecs()
+    /// Reads the header.
+    pub(super) fn open(delivered: &Delivered) -> Result<Self, Refusal> {
+        let format = delivered.format;
+        let refused = |error| match error {
+            Error::Unsupported(why) => Refusal::Unsupported(format!("{} ({why})", format.name())),
+            error => undecodable(error),
+        };
+        let reader = read_header(format, delivered.stream.clone()).map_err(refused)?;
+        let params = reader.default_track(TrackType::Audio).and_then(|track| {
+            let params = track.codec_params.as_ref()?.audio()?;
+            Some((track.id, params))
+        });
+        let (track, params) = params.ok_or_else(|| {
+            let codec = ogg_codec(&delivered.stream).unwrap_or("no audio codec that is known");
+            unsupported(format, codec)
+        })?;
+        if CODECS.get_audio_decoder(params.codec).is_none() {
+            return Err(unsupported(format, name_of(params.codec)));
+        }
+        let decoder = CODECS
             .make_audio_decoder(params, &AudioDecoderOptions::default())
-            .map_err(undecodable)?;
+            .map_err(refused)?;
         Ok(Self {
             format,
             shape: shape(decoder.codec_params())?,
-            track: track.id,
+            track,
             reader,
             decoder,
             planes: Vec::new(),
             frames: 0,
             lost: 0,
+            cut: 0,
         })
     }
 
@@ -82,10 +109,11 @@ impl Stream {
     pub(super) fn next_planes(&mut self) -> Result<Option<&[Vec<f32>]>, Refusal> {
         // A reader's error cannot be recovered from (a cut file ends with one), so it ends the audio like the true end
         // does; the gate then sees how much there was.
-        while let Ok(Some(packet)) = self.reader.next_packet() {
+        while let Ok(Some(mut packet)) = self.reader.next_packet() {
             if packet.track_id != self.track {
                 continue;
             }
+            self.believe_padding(&mut packet);
             let decoded = match self.decoder.decode(&packet) {
                 Ok(decoded) if self.shape.fits(decoded.spec()) => decoded,
                 Ok(_) | Err(Error::DecodeError(_) | Error::IoError(_)) => {
@@ -113,6 +141,16 @@ impl Stream {
         }
         Ok(None)
     }
+
+    /// A header that cuts off more than an encoder pads is wrong about the length, and the audio goes on.
+    fn believe_padding(&mut self, packet: &mut Packet) {
+        if packet.trim_end > Duration::ZERO && packet.trim_end >= packet.dur {
+            self.cut += 1;
+        }
+        if self.cut > MAX_PADDING {
+            packet.trim_end = Duration::ZERO;
+        }
+    }
 }
 
 impl Shape {
@@ -123,6 +161,32 @@ impl Shape {
 
 fn undecodable(why: impl ToString) -> Refusal {
     Refusal::Undecodable(why.to_string())
+}
+
+fn unsupported(format: Format, what: &str) -> Refusal {
+    Refusal::Unsupported(format!("{} with {what}", format.name()))
+}
+
+/// The codec of the first stream, by the first bytes behind the page's header, where the library knows no such stream.
+fn ogg_codec(bytes: &[u8]) -> Option<&'static str> {
+    let packet = bytes.get(28..)?;
+    [
+        (&b"Speex   "[..], "Speex"),
+        (b"\x80theora", "Theora"),
+        (b"CELT    ", "CELT"),
+    ]
+    .into_iter()
+    .find_map(|(start, name)| packet.starts_with(start).then_some(name))
+}
+
+fn name_of(codec: AudioCodecId) -> &'static str {
+    match codec {
+        CODEC_ID_MP1 | CODEC_ID_MP2 => "MPEG layer I or II",
+        CODEC_ID_SPEEX => "Speex",
+        CODEC_ID_AC3 | CODEC_ID_EAC3 | CODEC_ID_AC4 => "Dolby Digital",
+        CODEC_ID_DCA => "DTS",
+        _ => "a codec that is not known",
+    }
 }
 
 fn shape(params: &AudioCodecParameters) -> Result<Shape, Refusal> {
@@ -142,53 +206,24 @@ fn shape(params: &AudioCodecParameters) -> Result<Shape, Refusal> {
     })
 }
 
-/// The container that starts at the first byte: no scanning, so that no text or picture passes for a stray MP3 frame.
-fn sniff(bytes: &[u8]) -> Option<Format> {
-    match bytes {
-        [
-            b'R',
-            b'I',
-            b'F',
-            b'F',
-            _,
-            _,
-            _,
-            _,
-            b'W',
-            b'A',
-            b'V',
-            b'E',
-            ..,
-        ] => Some(Format::Wav),
-        [b'f', b'L', b'a', b'C', ..] => Some(Format::Flac),
-        [b'O', b'g', b'g', b'S', ..] => Some(Format::Ogg),
-        // Eleven sync bits, two of version, then layer III.
-        [0xff, second, ..] if second & 0xe6 == 0xe2 => Some(Format::Mp3),
-        _ => None,
-    }
-}
-
-/// Cuts off a leading ID3v2 tag (id3.org, ID3v2.4 §3.1: ten bytes of header, the size in four bytes of seven bits).
-fn after_id3(bytes: Bytes) -> Bytes {
-    let [b'I', b'D', b'3', _, _, _, a, b, c, d, ..] = bytes[..] else {
-        return bytes;
-    };
-    let size = [a, b, c, d]
-        .into_iter()
-        .fold(0, |size, seven| size << 7 | usize::from(seven & 0x7f));
-    bytes.slice((10 + size).min(bytes.len())..)
-}
-
-/// Reads forward only: with a seekable source the MP3 reader would guess the length and cut off what exceeds its guess.
+/// Reads forward only where that is possible: with a seekable source the MP3 reader would guess the length and cut off
+/// what exceeds its guess. MP4 may keep its index at the end.
 fn read_header(format: Format, bytes: Bytes) -> Result<Box<dyn FormatReader>, Error> {
-    let source = Box::new(ReadOnlySource::new(Cursor::new(bytes)));
+    let source = Cursor::new(bytes);
+    let source: Box<dyn MediaSource> = match format {
+        Format::M4a => Box::new(source),
+        _ => Box::new(ReadOnlySource::new(source)),
+    };
     let source = MediaSourceStream::new(source, Default::default());
     let options = FormatOptions::default();
     Ok(match format {
         Format::Wav => Box::new(WavReader::try_new(source, options)?),
+        Format::Aiff => Box::new(AiffReader::try_new(source, options)?),
         Format::Flac => Box::new(FlacReader::try_new(source, options)?),
         Format::Mp3 => Box::new(MpaReader::try_new(source, options)?),
         Format::Ogg => Box::new(OggReader::try_new(source, options)?),
+        Format::M4a => Box::new(IsoMp4Reader::try_new(source, options)?),
+        Format::Aac => Box::new(AdtsReader::try_new(source, options)?),
     })
 }
 

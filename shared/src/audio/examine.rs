@@ -2,8 +2,7 @@
 
 use std::panic::catch_unwind;
 
-use bytes::Bytes;
-
+use super::container::Delivered;
 use super::decode::Stream;
 use super::gate::{self, Refusal};
 use super::meter::Meter;
@@ -14,17 +13,19 @@ use crate::track::Measurement;
 const FLOOR_DB: f64 = -120.0;
 
 /// Everything the finish stage must know about a file, or why it is refused. Blocks the thread while it decodes.
-pub fn examine(bytes: Bytes, requested_seconds: f64) -> Result<Measurement, Refusal> {
+pub fn examine(delivered: &Delivered, requested_seconds: f64) -> Result<Measurement, Refusal> {
     // The decoders panic on some damaged headers (seen: a division by zero in Vorbis, an overflow in WAV). That says
     // something about the file and must not take the worker with it.
-    catch_unwind(|| listen(bytes, requested_seconds))
+    catch_unwind(|| listen(delivered, requested_seconds))
         .unwrap_or_else(|_| Err(Refusal::Undecodable("the decoder panicked".to_owned())))
 }
 
-fn listen(bytes: Bytes, requested_seconds: f64) -> Result<Measurement, Refusal> {
-    let mut stream = Stream::open(bytes)?;
+fn listen(delivered: &Delivered, requested_seconds: f64) -> Result<Measurement, Refusal> {
+    let mut stream = Stream::open(delivered)?;
     let shape = stream.shape;
-    let mut meter = Meter::new(shape).map_err(unmeasurable)?;
+    // What a model renders beyond the length asked for is no part of the music.
+    let asked = (requested_seconds * f64::from(shape.rate)).ceil() as u64;
+    let mut meter = Meter::new(shape, asked).map_err(unmeasurable)?;
     let mut waveform = Waveform::new();
     while let Some(planes) = stream.next_planes()? {
         meter.add(planes).map_err(unmeasurable)?;

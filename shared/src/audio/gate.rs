@@ -3,6 +3,7 @@
 
 use super::decode::Shape;
 use super::meter::{CLIPPED_RUN, Reading};
+use crate::queue::Cause;
 use crate::track::Warning;
 
 /// Quieter than this is silence.
@@ -21,15 +22,17 @@ const LOW_SAMPLE_RATE: u32 = 32_000;
 pub enum Refusal {
     #[error("the file cannot be decoded: {0}")]
     Undecodable(String),
-    /// `quiet_share` is 0…1 of the time, by blocks of 100 ms that stay under −60 dBFS.
+    /// Intact, and of a kind that no render of this service will be decoded from.
+    #[error("this kind of audio is not taken: {0}")]
+    Unsupported(String),
+    #[error("the audio is silent: its loudness is {loudness_lufs:.1} LUFS, under {SILENT_LUFS}")]
+    Silent { loudness_lufs: f64 },
+    /// `quiet_share` is 0…1 of the time asked for, by blocks of 100 ms that stay under −60 dBFS.
     #[error(
-        "the audio is silent: {loudness_lufs:.1} LUFS, {:.0} % of the time under -60 dBFS",
+        "the audio is silent for {:.0} % of the {requested:.2} s requested",
         quiet_share * 100.0
     )]
-    Silent {
-        loudness_lufs: f64,
-        quiet_share: f64,
-    },
+    MostlySilent { quiet_share: f64, requested: f64 },
     #[error("the audio lasts {seconds:.2} s of the {requested:.2} s requested")]
     TooShort { seconds: f64, requested: f64 },
     #[error("the audio lasts longer than {limit_seconds} s")]
@@ -41,9 +44,20 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Undecodable(_) => "audio_undecodable",
-            Self::Silent { .. } => "audio_silent",
+            Self::Unsupported(_) => "audio_unsupported",
+            Self::Silent { .. } | Self::MostlySilent { .. } => "audio_silent",
             Self::TooShort { .. } => "audio_too_short",
             Self::TooLarge { .. } => "audio_too_large",
+        }
+    }
+
+    /// A codec and a length follow from the service, and silence or damage may be those of one render.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::Unsupported(_) | Self::TooShort { .. } | Self::TooLarge { .. } => Cause::Lasting,
+            Self::Undecodable(_) | Self::Silent { .. } | Self::MostlySilent { .. } => {
+                Cause::Passing
+            }
         }
     }
 }
@@ -56,10 +70,15 @@ pub(super) fn admit(reading: &Reading, seconds: f64, requested: f64) -> Result<(
     if seconds < SHORTEST * requested {
         return Err(Refusal::TooShort { seconds, requested });
     }
-    if reading.loudness < SILENT_LUFS || reading.quiet_share >= SILENT_SHARE {
+    if reading.loudness < SILENT_LUFS {
         return Err(Refusal::Silent {
             loudness_lufs: reading.loudness,
+        });
+    }
+    if reading.quiet_share >= SILENT_SHARE {
+        return Err(Refusal::MostlySilent {
             quiet_share: reading.quiet_share,
+            requested,
         });
     }
     Ok(())

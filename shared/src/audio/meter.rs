@@ -11,9 +11,10 @@ const QUIET: f32 = 0.001;
 /// Runs of full-scale samples of this length are heard as clipping; a normalised peak touches full scale once or twice.
 pub(super) const CLIPPED_RUN: u32 = 3;
 
-/// What the meter has seen.
+/// What the meter has seen. All but `frames` is of the length that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Reading {
+    /// Of the whole file.
     pub(super) frames: u64,
     /// Highest absolute sample; 1 is full scale.
     pub(super) peak: f32,
@@ -30,6 +31,8 @@ pub(super) struct Meter {
     shape: Shape,
     loudness: EbuR128,
     frames: u64,
+    /// Frames that are measured at all.
+    asked: u64,
     peak: f32,
     /// Frames in a block of 100 ms.
     block_len: usize,
@@ -41,11 +44,12 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// A meter for streams of this shape; fails if the loudness meter has no room for it.
-    pub(super) fn new(shape: Shape) -> Result<Self, ebur128::Error> {
+    /// A meter for this many frames of a stream of this shape; fails if the loudness meter has no room for it.
+    pub(super) fn new(shape: Shape, asked: u64) -> Result<Self, ebur128::Error> {
         Ok(Self {
             loudness: EbuR128::new(shape.channels as u32, shape.rate, Mode::I)?,
             frames: 0,
+            asked,
             peak: 0.0,
             block_len: shape.rate as usize / 10,
             block_filled: 0,
@@ -59,10 +63,15 @@ impl Meter {
 
     /// Takes planes of one length.
     pub(super) fn add(&mut self, planes: &[Vec<f32>]) -> Result<(), ebur128::Error> {
-        let planes: Vec<&[f32]> = planes.iter().map(Vec::as_slice).collect();
+        let delivered = planes.first().map_or(0, |plane| plane.len());
+        let left = self.asked.saturating_sub(self.frames);
+        self.frames += delivered as u64;
+        let frames = delivered.min(usize::try_from(left).unwrap_or(usize::MAX));
+        if frames == 0 {
+            return Ok(());
+        }
+        let planes: Vec<&[f32]> = planes.iter().map(|plane| &plane[..frames]).collect();
         self.loudness.add_frames_planar_f32(&planes)?;
-        let frames = planes.first().map_or(0, |plane| plane.len());
-        self.frames += frames as u64;
         let peak = self.add_to_blocks(&planes, frames);
         self.peak = self.peak.max(peak);
         if peak >= self.shape.full_scale {
@@ -80,7 +89,7 @@ impl Meter {
             frames: self.frames,
             peak: self.peak,
             loudness: self.loudness.loudness_global()?,
-            quiet_share: self.quiet_frames as f64 / self.frames.max(1) as f64,
+            quiet_share: self.quiet_frames as f64 / self.frames.min(self.asked).max(1) as f64,
             longest_full_scale_run: self.longest_run,
         })
     }

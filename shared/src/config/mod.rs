@@ -12,6 +12,7 @@ use tracing::Level;
 
 use crate::identity::{Email, PasswordHash, Rates};
 use crate::keyring::KeyRing;
+use crate::models::NamedInputs;
 use reader::Reader;
 
 pub use models::{Generator, Model, Models, Planner};
@@ -30,6 +31,7 @@ pub struct Config {
     pub queue_url: Option<Address>,
     /// The same for notices.
     pub notify_queue_url: Option<Address>,
+    pub deliver_queue_url: Option<Address>,
     /// Of the socket gateway's management API.
     pub sockets_url: Option<Address>,
     /// Connections that one user may have.
@@ -42,6 +44,8 @@ pub struct Config {
     pub muscgen_url: Option<Address>,
     /// The interface of the service at `muscgen_url`.
     pub muscgen_api: GeneratorApi,
+    /// Inputs of a Cog model that have names of their own.
+    pub cog_inputs: NamedInputs,
     pub ollama_url: Option<Address>,
     /// The first installed one, if it is not said.
     pub ollama_model: Option<String>,
@@ -66,6 +70,8 @@ pub struct Config {
     /// Of one tenant in a minute; 0: no limit.
     pub read_rate: u32,
     pub retention: Duration,
+    /// Finished jobs that Redis keeps of one tenant.
+    pub kept_jobs: u32,
     pub waiters_max: u32,
     pub render_deadline: Duration,
     pub models: Models,
@@ -100,6 +106,7 @@ impl Config {
         });
         let queue_url = from.optional("QUEUE_URL", values::web_address);
         let notify_queue_url = from.optional("NOTIFY_QUEUE_URL", values::web_address);
+        let deliver_queue_url = from.optional("DELIVER_QUEUE_URL", values::web_address);
         let sockets_url = from.optional("SOCKETS_URL", values::web_address);
         let sockets_max = from.needed("SOCKETS_MAX", |text| values::whole(text, 0..=100_000));
         let socket_rate = from.needed("SOCKET_RATE", |text| values::whole(text, 0..=1_000_000));
@@ -109,7 +116,8 @@ impl Config {
         let jen1_url = from.optional("JEN1_URL", values::web_address);
         let muscgen_url = from.optional("MUSCGEN_URL", values::web_address);
         let muscgen_api = from.needed("MUSCGEN_API", values::generator_api);
-        let ollama_url = from.optional("OLLAMA_URL", values::web_address);
+        let cog_inputs = from.optional("COG_INPUTS", NamedInputs::parse);
+        let ollama_url = from.optional("OLLAMA_URL", values::ollama_address);
         let ollama_model = from.optional("OLLAMA_MODEL", values::name);
         let planner_fallback = from.needed("PLANNER_FALLBACK", values::fallback);
         let api_url = from.optional("API_URL", values::web_address);
@@ -126,6 +134,7 @@ impl Config {
         let submit_rate = from.needed("SUBMIT_RATE", |text| values::whole(text, 0..=1_000_000));
         let read_rate = from.needed("READ_RATE", |text| values::whole(text, 0..=1_000_000));
         let retention = from.needed("RETENTION", |text| values::seconds(text, 1..=31_536_000));
+        let kept_jobs = from.needed("KEPT_JOBS", |text| values::whole(text, 1..=1_000_000));
         let waiters_max = from.needed("WAITERS_MAX", |text| values::whole(text, 0..=10_000));
         let render_deadline =
             from.needed("RENDER_DEADLINE", |text| values::seconds(text, 1..=86_400));
@@ -174,6 +183,7 @@ impl Config {
             artifacts_url: artifacts_url?,
             queue_url,
             notify_queue_url,
+            deliver_queue_url,
             sockets_url,
             sockets_max: sockets_max?,
             socket_rate: socket_rate?,
@@ -181,6 +191,7 @@ impl Config {
             jen1_url,
             muscgen_url,
             muscgen_api: muscgen_api?,
+            cog_inputs: cog_inputs.unwrap_or_default(),
             ollama_url,
             ollama_model,
             planner_fallback: planner_fallback?,
@@ -197,6 +208,7 @@ impl Config {
             submit_rate: submit_rate?,
             read_rate: read_rate?,
             retention: retention?,
+            kept_jobs: kept_jobs?,
             waiters_max: waiters_max?,
             render_deadline: render_deadline?,
             models: models?,

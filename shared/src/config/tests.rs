@@ -112,6 +112,46 @@ fn a_model_is_offered_only_where_its_planner_has_an_address() {
 }
 
 #[test]
+fn an_address_of_ollama_may_end_as_other_clients_spell_it() {
+    for (given, base) in [
+        (
+            "http://ollama.example:11434",
+            "http://ollama.example:11434/",
+        ),
+        (
+            "http://ollama.example:11434/v1",
+            "http://ollama.example:11434/",
+        ),
+        ("http://ollama.example/v1/", "http://ollama.example/"),
+        (
+            "https://h.example/ollama/api?k=1",
+            "https://h.example/ollama?k=1",
+        ),
+        (
+            "https://h.example/v1/chat/completions",
+            "https://h.example/",
+        ),
+        ("https://h.example/api/chat", "https://h.example/"),
+        ("https://h.example/my-api", "https://h.example/my-api"),
+        ("https://h.example/v1/ollama", "https://h.example/v1/ollama"),
+    ] {
+        let mut variables = least();
+        variables.insert("OLLAMA_URL", given);
+        let url = read(&variables).unwrap().ollama_url.unwrap();
+        assert_eq!(url.as_str(), base, "{given}");
+    }
+}
+
+#[test]
+fn the_inputs_of_a_cog_model_are_named_by_role() {
+    let mut variables = least();
+    variables.insert("COG_INPUTS", "prompt:prompt_a");
+    let named = read(&variables).unwrap().cog_inputs;
+    assert_eq!(named, NamedInputs::parse("prompt:prompt_a").unwrap());
+    assert!(fault(&[("COG_INPUTS", "title:x")]).contains("COG_INPUTS must be pairs"));
+}
+
+#[test]
 fn another_issuer_is_named_in_full_and_its_keys_come_safely() {
     let all = [
         ("JWKS_URL", "https://id.example/keys"),

@@ -153,6 +153,31 @@ pub(super) fn web_address(text: &str) -> Result<Address, String> {
     address(text, &["http", "https"])
 }
 
+/// The address of an Ollama host: `/v1` or `/api` at its end, with or without a call after it, is
+/// how other clients spell it.
+pub(super) fn ollama_address(text: &str) -> Result<Address, String> {
+    let mut address = web_address(text)?;
+    let path = address.0.path().trim_end_matches('/');
+    let calls = [
+        "/chat/completions",
+        "/chat",
+        "/generate",
+        "/tags",
+        "/models",
+        "",
+    ];
+    let ends = calls
+        .iter()
+        .flat_map(|call| ["/api", "/v1"].map(|api| format!("{api}{call}")));
+    let base = ends
+        .into_iter()
+        .find_map(|end| Some(path.strip_suffix(&end)?.to_owned()));
+    if let Some(base) = base {
+        address.0.set_path(&base);
+    }
+    Ok(address)
+}
+
 /// A web address without a password.
 pub(super) fn plain_address(text: &str) -> Result<Address, String> {
     web_address(text).and_then(|address| {

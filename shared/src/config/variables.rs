@@ -42,6 +42,11 @@ pub const VARIABLES: &[Variable] = &[
         "SQS queue that wakes `notify`; without it a Redis stream does",
     ),
     optional(
+        "DELIVER_QUEUE_URL",
+        "",
+        "SQS queue that wakes `deliver`; without it a Redis stream does",
+    ),
+    optional(
         "SOCKETS_URL",
         "live, notify",
         "Address of the WebSocket API, by which pushes go to its connections",
@@ -62,6 +67,11 @@ pub const VARIABLES: &[Variable] = &[
         "What `MUSCGEN_URL` speaks: `muscgen` (docs/models.md), or `cog` for a Cog container",
     ),
     optional(
+        "COG_INPUTS",
+        "",
+        "Inputs of the Cog model that have names of their own, such as `prompt:prompt_a,seed:random_state`",
+    ),
+    optional(
         "OLLAMA_URL",
         "",
         "Base address of Ollama, which makes plans for jobs of model `ollama`",
@@ -69,7 +79,7 @@ pub const VARIABLES: &[Variable] = &[
     optional(
         "OLLAMA_MODEL",
         "",
-        "The model that Ollama runs; without it the first that is installed",
+        "The model that Ollama runs; without it the first installed one that can chat",
     ),
     defaulted(
         "PLANNER_FALLBACK",
@@ -79,7 +89,7 @@ pub const VARIABLES: &[Variable] = &[
     optional(
         "API_URL",
         "",
-        "An API with its own job table, told of every transition",
+        "An API with its own job table, told when a stage begins and how a job ends",
     ),
     optional("ORCHESTRATOR_TOKEN", "", "Bearer token for `API_URL`"),
     optional(
@@ -185,6 +195,11 @@ pub const VARIABLES: &[Variable] = &[
         "RETENTION",
         "604800",
         "Seconds that Redis keeps a finished job",
+    ),
+    defaulted(
+        "KEPT_JOBS",
+        "10000",
+        "Finished jobs that Redis keeps of one tenant; older ones are read from the store",
     ),
     defaulted(
         "WAITERS_MAX",

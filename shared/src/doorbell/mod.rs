@@ -1,9 +1,9 @@
 //! The doorbell: tells a worker that there may be something to do. Redis decides what; a bell is only a hint.
 //!
-//! The worker has one, and `notify` another, whose bells are called notices: the job that one names has news for its listeners.
+//! The worker has one; `notify` another, whose bells are called notices: the job that one names has news for its listeners; and `deliver` a third.
 //!
-//! `QUEUE_URL` (`NOTIFY_QUEUE_URL`) set: an SQS queue, read by Lambda. Otherwise a Redis stream, read by the local pump, with these keys for
-//! partition `p` (`notice` and `notice_later` for notices):
+//! `QUEUE_URL` (`NOTIFY_QUEUE_URL`, `DELIVER_QUEUE_URL`) set: an SQS queue, read by Lambda. Otherwise a Redis stream, read by the local pump, with these keys for
+//! partition `p` (`notice` and `notice_later` for notices, `message` and `message_later` for `deliver`):
 //!
 //! - stream `{p}:bell`: one entry a bell, its field `body` the bell as JSON; trimmed at about 10,000 entries. Readers share a
 //!   consumer group, delete what they delivered, and claim what another reader left unacknowledged.

@@ -41,19 +41,13 @@ impl Stream {
 
     async fn ring_now(&self, bell: &Bell, count: u32) -> Result<(), RingError> {
         let body = bell.encode();
-        let mut pipeline = redis::pipe();
         for _ in 0..count {
-            pipeline
-                .cmd("XADD")
-                .arg(&self.now)
-                .arg("MAXLEN")
-                .arg("~")
-                .arg(MOST_ENTRIES)
-                .arg("*")
-                .arg("body")
-                .arg(&body);
+            let mut add = redis::cmd("XADD");
+            add.arg(&self.now).arg("MAXLEN").arg("~").arg(MOST_ENTRIES);
+            add.arg("*").arg("body").arg(&body);
+            let _: String = self.redis.write(&add).await?;
         }
-        Ok(self.redis.pipe(&pipeline).await?)
+        Ok(())
     }
 
     async fn ring_later(&self, bell: &Bell, count: u32, delay: Duration) -> Result<(), RingError> {
@@ -64,7 +58,7 @@ impl Stream {
         for _ in 0..count {
             zadd.arg(due).arg(bell.encode_apart());
         }
-        Ok(self.redis.run(&zadd).await?)
+        Ok(self.redis.write(&zadd).await?)
     }
 }
 

@@ -1,20 +1,18 @@
-//! Where a webhook goes, which ends of jobs it is told of, and what signs its messages.
+//! Where the messages about an end go: which webhooks are told of which ends, what signs for them, and who else is called.
 
 mod address;
 mod secret;
-
-use std::fmt;
-use std::str::FromStr;
+mod target;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use uuid::Uuid;
 
-use crate::job::{JobStatus, uuid_of};
+use crate::job::JobStatus;
 use crate::pointer::{self, Fault};
 
-pub use address::{EndpointUrl, URL_MAX};
+pub use address::{EndpointUrl, URL_MAX, host_of};
 pub use secret::SigningSecret;
+pub use target::{Hook, Line, Target, UnknownTarget};
 
 /// How a job ended, as a webhook is told of it.
 #[derive(
@@ -200,55 +198,6 @@ impl Endpoint {
             }),
             _ => Err(faults),
         }
-    }
-}
-
-/// Whose endpoint a message goes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Target {
-    /// The one of the submission.
-    Job,
-    /// One of the tenant's, by its id.
-    Tenant(Uuid),
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Job => f.write_str("job"),
-            Self::Tenant(id) => id.as_hyphenated().fmt(f),
-        }
-    }
-}
-
-/// The text names no target.
-#[derive(Debug, thiserror::Error)]
-#[error("a target is `job` or the id of an endpoint")]
-pub struct UnknownTarget;
-
-impl FromStr for Target {
-    type Err = UnknownTarget;
-
-    fn from_str(text: &str) -> Result<Self, UnknownTarget> {
-        if text == "job" {
-            return Ok(Self::Job);
-        }
-        uuid_of(text).map(Self::Tenant).ok_or(UnknownTarget)
-    }
-}
-
-impl TryFrom<String> for Target {
-    type Error = UnknownTarget;
-
-    fn try_from(text: String) -> Result<Self, UnknownTarget> {
-        text.parse()
-    }
-}
-
-impl From<Target> for String {
-    fn from(target: Target) -> Self {
-        target.to_string()
     }
 }
 

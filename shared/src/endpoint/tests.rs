@@ -1,4 +1,5 @@
 use serde_json::json;
+use uuid::Uuid;
 
 use super::*;
 
@@ -133,7 +134,9 @@ fn neither_the_secret_nor_the_query_shows_itself() {
 
 #[test]
 fn a_target_is_read_as_it_is_written() {
-    for target in [Target::Job, Target::Tenant(Uuid::now_v7())] {
+    let tenant = Target::Webhook(Hook::Tenant(Uuid::now_v7()));
+    let job = Target::Webhook(Hook::Job);
+    for target in [job, tenant, Target::Api, Target::Model] {
         assert_eq!(target.to_string().parse::<Target>().unwrap(), target);
         assert_eq!(
             serde_json::from_value::<Target>(json!(target)).unwrap(),

@@ -13,6 +13,7 @@ use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
 
 use super::fields::field_error;
+use crate::lenient;
 use crate::problem::Problem;
 
 /// A `T` out of an object. By itself a derived type may also be read from a list of its fields, which nobody means.
@@ -43,6 +44,10 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
 #[derive(Debug, Clone, Copy)]
 pub struct Body<T>(pub T);
 
+/// The same of a model service: its JSON is mended first, see [`crate::lenient`].
+#[derive(Debug, Clone, Copy)]
+pub struct LenientBody<T>(pub T);
+
 impl<T, S> FromRequest<S> for Body<T>
 where
     T: DeserializeOwned,
@@ -51,16 +56,32 @@ where
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
-            let status = axum::http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            let detail = "send JSON, with Content-Type: application/json";
-            return Err(Problem::new(status, "unsupported_media_type", detail));
-        }
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| Problem::of_status(rejection.status()))?;
-        parse_json(&bytes).map(Self)
+        parse_json(&json(request, state).await?).map(Self)
     }
+}
+
+impl<T, S> FromRequest<S> for LenientBody<T>
+where
+    T: DeserializeOwned,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        parse_json(&lenient::mended(&json(request, state).await?)).map(Self)
+    }
+}
+
+/// The body of a request that says it is JSON.
+async fn json<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    if !is_json(request.headers()) {
+        let status = axum::http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        let detail = "send JSON, with Content-Type: application/json";
+        return Err(Problem::new(status, "unsupported_media_type", detail));
+    }
+    Bytes::from_request(request, state)
+        .await
+        .map_err(|rejection| Problem::of_status(rejection.status()))
 }
 
 /// The text, an object, as a `T`; 400 if it is not JSON, 422 with the field's pointer if it is not a `T`.

@@ -40,7 +40,10 @@ pub(super) fn layer(origins: Vec<HeaderValue>) -> CorsLayer {
             RANGE,
             HeaderName::from_static("idempotency-key"),
             HeaderName::from_static("prefer"),
+            // W3C Trace Context is two headers; pages that trace send W3C Baggage with them.
             HeaderName::from_static("traceparent"),
+            HeaderName::from_static("tracestate"),
+            HeaderName::from_static("baggage"),
             HeaderName::from_static(RequestId::HEADER),
         ])
         .expose_headers([
@@ -110,6 +113,9 @@ mod tests {
         assert_eq!(headers["access-control-allow-origin"], OURS);
         let allowed = headers["access-control-allow-headers"].to_str().unwrap();
         assert!(allowed.contains("authorization") && allowed.contains("idempotency-key"));
+        for header in ["traceparent", "tracestate", "baggage"] {
+            assert!(allowed.split(',').any(|name| name == header), "{allowed}");
+        }
         assert!(!headers.contains_key("access-control-allow-credentials"));
         let (status, headers) = asked(Method::POST, OURS).await;
         assert_eq!(status, StatusCode::OK);

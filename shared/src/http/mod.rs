@@ -15,7 +15,7 @@ mod serve;
 mod tag;
 mod trace;
 
-pub use body::{Body, Object, parse_json};
+pub use body::{Body, LenientBody, Object, parse_json};
 pub use edge::{MAX_BODY, finish_router};
 pub use form::Form;
 pub use params::{IdPath, JobPath, Query};

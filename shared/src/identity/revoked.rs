@@ -132,7 +132,7 @@ impl Revocations {
         let policy = crate::queue::Policy::new(1, 1, 1, LOADED_FOR);
         let folder = std::env::temp_dir().join(format!("nowhere-{}", Uuid::now_v7()));
         let url = url::Url::from_directory_path(&folder).unwrap();
-        let store = Store::open(&url).unwrap();
+        let store = Store::open(&url, crate::store::Pace::Prompt).unwrap();
         std::fs::remove_dir_all(folder).unwrap();
         Self::new(Queue::new(redis, "p", policy), store)
     }

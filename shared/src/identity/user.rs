@@ -256,6 +256,7 @@ async fn take(store: &Store, name: &str, id: Uuid) -> Result<Holder, StoreError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Pace;
 
     const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$5n3XW0w7sXlC1nJmD0Q2Bg$q0b8yO6yA4kZ8nB1v4sGm3xJw5rT7uH2eL9dKcFiP0M";
 
@@ -277,7 +278,7 @@ mod tests {
     async fn reserved(user: Uuid, minutes: i64) -> (local::Scratch, Store) {
         let files = local::Scratch::new().unwrap();
         let url = url::Url::from_directory_path(files.path()).unwrap();
-        let store = Store::open(&url).unwrap();
+        let store = Store::open(&url, Pace::Prompt).unwrap();
         let named = Named {
             user,
             at: Utc::now() - TimeDelta::minutes(minutes),

@@ -1,19 +1,17 @@
-//! The API that keeps its own job table and is told of every transition.
+//! The API that keeps its own job table: it is told when a stage begins and how a job ends.
 
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
 use reqwest::Client;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use url::Url;
 
 use super::call::{Outgoing, endpoint, send, within};
 use super::error::{ModelError, Service};
-use crate::job::{JobId, JobStatus, Progress};
+use crate::job::{JobId, JobStatus};
 use crate::stage::Stage;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
-const RETRIES: usize = 3;
 
 /// Posts to `{API_URL}/jobs/report`.
 #[derive(Clone)]
@@ -35,8 +33,6 @@ pub struct Report<'a> {
 pub enum ReportKind<'a> {
     /// The state or the stage changed.
     Status { status: JobStatus, stage: Stage },
-    /// The running stage moved on.
-    Progress(&'a Progress),
     /// The track is finished.
     Completed {
         artifact_url: &'a str,
@@ -49,34 +45,23 @@ pub enum ReportKind<'a> {
 
 impl Report<'_> {
     fn body(&self) -> Value {
-        let (kind, progress, payload) = match &self.kind {
+        let (kind, payload) = match &self.kind {
             ReportKind::Status { status, stage } => (
                 "status",
-                None,
                 json!({"userId": self.user, "status": status, "stage": stage}),
             ),
-            ReportKind::Progress(progress) => {
-                ("progress", Some(progress), json!({"userId": self.user}))
-            }
             ReportKind::Completed {
                 artifact_url,
                 result,
             } => {
                 let job = json!({"id": self.job, "artifactUrl": artifact_url, "result": result});
-                ("completed", None, json!({"userId": self.user, "job": job}))
+                ("completed", json!({"userId": self.user, "job": job}))
             }
             ReportKind::Failed { error } => {
-                ("failed", None, json!({"userId": self.user, "error": error}))
+                ("failed", json!({"userId": self.user, "error": error}))
             }
         };
-        let mut body = Map::new();
-        body.insert("jobId".to_owned(), json!(self.job));
-        body.insert("type".to_owned(), kind.into());
-        if let Some(progress) = progress {
-            body.insert("progress".to_owned(), json!(progress));
-        }
-        body.insert("payload".to_owned(), payload);
-        body.into()
+        json!({"jobId": self.job, "type": kind, "payload": payload})
     }
 }
 
@@ -90,36 +75,17 @@ impl OrchestratorApi {
         }
     }
 
-    /// Posts one transition: 5 s a try, three more tries if another could go well. The API may see it twice.
+    /// Posts one transition, once, within 5 s. The API may see it twice.
     pub async fn post(&self, report: &Report<'_>, out: &Outgoing) -> Result<(), ModelError> {
-        let backoff = ExponentialBuilder::new()
-            .with_min_delay(Duration::from_millis(200))
-            .with_max_delay(Duration::from_secs(2))
-            .with_max_times(RETRIES)
-            .with_jitter();
-        self.post_by(report, out, backoff).await
-    }
-
-    async fn post_by(
-        &self,
-        report: &Report<'_>,
-        out: &Outgoing,
-        backoff: ExponentialBuilder,
-    ) -> Result<(), ModelError> {
         // The key names the render, and many reports belong to one render.
         let out = &Outgoing {
             idempotency_key: None,
             ..out.clone()
         };
         let url = endpoint(Service::Api, &self.base, &["jobs", "report"])?;
-        let body = report.body();
-        let post = || {
-            let request = self.client.post(url.clone());
-            let request = request.bearer_auth(&self.token).json(&body);
-            within(Service::Api, TIMEOUT, send(Service::Api, request, out))
-        };
-        post.retry(backoff)
-            .when(ModelError::is_retryable)
+        let request = self.client.post(url);
+        let request = request.bearer_auth(&self.token).json(&report.body());
+        within(Service::Api, TIMEOUT, send(Service::Api, request, out))
             .await
             .map(drop)
     }
@@ -157,13 +123,6 @@ mod tests {
         (api, seen)
     }
 
-    fn quick() -> ExponentialBuilder {
-        ExponentialBuilder::new()
-            .with_min_delay(Duration::from_millis(1))
-            .with_max_times(RETRIES)
-            .with_jitter()
-    }
-
     fn failed(job: JobId) -> Report<'static> {
         let kind = ReportKind::Failed { error: "silent" };
         Report {
@@ -178,18 +137,11 @@ mod tests {
         let (api, seen) = api(&[]).await;
         let job = JobId::mint();
         let result = json!({"track": {"bytes": 4}});
-        let progress = Progress {
-            current: 1,
-            total: 4,
-            percentage: 25,
-            message: "rendering".to_owned(),
-        };
         let kinds = [
             ReportKind::Status {
                 status: JobStatus::Processing,
                 stage: Stage::Audio,
             },
-            ReportKind::Progress(&progress),
             ReportKind::Completed {
                 artifact_url: "https://x/1",
                 result: &result,
@@ -208,9 +160,6 @@ mod tests {
             [
                 json!({"jobId": job, "type": "status",
                     "payload": {"userId": "alice", "status": "processing", "stage": "audio"}}),
-                json!({"jobId": job, "type": "progress",
-                    "progress": {"current": 1, "total": 4, "percentage": 25, "message": "rendering"},
-                    "payload": {"userId": "alice"}}),
                 json!({"jobId": job, "type": "completed", "payload": {"userId": "alice",
                     "job": {"id": job, "artifactUrl": "https://x/1", "result": result}}}),
                 json!({"jobId": job, "type": "failed",
@@ -223,41 +172,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_passing_fault_is_ridden_out() {
-        let (api, seen) = api(&[500, 503, 429]).await;
-        api.post_by(&failed(JobId::mint()), &out(), quick())
-            .await
-            .unwrap();
-        assert_eq!(seen.lock().unwrap().len(), 4);
-    }
-
-    #[tokio::test]
-    async fn a_lasting_fault_is_given_up_after_four_tries_and_a_refusal_after_one() {
-        let (down, seen) = api(&[500; 9]).await;
-        let error = down
-            .post_by(&failed(JobId::mint()), &out(), quick())
-            .await
-            .unwrap_err();
-        assert_eq!(error.code(), "api_unavailable");
-        assert_eq!(seen.lock().unwrap().len(), 4);
-
-        let (closed, seen) = api(&[403; 9]).await;
-        let error = closed
-            .post_by(&failed(JobId::mint()), &out(), quick())
-            .await
-            .unwrap_err();
-        assert_eq!(error.code(), "api_refused");
-        assert_eq!(seen.lock().unwrap().len(), 1);
+    async fn a_report_is_posted_once_whatever_the_answer() {
+        for (status, code) in [(500, "api_unavailable"), (403, "api_refused")] {
+            let (api, seen) = api(&[status; 9]).await;
+            let told = api.post(&failed(JobId::mint()), &out()).await;
+            assert_eq!(told.unwrap_err().code(), code);
+            assert_eq!(seen.lock().unwrap().len(), 1);
+        }
     }
 
     #[tokio::test]
     async fn an_api_that_is_not_there_is_unavailable() {
         let client = http_client().unwrap();
         let api = OrchestratorApi::new(client, nobody().await, "secret".to_owned());
-        let error = api
-            .post_by(&failed(JobId::mint()), &out(), quick())
-            .await
-            .unwrap_err();
+        let error = api.post(&failed(JobId::mint()), &out()).await.unwrap_err();
         assert_eq!(error.code(), "api_unavailable");
     }
 }

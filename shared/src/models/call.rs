@@ -53,10 +53,17 @@ pub struct Outgoing {
 impl Outgoing {
     /// For a call about a stage of a job.
     pub fn of_job(job: &JobRecord, request: &Envelope, stage: Stage) -> Self {
+        let render = job.render_key(stage);
+        // A planner is sent no seed that could vary, and one that knows the key would answer again
+        // what could not be used.
+        let key = match stage {
+            Stage::Plan => format!("{}:{}", render.as_str(), job.attempt),
+            Stage::Audio | Stage::Finish => render.as_str().to_owned(),
+        };
         Self {
             request_id: job.request_id.clone(),
             traceparent: Some(request.traceparent.clone()),
-            idempotency_key: Some(job.render_key(stage).as_str().to_owned()),
+            idempotency_key: Some(key),
         }
     }
 

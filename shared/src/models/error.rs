@@ -53,8 +53,8 @@ pub enum Fault {
         /// Between 1 s and 5 min as a service says it; nothing where the whole line waits for the service.
         retry_after: Duration,
     },
-    /// No connection, no answer in time, or another 5xx (also 503 without `Retry-After`, which is what a proxy says for a
-    /// service that is down). Another attempt may go well.
+    /// No connection, no answer in time, or another 5xx (also 503 without any `Retry-After`, which
+    /// is what a proxy says for a service that is down). Another attempt may go well.
     #[error("unavailable: {0}")]
     Unavailable(String, Reason),
     /// It is left alone: it failed too often of late. No attempt is lost by that.
@@ -67,6 +67,12 @@ pub enum Fault {
         /// What the service said, cut to one line; empty if it said nothing fit for print.
         message: String,
     },
+    /// It cannot be told what it must be told: the operator has to mend that.
+    #[error("incompatible: it {0}")]
+    Incompatible(String),
+    /// It has no place for these parts of the request.
+    #[error("unsupported: {0}")]
+    Unsupported(String),
     /// An answer that is not what was agreed. Another attempt may go well.
     #[error("malformed answer: {0}")]
     Malformed(String),
@@ -125,6 +131,8 @@ impl ModelError {
             Fault::Unavailable(..) => "unavailable",
             Fault::Down { .. } => "down",
             Fault::Refused { .. } => "refused",
+            Fault::Incompatible(_) => "incompatible",
+            Fault::Unsupported(_) => "unsupported",
             Fault::Malformed(_) => "malformed",
             Fault::Failed(_) => "failed",
             Fault::TooLarge { .. } => "too_large",
@@ -154,6 +162,10 @@ impl ModelError {
             Fault::Refused { status, message } => {
                 format!("{service} refused the request ({status}): {message}")
             }
+            Fault::Incompatible(why) => format!("the model behind {service} {why}"),
+            Fault::Unsupported(what) => {
+                format!("the model behind {service} has no place for {what}")
+            }
             Fault::Malformed(_) => format!("{service} gave an answer that cannot be used"),
             Fault::Failed(_) => format!("{service} tried and failed"),
             Fault::TooLarge { limit } => format!("{service} sent more than {limit} bytes"),
@@ -171,7 +183,11 @@ impl ModelError {
             | Fault::Down { .. }
             | Fault::Malformed(_)
             | Fault::Failed(_) => true,
-            Fault::Refused { .. } | Fault::TooLarge { .. } | Fault::Forbidden(_) => false,
+            Fault::Refused { .. }
+            | Fault::Incompatible(_)
+            | Fault::Unsupported(_)
+            | Fault::TooLarge { .. }
+            | Fault::Forbidden(_) => false,
         }
     }
 }
@@ -184,7 +200,10 @@ impl From<&ModelError> for Reason {
             Fault::Unavailable(_, reason) => reason,
             Fault::Refused { status, .. } => Self::of_status(status),
             Fault::Malformed(_) | Fault::TooLarge { .. } => Self::Malformed,
-            Fault::Down { .. } | Fault::Failed(_) => Self::NotReady,
+            Fault::Down { .. }
+            | Fault::Failed(_)
+            | Fault::Incompatible(_)
+            | Fault::Unsupported(_) => Self::NotReady,
             Fault::Forbidden(_) => Self::Unreachable,
         }
     }

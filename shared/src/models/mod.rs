@@ -20,7 +20,9 @@ pub(crate) use call::builder;
 pub use call::{Outgoing, http_client};
 pub use error::{Fault, ModelError, Service};
 pub use fetcher::Fetcher;
-pub use generator::{Cog, Generator, Muscgen, Outcome, Prediction, RenderAnswer, RenderRequest};
+pub use generator::{
+    Cog, Generator, Muscgen, NamedInputs, Outcome, Prediction, RenderAnswer, RenderRequest,
+};
 pub use offer::{Callback, Upload};
 pub use planner::{Jen1, Ollama, PlanAnswer, PlanRequest};
 pub(crate) use verdict::retry_after;

@@ -9,12 +9,16 @@ use serde_json::Value;
 
 use super::call::read;
 use super::error::{Fault, Service};
+use crate::lenient;
 use crate::reason::Reason;
 
 /// What a busy service is given when it names no time.
 pub(super) const BUSY_DEFAULT: Duration = Duration::from_secs(5);
 const BUSY_LEAST: Duration = Duration::from_secs(1);
 const BUSY_MOST: Duration = Duration::from_secs(300);
+
+/// Longest pause that is taken from anybody: a day.
+const RETRY_MOST: Duration = Duration::from_secs(86_400);
 
 /// Longest refusal that is read, and longest that is repeated to the owner.
 const MAX_REFUSAL: usize = 16 << 10;
@@ -24,21 +28,17 @@ const MAX_FAULTS: usize = 5;
 
 pub(super) async fn of(service: Service, response: Response) -> Fault {
     let status = response.status();
-    let after = response
-        .headers()
-        .get(RETRY_AFTER)
-        .and_then(|value| retry_after(value, Utc::now()))
-        .map(|wait| wait.clamp(BUSY_LEAST, BUSY_MOST));
-    match (status, after) {
-        (StatusCode::SERVICE_UNAVAILABLE, Some(retry_after)) => Fault::Busy { retry_after },
-        // Its word for a full queue, without a time.
-        (StatusCode::SERVICE_UNAVAILABLE, None) if service == Service::Ollama => Fault::Busy {
-            retry_after: BUSY_DEFAULT,
-        },
-        (StatusCode::TOO_MANY_REQUESTS | StatusCode::CONFLICT, after) => Fault::Busy {
-            retry_after: after.unwrap_or(BUSY_DEFAULT),
-        },
-        (StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY, _) => {
+    let after = response.headers().get(RETRY_AFTER);
+    let names_a_time = after.is_some();
+    let after = after.and_then(|value| retry_after(value, Utc::now()));
+    let retry_after = after.map_or(BUSY_DEFAULT, |wait| wait.clamp(BUSY_LEAST, BUSY_MOST));
+    match status {
+        // A time that cannot be read is one all the same. Ollama's word for a full queue has none.
+        StatusCode::SERVICE_UNAVAILABLE if names_a_time || service == Service::Ollama => {
+            Fault::Busy { retry_after }
+        }
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::CONFLICT => Fault::Busy { retry_after },
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => {
             Fault::Unavailable(status.to_string(), Reason::of_status(status.as_u16()))
         }
         _ if status.is_server_error() => {
@@ -51,16 +51,24 @@ pub(super) async fn of(service: Service, response: Response) -> Fault {
     }
 }
 
-/// `Retry-After` in seconds or as a date (RFC 9110 §10.2.3).
+/// `Retry-After` in seconds, a fraction rounded up, or as a date in any of HTTP's three forms (RFC
+/// 9110 §10.2.3, §5.6.7); at most [`RETRY_MOST`].
 pub(crate) fn retry_after(value: &HeaderValue, now: DateTime<Utc>) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
-    Some(match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let date = DateTime::parse_from_rfc2822(text).ok()?;
-            (date.to_utc() - now).to_std().unwrap_or_default()
+    let wait = match text.parse::<f64>() {
+        Ok(seconds) if seconds.is_nan() => return None,
+        Ok(seconds) => {
+            let bounded = seconds.ceil().clamp(0.0, RETRY_MOST.as_secs_f64());
+            Duration::from_secs_f64(bounded)
         }
-    })
+        Err(_) => {
+            let date = httpdate::parse_http_date(text).map(DateTime::from);
+            let other = || DateTime::parse_from_rfc2822(text).map(|date| date.to_utc());
+            let date = date.or_else(|_| other()).ok()?;
+            (date - now).to_std().unwrap_or_default()
+        }
+    };
+    Some(wait.min(RETRY_MOST))
 }
 
 /// What the service says is wrong with the request, if it says so in JSON. Who is at fault for a 401, 403 or 404 is us, not
@@ -70,7 +78,7 @@ async fn refusal(service: Service, mut response: Response) -> String {
         return String::new();
     }
     let body = match read(service, &mut response, MAX_REFUSAL).await {
-        Ok(body) => serde_json::from_slice(&body).unwrap_or(Value::Null),
+        Ok(body) => lenient::read(&body).unwrap_or(Value::Null),
         Err(_) => return String::new(),
     };
     let line = ["/message", "/detail", "/error/message", "/error"]
@@ -133,7 +141,17 @@ mod tests {
             (429, None, 5),
             (429, Some("soon"), 5),
             (409, None, 5),
+            (503, Some("soon"), 5),
+            (503, Some(""), 5),
+            (503, Some("2.5"), 3),
+            (503, Some("292.05"), 293),
+            (503, Some("99999999999999999999999"), 300),
+            (429, Some("-1"), 1),
+            (429, Some("inf"), 300),
+            (429, Some("nan"), 5),
             (503, Some("Wed, 21 Oct 2015 07:28:00 GMT"), 1),
+            (503, Some("Wednesday, 21-Oct-15 07:28:00 GMT"), 1),
+            (503, Some("Wed Oct 21 07:28:00 2015"), 1),
         ] {
             let headers = after.map(|after| [("retry-after", after)]);
             let fault = match headers {
@@ -150,11 +168,17 @@ mod tests {
     #[test]
     fn a_date_to_come_again_is_counted_from_now() {
         let now = DateTime::parse_from_rfc3339("2026-11-22T10:00:00Z").unwrap();
-        let date = HeaderValue::from_static("Sun, 22 Nov 2026 10:00:30 GMT");
-        assert_eq!(
-            retry_after(&date, now.to_utc()),
-            Some(Duration::from_secs(30))
-        );
+        for date in [
+            "Sun, 22 Nov 2026 10:00:30 GMT",
+            "Sunday, 22-Nov-26 10:00:30 GMT",
+            "Sun Nov 22 10:00:30 2026",
+            "Sun, 22 Nov 2026 12:00:30 +0200",
+        ] {
+            let wait = retry_after(&HeaderValue::from_static(date), now.to_utc());
+            assert_eq!(wait, Some(Duration::from_secs(30)), "{date}");
+        }
+        let never = HeaderValue::from_static("Fri, 31 Dec 9999 23:59:59 GMT");
+        assert_eq!(retry_after(&never, now.to_utc()), Some(RETRY_MOST));
     }
 
     #[tokio::test]

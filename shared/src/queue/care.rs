@@ -1,13 +1,12 @@
 //! What the sweep does, and settling.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::envelope::Open;
 use crate::job::{JobId, JobRecord, JobStatus};
-use crate::queue::{Answer, Queue, QueueError, millis, scripts};
+use crate::queue::{Answer, Queue, QueueError, scripts};
 use crate::stage::Stage;
 
 /// What one step of the sweep saw.
@@ -25,7 +24,7 @@ pub struct SweepStep {
     pub unheard: Vec<JobId>,
     /// Jobs that could be given out now.
     pub bells: u32,
-    /// False: Redis was emptied, restarted or replaced since it was last compared with the whole store.
+    /// False: since it was last compared with the whole store, Redis was emptied, restarted or replaced, or has evicted keys.
     pub epoch: bool,
 }
 
@@ -38,7 +37,7 @@ pub enum Cursor {
     /// Among the jobs with messages that are not over: the last one.
     Due(JobId),
     /// Among the markers of the store: the last one.
-    Open(JobId),
+    Open(Open),
 }
 
 /// Answer of `settle`.
@@ -46,15 +45,22 @@ pub enum Cursor {
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Settled {
     Ok {
-        /// Failed tries so far, where it was put off.
-        #[serde(default)]
-        tries: u32,
         /// This call took it out of the outbox; others that settled it meanwhile did not.
-        #[serde(default)]
         first: bool,
     },
     /// Retried or forgotten meanwhile.
     Stale,
+}
+
+/// Answer of `mend`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Mended {
+    /// It stood where it belongs, or has ended.
+    Whole,
+    /// It stood nowhere, and is in its line again.
+    Mended,
+    Unknown,
 }
 
 /// Answer of `adopt`.
@@ -92,45 +98,15 @@ impl Queue {
         Ok(answer.with(|expired| expired.count))
     }
 
-    /// The ended job owes nothing more: Redis may forget it after the retention time.
+    /// What the ended job owes is noted: Redis may forget it after the retention time.
     pub async fn settle(&self, id: JobId, generation: u32) -> Result<Settled, QueueError> {
-        self.settle_or_later(id, generation, None).await
-    }
-
-    /// Something it owes could not be done: the sweep tries again after `delay` × U[1, 1.5), doubled with each try.
-    pub async fn settle_later(
-        &self,
-        id: JobId,
-        generation: u32,
-        delay: Duration,
-    ) -> Result<Settled, QueueError> {
-        let jittered = delay.mul_f64(1.0 + fastrand::f64() / 2.0);
-        self.settle_or_later(id, generation, Some(millis(jittered)))
-            .await
-    }
-
-    async fn settle_or_later(
-        &self,
-        id: JobId,
-        generation: u32,
-        again_ms: Option<u64>,
-    ) -> Result<Settled, QueueError> {
         #[derive(Serialize)]
         struct Args {
             id: JobId,
             generation: u32,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            again_ms: Option<u64>,
         }
-        self.call_plain(
-            &scripts::SETTLE,
-            &Args {
-                id,
-                generation,
-                again_ms,
-            },
-        )
-        .await
+        self.call_plain(&scripts::SETTLE, &Args { id, generation })
+            .await
     }
 
     /// Ends a job that Redis believes to be live as its manifest says it ended: Redis was rolled back.
@@ -174,31 +150,32 @@ impl Queue {
     /// Remembers it.
     pub async fn set_reconcile_cursor(&self, at: Option<Cursor>) -> Result<(), QueueError> {
         let clock = self.keys.clock();
-        let remember = match at {
+        match at {
             Some(at) => {
                 let text =
                     serde_json::to_string(&at).map_err(|e| QueueError::Record(e.to_string()))?;
-                redis::Cmd::hset(clock, "reconcile", text)
+                let remember = redis::Cmd::hset(clock, "reconcile", text);
+                self.redis.write(&remember).await
             }
-            None => redis::Cmd::hdel(clock, "reconcile"),
-        };
-        self.redis.run(&remember).await
+            None => self.redis.run(&redis::Cmd::hdel(clock, "reconcile")).await,
+        }
     }
 
     /// Remembers that a round of the sweep is over.
     pub async fn round_over(&self, now: DateTime<Utc>) -> Result<(), QueueError> {
         let swept = redis::Cmd::hset(self.keys.clock(), "swept_ms", now.timestamp_millis());
-        self.redis.run(&swept).await
+        self.redis.write(&swept).await
     }
 
     /// When it was first noticed that Redis had been emptied: `now` at the first call of an epoch that has not begun.
     pub async fn emptied_at(&self, now: DateTime<Utc>) -> Result<DateTime<Utc>, QueueError> {
         let clock = self.keys.clock();
-        let mut pipe = redis::pipe();
-        pipe.hset_nx(&clock, "emptied_ms", now.timestamp_millis())
-            .ignore()
-            .hget(&clock, "emptied_ms");
-        let (ms,): (i64,) = self.redis.pipe(&pipe).await?;
+        let first = redis::Cmd::hset_nx(&clock, "emptied_ms", now.timestamp_millis());
+        let () = self.redis.write(&first).await?;
+        let ms: i64 = self
+            .redis
+            .run(&redis::Cmd::hget(&clock, "emptied_ms"))
+            .await?;
         DateTime::from_timestamp_millis(ms)
             .ok_or_else(|| QueueError::Record(format!("emptied_ms is {ms}")))
     }
@@ -206,11 +183,19 @@ impl Queue {
     /// Redis and the store agree on every unfinished job: the epoch of this server begins.
     pub async fn begin_epoch(&self) -> Result<(), QueueError> {
         let clock = self.keys.clock();
-        let mut pipe = redis::pipe();
-        pipe.hset_nx(&clock, "epoch", Uuid::now_v7().to_string())
-            .ignore()
-            .hdel(&clock, "emptied_ms")
-            .ignore();
-        self.redis.pipe(&pipe).await
+        let epoch = redis::Cmd::hset_nx(&clock, "epoch", Uuid::now_v7().to_string());
+        let () = self.redis.write(&epoch).await?;
+        self.redis
+            .run(&redis::Cmd::hdel(&clock, "emptied_ms"))
+            .await
+    }
+
+    /// Gives a job whose record is there the places back that Redis has evicted.
+    pub async fn mend(&self, id: JobId) -> Result<Answer<Mended>, QueueError> {
+        #[derive(Serialize)]
+        struct Args {
+            id: JobId,
+        }
+        self.call(&scripts::MEND, &Args { id }).await
     }
 }

@@ -1,4 +1,4 @@
-//! Messages to webhooks: owed, taken for a while, and what became of them.
+//! Messages about the ends of jobs: owed, taken for a while, and what became of them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,15 +6,36 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::endpoint::{Ending, Target};
-use crate::envelope::{Due, DueTarget};
+use crate::endpoint::{Ending, Line, Target};
+use crate::envelope::{Due, DueName, DueTarget};
 use crate::job::{JobId, TenantId};
-use crate::queue::{Queue, QueueError, millis, scripts};
+use crate::queue::{
+    Delivered, HostSign, LeasedMessage, Outcome, Owed, Queue, QueueError, Redelivered, Turn,
+    millis, scripts,
+};
 
 /// Attempts kept of one message.
 const LOG: usize = 20;
-/// A message that was not taken for so long after it was due is rung for again.
+/// A line that nobody came to for so long after its message was due is rung for again.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// A sender that has not come back by then has lost its message; longer than a call takes.
+const LEASE: Duration = Duration::from_secs(60);
+/// Messages on their way to one host at the same time.
+const HOST_MOST: u32 = 16;
+/// Messages to webhooks of one tenant on their way at the same time: fewer, so that one tenant cannot fill a host.
+const TENANT_MOST: u32 = 8;
+/// Failures in a row after which a line rests, and is tried with one message at a time.
+const FAULTS_MOST: u32 = 5;
+/// How long it rests first; each further failure doubles it.
+const REST: Duration = Duration::from_secs(1);
+const REST_MOST: Duration = Duration::from_secs(15);
+/// The same message is sent again by hand once in that time.
+const GAP: Duration = Duration::from_secs(60);
+/// Messages that are sent again by hand in a minute, of one tenant and to one host.
+const REDELIVER_PER_MINUTE: u32 = 30;
+/// Objects that note what one end owes.
+const DUES_MOST: usize = 16;
 
 /// In the set of tenants that have webhooks while it is whole; no tenant's name.
 const WHOLE: &str = "*";
@@ -55,6 +76,7 @@ pub struct Delivery {
     pub target: Target,
     /// As it may be shown.
     pub url: String,
+    pub line: Line,
     pub state: DeliveryState,
     pub next_at: Option<DateTime<Utc>>,
     /// The oldest first, at most 20.
@@ -69,56 +91,12 @@ pub struct Log {
     pub deliveries: Vec<Delivery>,
 }
 
-/// A message that was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub struct Taken {
-    pub target: Target,
-    /// Tries with this one.
-    pub tries: u32,
-}
-
-/// Messages of one end of a job that were taken.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct TakenAll {
-    pub generation: u32,
-    pub event: Ending,
-    pub taken: Vec<Taken>,
-}
-
-/// What became of a message that was taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    pub state: DeliveryState,
-    /// Until the next try, where it is pending.
-    pub again: Duration,
-    /// Where it went, as it may be shown.
-    pub url: Option<String>,
-    /// The name under which the endpoint's failures are counted.
-    pub failing: Option<String>,
-    pub took: Duration,
-    pub status: Option<u16>,
-    pub reason: Option<String>,
-}
-
-/// Answer of `owe` and of `delivered`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Delivered {
-    Ok {
-        /// Messages of the job that are not over.
-        pending: u32,
-        /// How long the endpoint has failed without a success.
-        #[serde(default)]
-        failing_ms: Option<u64>,
-    },
-    /// Somebody else took it since, the job ended anew, or was deleted.
-    Stale,
-}
-
 #[derive(Deserialize)]
 struct Record {
     url: String,
+    line: Line,
     state: DeliveryState,
+    due: i64,
     #[serde(default)]
     attempts: Vec<Attempt>,
 }
@@ -143,66 +121,58 @@ impl Queue {
         if names.is_empty() {
             return Ok(());
         }
-        self.redis
-            .run(&redis::Cmd::sadd(self.keys.hooked(), names))
-            .await
+        let add = redis::Cmd::sadd(self.keys.hooked(), names);
+        self.redis.write(&add).await
     }
 
-    /// Messages that the end of a job owes; again changes nothing, and a later end forgets those of an earlier one.
-    pub async fn owe(&self, id: JobId, due: &Due) -> Result<Delivered, QueueError> {
+    /// Messages that the end of a job owes, noted in the object of this name. Again changes nothing, and a later end forgets those of an earlier one.
+    pub async fn owe(&self, id: JobId, due: &Due, name: &DueName) -> Result<Owed, QueueError> {
         #[derive(Serialize)]
         struct Args<'a> {
             id: JobId,
             generation: u32,
             event: Ending,
+            due: &'a DueName,
             targets: &'a [DueTarget],
         }
         let args = Args {
             id,
             generation: due.generation,
             event: due.event,
+            due: name,
             targets: &due.targets,
         };
         self.call_plain(&scripts::OWE, &args).await
     }
 
-    /// Takes at most `most` messages of a job that are due; whoever does not come back within `lease` has lost them.
-    pub async fn dispatch(
-        &self,
-        id: JobId,
-        most: usize,
-        lease: Duration,
-    ) -> Result<Option<TakenAll>, QueueError> {
+    /// Takes at most `most` messages that are due, by turns of the lines they stand in.
+    pub async fn dispatch(&self, most: usize) -> Result<Turn, QueueError> {
         #[derive(Serialize)]
         struct Args {
-            id: JobId,
             most: usize,
             lease_ms: u64,
+            host_most: u32,
+            tenant_most: u32,
+            faults_most: u32,
         }
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Answer {
-            Some(TakenAll),
-            None {},
-        }
-        let lease_ms = millis(lease);
-        let args = Args { id, most, lease_ms };
-        Ok(match self.call_plain(&scripts::DISPATCH, &args).await? {
-            Answer::Some(taken) => Some(taken),
-            Answer::None {} => None,
-        })
+        let args = Args {
+            most,
+            lease_ms: millis(LEASE),
+            host_most: HOST_MOST,
+            tenant_most: TENANT_MOST,
+            faults_most: FAULTS_MOST,
+        };
+        self.call_plain(&scripts::DISPATCH, &args).await
     }
 
     /// Notes what became of a message that was taken.
     pub async fn delivered(
         &self,
-        id: JobId,
-        generation: u32,
-        taken: Taken,
+        message: &LeasedMessage,
         outcome: &Outcome,
     ) -> Result<Delivered, QueueError> {
         #[derive(Serialize)]
-        struct Said<'a> {
+        struct Tried<'a> {
             ms: u64,
             #[serde(skip_serializing_if = "Option::is_none")]
             status: Option<u16>,
@@ -214,70 +184,110 @@ impl Queue {
             id: JobId,
             generation: u32,
             target: Target,
-            tries: u32,
+            take: u32,
             state: DeliveryState,
             again_ms: u64,
             #[serde(skip_serializing_if = "Option::is_none")]
             url: Option<&'a str>,
             #[serde(skip_serializing_if = "Option::is_none")]
             failing: Option<&'a str>,
-            attempt: Said<'a>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            attempt: Option<Tried<'a>>,
             log: usize,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            host: Option<HostSign>,
+            faults_most: u32,
+            rest_ms: u64,
+            rest_most_ms: u64,
         }
-        let args = Args {
-            id,
-            generation,
-            target: taken.target,
-            tries: taken.tries,
-            state: outcome.state,
-            again_ms: millis(outcome.again),
-            url: outcome.url.as_deref(),
-            failing: outcome.failing.as_deref(),
-            attempt: Said {
-                ms: millis(outcome.took),
-                status: outcome.status,
-                reason: outcome.reason.as_deref(),
-            },
+        let mut args = Args {
+            id: message.id,
+            generation: message.generation,
+            target: message.target,
+            take: message.take,
+            state: DeliveryState::Pending,
+            again_ms: 0,
+            url: None,
+            failing: None,
+            attempt: None,
             log: LOG,
+            host: None,
+            faults_most: FAULTS_MOST,
+            rest_ms: millis(REST.mul_f64(1.0 + fastrand::f64() / 2.0)),
+            rest_most_ms: millis(REST_MOST),
         };
+        match outcome {
+            Outcome::Returned(again) => args.again_ms = millis(*again),
+            Outcome::Tried {
+                state,
+                again,
+                url,
+                failing,
+                took,
+                status,
+                reason,
+                host,
+            } => {
+                args.state = *state;
+                args.again_ms = millis(*again);
+                args.url = url.as_deref();
+                args.failing = failing.as_deref();
+                args.attempt = Some(Tried {
+                    ms: millis(*took),
+                    status: *status,
+                    reason: reason.as_deref(),
+                });
+                args.host = *host;
+            }
+        }
         self.call_plain(&scripts::DELIVERED, &args).await
     }
 
-    /// Makes messages due at once, whatever became of them; says how many.
-    pub async fn redeliver(&self, id: JobId, targets: &[Target]) -> Result<u32, QueueError> {
+    /// Makes messages of an end due at once, whatever became of them, noted in the object of this name.
+    pub async fn redeliver(
+        &self,
+        id: JobId,
+        due: &Due,
+        name: &DueName,
+    ) -> Result<Redelivered, QueueError> {
         #[derive(Serialize)]
         struct Args<'a> {
             id: JobId,
-            targets: &'a [Target],
+            generation: u32,
+            targets: Vec<Target>,
+            due: &'a DueName,
+            until: i64,
+            gap_ms: u64,
+            per_minute: u32,
+            dues_most: usize,
         }
-        #[derive(Deserialize)]
-        struct Again {
-            again: u32,
-        }
-        let answer: Again = self
-            .call_plain(&scripts::REDELIVER, &Args { id, targets })
-            .await?;
-        Ok(answer.again)
+        let until = due.targets.iter().map(|to| to.until.timestamp_millis());
+        let args = Args {
+            id,
+            generation: due.generation,
+            targets: due.targets.iter().map(|to| to.target).collect(),
+            due: name,
+            until: until.max().unwrap_or_default(),
+            gap_ms: millis(GAP),
+            per_minute: REDELIVER_PER_MINUTE,
+            dues_most: DUES_MOST,
+        };
+        self.call_plain(&scripts::REDELIVER, &args).await
     }
 
-    /// Jobs with messages that nobody takes though they are due, and whether there may be more after 16 messages from `offset` on.
-    pub async fn due(&self, offset: usize) -> Result<(Vec<JobId>, bool), QueueError> {
+    /// Lines with messages that nobody takes though they are due.
+    pub async fn due(&self) -> Result<u32, QueueError> {
         #[derive(Serialize)]
         struct Args {
-            offset: usize,
             grace_ms: u64,
         }
         #[derive(Deserialize)]
         struct Found {
-            #[serde(default)]
-            jobs: Vec<JobId>,
-            more: bool,
+            lines: u32,
         }
         let grace_ms = millis(GRACE);
-        let found: Found = self
-            .call_plain(&scripts::DUE, &Args { offset, grace_ms })
-            .await?;
-        Ok((found.jobs, found.more))
+        let found: Found = self.call_plain(&scripts::DUE, &Args { grace_ms }).await?;
+        Ok(found.lines)
     }
 
     /// The messages about a job's last end, as far as Redis knows of them, and whether it knows the job.
@@ -287,26 +297,19 @@ impl Queue {
         pipe.hgetall(&key).exists(self.keys.job(id));
         let (mut fields, known): (BTreeMap<String, String>, bool) = self.redis.pipe(&pipe).await?;
         let malformed = |what: &str| QueueError::Record(format!("a delivery has a strange {what}"));
+        fields.remove("dues");
         let (Some(generation), Some(event)) = (fields.remove("generation"), fields.remove("event"))
         else {
             return Ok((None, known));
         };
-        let mut scores = redis::pipe();
-        for target in fields.keys() {
-            scores.zscore(self.keys.deliveries(), format!("{id}:{target}"));
-        }
-        let due: Vec<Option<f64>> = match fields.is_empty() {
-            true => Vec::new(),
-            false => self.redis.pipe(&scores).await?,
-        };
         let mut deliveries = Vec::new();
-        for ((target, text), due) in fields.iter().zip(due) {
+        for (target, text) in &fields {
             let record: Record = serde_json::from_str(text).map_err(|_| malformed("record"))?;
-            #[expect(clippy::cast_possible_truncation, reason = "milliseconds fit")]
-            let next_at = due.and_then(|ms| DateTime::from_timestamp_millis(ms as i64));
+            let next_at = DateTime::from_timestamp_millis(record.due);
             deliveries.push(Delivery {
                 target: target.parse().map_err(|_| malformed("target"))?,
                 url: record.url,
+                line: record.line,
                 state: record.state,
                 next_at: next_at.filter(|_| record.state == DeliveryState::Pending),
                 attempts: record.attempts,

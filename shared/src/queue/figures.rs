@@ -14,6 +14,8 @@ pub struct Figures {
     pub oldest_wait_ms: u64,
     /// Services that failed so often in a row that they are left alone.
     pub breakers_open: u64,
+    /// Redis drops keys when it is full, as the sweep saw it.
+    pub evicts: bool,
     /// Since Redis began: each terminal status, and of each stage `<stage>_n` and `<stage>_ms`.
     totals: BTreeMap<String, u64>,
 }
@@ -32,14 +34,16 @@ impl Queue {
             Vec<(String, i64)>,
             BTreeMap<String, i64>,
             BTreeMap<String, u64>,
+            Option<String>,
         );
         let k = &self.keys;
         let mut pipe = redis::pipe();
         pipe.zrange_withscores(k.by_user(&Owner::Everybody, "queued"), 0, 0)
             .hgetall(k.breaker())
-            .hgetall(k.totals());
+            .hgetall(k.totals())
+            .hget(k.clock(), "evicts");
         let (counts, read) = tokio::join!(self.counts(), self.redis.pipe::<Read>(&pipe));
-        let (oldest, breakers, totals) = read?;
+        let (oldest, breakers, totals, evicts) = read?;
         let now = Utc::now().timestamp_millis();
         let since = oldest.first().map_or(now, |(_, created_ms)| *created_ms);
         let open = |(field, failures): &(&String, &i64)| {
@@ -49,6 +53,7 @@ impl Queue {
             counts: counts?,
             oldest_wait_ms: u64::try_from(now - since).unwrap_or_default(),
             breakers_open: breakers.iter().filter(open).count() as u64,
+            evicts: evicts.as_deref() == Some("1"),
             totals,
         })
     }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use crate::endpoint::Line;
 use crate::job::{JobId, TenantId, UserId};
 use crate::socket::ConnectionId;
 
@@ -78,10 +79,15 @@ impl Keys {
         self.key("tenants")
     }
 
-    /// hash: `v<level>`, order, fence, epoch, emptied_ms, reconcile, server; swept_ms (the sweep's last round), owed_ms (since when a
+    /// hash: `v<level>`, order, fence, epoch, emptied_ms, reconcile, server (with the keys it has evicted), evicts; swept_ms (the sweep's last round), owed_ms (since when a
     /// worker is waited for) and unheard_ms (the same of `notify`).
     pub fn clock(&self) -> String {
         self.key("clock")
+    }
+
+    /// string: present while the job's id is dead, because its submission was refused or it was deleted.
+    pub fn refused(&self, job: JobId) -> String {
+        self.key(format_args!("refused:{job}"))
     }
 
     /// zset: job → ms when its lease runs out.
@@ -120,12 +126,32 @@ impl Keys {
         self.key("outbox")
     }
 
-    /// zset: `<job>:<target>` of a webhook delivery that is not over → ms when it is due, or its taker is lost.
-    pub fn deliveries(&self) -> String {
-        self.key("deliveries")
+    /// zset: line with owed messages → ms when it is looked at next.
+    pub fn owing(&self) -> String {
+        self.key("owing")
     }
 
-    /// hash: generation, event, and of each target its record, JSON.
+    /// zset: `<job>:<target>` of an owed message of a line → ms when it is due, or its sender counts as lost.
+    pub fn owed(&self, line: &Line) -> String {
+        self.key(format_args!("owed:{line}"))
+    }
+
+    /// zset: `<job>:<target>` that is on its way to this host (`/<tenant>`: for this tenant) → ms when its sender counts as lost.
+    pub fn flying(&self, side: &str) -> String {
+        self.key(format_args!("flying:{side}"))
+    }
+
+    /// set: lines that wait for room at this host (`/<tenant>`: of this tenant).
+    pub fn full(&self, side: &str) -> String {
+        self.key(format_args!("full:{side}"))
+    }
+
+    /// hash: n (failures of this line in a row), until (it rests, ms).
+    pub fn fault(&self, line: &Line) -> String {
+        self.key(format_args!("fault:{line}"))
+    }
+
+    /// hash: generation, event, dues (objects that note what is owed), and of each target its record, JSON.
     pub fn delivery(&self, id: JobId) -> String {
         self.key(format_args!("delivery:{id}"))
     }
@@ -211,10 +237,25 @@ impl Keys {
         self.key(format_args!("times:{hour}"))
     }
 
-    /// zset: an owner's jobs of one status (`<status>`) or one tag (`#<tag>`) → ms of creation. Each job is in one list of a
-    /// status, so these six together are all.
+    /// zset: an owner's jobs of one status (`<status>`), or a user's of one tag (`#<tag>`) → ms of creation. Each job is in one list
+    /// of a status, so these six together are all; it leaves its lists with its record.
     pub fn by_user(&self, owner: &Owner, filter: &str) -> String {
         self.key(format_args!("by_user:{owner}:{filter}"))
+    }
+
+    /// zset: tenant → ms when the first of its kept jobs is let go.
+    pub fn kept(&self) -> String {
+        self.key("kept")
+    }
+
+    /// zset: a tenant's jobs that ended and are settled → ms when they are let go.
+    pub fn kept_of(&self, tenant: &TenantId) -> String {
+        self.key(format_args!("kept:{tenant}"))
+    }
+
+    /// string: written by whoever asks whether Redis takes new work.
+    pub fn probe(&self) -> String {
+        self.key("probe")
     }
 
     /// string: what one call of `acquire` was answered, for 60 s.
@@ -225,6 +266,11 @@ impl Keys {
     /// zset: long-polling callers → ms when they give up.
     pub fn waiters(&self) -> String {
         self.key("waiters")
+    }
+
+    /// zset: the same of one tenant.
+    pub fn waiters_of(&self, tenant: &TenantId) -> String {
+        self.key(format_args!("waiters:{tenant}"))
     }
 
     /// stream: the local doorbell.
@@ -245,6 +291,16 @@ impl Keys {
     /// zset: its delayed bells.
     pub fn notice_later(&self) -> String {
         self.key("notice_later")
+    }
+
+    /// stream: the local doorbell of `deliver`.
+    pub fn message(&self) -> String {
+        self.key("message")
+    }
+
+    /// zset: its delayed bells.
+    pub fn message_later(&self) -> String {
+        self.key("message_later")
     }
 
     /// zset: job whose listeners lack something → ms when the sweep rings for it.

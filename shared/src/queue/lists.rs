@@ -1,52 +1,119 @@
-//! Ids of many jobs, page by page.
+//! Lists of jobs, page by page: one script reads a page with its jobs.
 
 use redis::Cmd;
 use serde::{Deserialize, Serialize};
 
-use crate::job::{JobId, JobStatus};
-use crate::queue::{Owner, Queue, QueueError};
-
-/// Entries of one list that a page is looked for in.
-const DEEPEST: usize = 10_000;
+use crate::job::{JobId, JobStatus, TenantId};
+use crate::queue::record::{self, Fields};
+use crate::queue::{Left, Owner, Queue, QueueError, Snapshot, scripts};
 
 /// A place in a list, newest first: everything after it is older, or as old and of a lesser id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position {
-    pub created_ms: i64,
+    pub ms: i64,
     pub id: JobId,
 }
 
+/// Which jobs a list has.
+#[derive(Debug, Clone)]
+pub enum Listed<'a> {
+    /// An owner's, by the time of their creation: those of a status, of a tag, of both, or all.
+    Jobs {
+        owner: &'a Owner,
+        status: Option<JobStatus>,
+        tag: Option<&'a str>,
+    },
+    /// Those that are out of attempts, by the time at which they failed.
+    Dead,
+}
+
+/// Answer of `list`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Page {
+    Page {
+        /// Without what would tell how long they wait; fewer than asked for where only few match.
+        jobs: Vec<Snapshot>,
+        /// Where the list goes on; `None` is its end.
+        next: Option<Position>,
+    },
+    /// This tenant reads too fast.
+    Limited {
+        /// When the next page is within the limit.
+        retry_ms: u64,
+    },
+}
+
+#[derive(Deserialize)]
+struct RawPage {
+    outcome: String,
+    #[serde(default)]
+    retry_ms: u64,
+    quota: Option<Left>,
+    #[serde(default)]
+    jobs: Vec<RawJob>,
+    next: Option<Position>,
+}
+
+#[derive(Deserialize)]
+struct RawJob {
+    id: JobId,
+    fields: Fields,
+    result: Option<String>,
+    logged: u64,
+    #[serde(default)]
+    unrecorded: bool,
+    position: Option<u64>,
+}
+
 impl Queue {
-    /// At most `limit` of an owner's jobs after `from`, newest first: those of a status or a `#tag`, else all.
+    /// At most `limit` jobs after `from`, newest first, with what the reader's limit has left. A page counts as as many reads as it
+    /// has jobs, and as one for each fifty entries that it passes over.
     pub async fn list(
         &self,
-        owner: &Owner,
-        filter: Option<&str>,
+        reader: &TenantId,
+        listed: &Listed<'_>,
         from: Option<Position>,
         limit: usize,
-    ) -> Result<Vec<Position>, QueueError> {
-        let list = |filter| self.keys.by_user(owner, filter);
-        let lists: Vec<String> = match filter {
-            Some(filter) => vec![list(filter)],
-            None => JobStatus::ALL.map(|status| list(status.as_str())).into(),
-        };
-        let highest = from.map_or("+inf".to_owned(), |p| p.created_ms.to_string());
-        let mut depth = limit + 1; // the cursor's own job is found again
-        loop {
-            let pages = self.newest(&lists, &highest, depth).await?;
-            let whole = pages.iter().all(|page| page.len() < depth);
-            let mut found: Vec<Position> = pages.iter().flatten().filter_map(position).collect();
-            found.sort_unstable_by(|one, other| other.cmp(one));
-            if !whole {
-                found.truncate(depth); // what a list that was cut off holds further down may belong before the rest
-            }
-            found.retain(|position| from.is_none_or(|from| *position < from));
-            found.truncate(limit);
-            if found.len() == limit || whole || depth >= DEEPEST {
-                return Ok(found);
-            }
-            depth = (2 * depth).min(DEEPEST); // many jobs of the cursor's millisecond
+    ) -> Result<(Page, Option<Left>), QueueError> {
+        #[derive(Serialize)]
+        struct Args<'a> {
+            tenant: &'a TenantId,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            owner: Option<String>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            status: Option<JobStatus>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            tag: Option<&'a str>,
+            dead: bool,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            from: Option<Position>,
+            limit: usize,
         }
+        let (owner, status, tag) = match listed {
+            Listed::Jobs { owner, status, tag } => (Some(owner.to_string()), *status, *tag),
+            Listed::Dead => (None, None, None),
+        };
+        let args = Args {
+            tenant: reader,
+            dead: owner.is_none(),
+            owner,
+            status,
+            tag,
+            from,
+            limit,
+        };
+        let raw: RawPage = self.call_plain(&scripts::LIST, &args).await?;
+        if raw.outcome == "limited" {
+            let retry_ms = raw.retry_ms;
+            return Ok((Page::Limited { retry_ms }, raw.quota));
+        }
+        let jobs = raw
+            .jobs
+            .into_iter()
+            .map(snapshot)
+            .collect::<Result<_, _>>()?;
+        let next = raw.next;
+        Ok((Page::Page { jobs, next }, raw.quota))
     }
 
     /// At most `limit` live jobs by the end of their time, from `from` ms on; `skip` of those at just that ms were seen before.
@@ -70,43 +137,15 @@ impl Queue {
         let parsed = |(id, ms): (String, f64)| Some((id.parse().ok()?, ms as i64));
         Ok(page.into_iter().filter_map(parsed).collect())
     }
-
-    /// At most `limit` jobs that are out of attempts, the latest first, after `skip` others.
-    pub async fn dead_page(&self, skip: usize, limit: usize) -> Result<Vec<JobId>, QueueError> {
-        let (from, to) = (
-            isize::try_from(skip).unwrap_or(isize::MAX),
-            isize::try_from(skip.saturating_add(limit)).unwrap_or(isize::MAX) - 1,
-        );
-        let range = Cmd::zrevrange(self.keys.dead(), from, to);
-        let page: Vec<String> = self.redis.run(&range).await?;
-        Ok(page.iter().filter_map(|id| id.parse().ok()).collect())
-    }
-
-    /// The first `depth` entries of each list, all of one moment: a job that changes its status is not missed, nor seen twice.
-    async fn newest(
-        &self,
-        lists: &[String],
-        highest: &str,
-        depth: usize,
-    ) -> Result<Vec<Vec<(String, f64)>>, QueueError> {
-        let depth = isize::try_from(depth).unwrap_or(isize::MAX);
-        let mut pipe = redis::pipe();
-        pipe.atomic();
-        for list in lists {
-            pipe.add_command(Cmd::zrevrangebyscore_limit_withscores(
-                list, highest, "-inf", 0, depth,
-            ));
-        }
-        self.redis.pipe(&pipe).await
-    }
 }
 
-fn position((id, created_ms): &(String, f64)) -> Option<Position> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "milliseconds since 1970 fit"
-    )]
-    let created_ms = *created_ms as i64;
-    let id = id.parse().ok()?;
-    Some(Position { created_ms, id })
+fn snapshot(raw: RawJob) -> Result<Snapshot, QueueError> {
+    Ok(Snapshot {
+        job: record::parse(raw.id, &raw.fields, raw.logged)?,
+        outcome: raw.result,
+        position: raw.position,
+        eta: None,
+        waiting: None,
+        unrecorded: raw.unrecorded,
+    })
 }

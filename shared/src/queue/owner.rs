@@ -31,6 +31,42 @@ pub struct NewJob {
     pub tags: Vec<String>,
     /// What taking it in has cost so far.
     pub spent: Spent,
+    /// What a refusal by a limit means for the id.
+    pub refusal: Refusal,
+}
+
+/// What a refusal by a limit means for a job's id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The id is dead. For the request that stored the envelope, and so for nobody who repeats it.
+    Final,
+    /// Nothing changes: another request may still bring the job in, or has, before Redis was emptied.
+    Passing,
+}
+
+/// Answer of `admits`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Admission {
+    /// New work would be taken now.
+    Open,
+    /// Too many jobs of this tenant wait; only what the result cache answers would be taken.
+    Full,
+    /// This tenant submits too fast.
+    Limited {
+        /// When the next one is within the limit.
+        retry_ms: u64,
+    },
+}
+
+/// Answer of `refuse`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Buried {
+    /// The id is dead.
+    Refused,
+    /// Another request has entered the job.
+    Live,
 }
 
 /// What the object store proves of a job that Redis has forgotten.
@@ -55,6 +91,8 @@ pub enum Enqueued {
         /// When the next one is within the limit.
         retry_ms: u64,
     },
+    /// The id is dead: its submission was refused, or the job was deleted.
+    Refused,
 }
 
 /// Answer of `reprioritise`.
@@ -92,6 +130,13 @@ pub enum Retried {
     Completed,
     /// It has not ended.
     Live,
+    /// Too many jobs of this tenant wait; nothing changed.
+    Full,
+    /// This tenant submits too fast; nothing changed.
+    Limited {
+        /// When the next one is within the limit.
+        retry_ms: u64,
+    },
     Unknown,
 }
 
@@ -104,37 +149,69 @@ pub enum Deleted {
     Live,
 }
 
+/// How a job comes in.
+enum Entry {
+    New { track: Option<String> },
+    Restored(Restored),
+    Retried { as_of: Restored, reason: String },
+}
+
 impl Queue {
-    /// Into its tenant's line. Repeating it for the same id changes nothing.
-    pub async fn enqueue(&self, job: &NewJob) -> Result<Answer<Enqueued>, QueueError> {
-        self.place(job, None, None).await
+    /// Asks whether new work of this tenant would be taken now; counts nothing.
+    pub async fn admits(&self, tenant: &TenantId) -> Result<Answer<Admission>, QueueError> {
+        #[derive(Serialize)]
+        struct Args<'a> {
+            tenant: &'a TenantId,
+        }
+        self.call(&scripts::ADMITS, &Args { tenant }).await
     }
 
-    /// Into the records as completed: the result cache had its track, which lies among the job's own objects already.
+    /// Puts a job into its tenant's line. Repeating it for the same id changes nothing.
+    pub async fn enqueue(&self, job: &NewJob) -> Result<Answer<Enqueued>, QueueError> {
+        self.place(job, Entry::New { track: None }).await
+    }
+
+    /// Enters a job as completed: the result cache had its track.
     pub async fn enqueue_cached(
         &self,
         job: &NewJob,
         track: &Track,
     ) -> Result<Answer<Enqueued>, QueueError> {
         let track = serde_json::to_string(track).map_err(|e| QueueError::Record(e.to_string()))?;
-        self.place(job, None, Some(track)).await
+        let track = Some(track);
+        self.place(job, Entry::New { track }).await
     }
 
-    /// Back to its old place in the line, unless Redis knows the job after all.
+    /// Puts a job back to its old place in the line, unless Redis knows it after all, or knows it to be dead.
     pub async fn restore(
         &self,
         job: &NewJob,
         proven: Restored,
     ) -> Result<Answer<Enqueued>, QueueError> {
-        self.place(job, Some(proven), None).await
+        self.place(job, Entry::Restored(proven)).await
     }
 
-    async fn place(
+    /// Starts afresh an ended job that Redis has forgotten, within the limits of a submission.
+    pub async fn retry_forgotten(
         &self,
         job: &NewJob,
-        restored: Option<Restored>,
-        track: Option<String>,
+        as_of: Restored,
+        reason: &str,
     ) -> Result<Answer<Enqueued>, QueueError> {
+        let reason = reason.to_owned();
+        self.place(job, Entry::Retried { as_of, reason }).await
+    }
+
+    /// Gives a submission up that Redis certainly did not take; also where Redis is full.
+    pub async fn refuse(&self, id: JobId) -> Result<Buried, QueueError> {
+        #[derive(Serialize)]
+        struct Args {
+            id: JobId,
+        }
+        self.call_plain(&scripts::REFUSE, &Args { id }).await
+    }
+
+    async fn place(&self, job: &NewJob, entry: Entry) -> Result<Answer<Enqueued>, QueueError> {
         #[derive(Serialize)]
         struct Args<'a> {
             id: JobId,
@@ -148,9 +225,20 @@ impl Queue {
             tags: &'a [String],
             #[serde(skip_serializing_if = "Option::is_none")]
             restored: Option<Restored>,
+            limited: bool,
+            r#final: bool,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            reason: Option<String>,
             #[serde(skip_serializing_if = "Option::is_none")]
             track: Option<String>,
         }
+        let limited = !matches!(entry, Entry::Restored(_));
+        let r#final = matches!(entry, Entry::New { .. }) && job.refusal == Refusal::Final;
+        let (restored, reason, track) = match entry {
+            Entry::New { track } => (None, None, track),
+            Entry::Restored(proven) => (Some(proven), None, None),
+            Entry::Retried { as_of, reason } => (Some(as_of), Some(reason), None),
+        };
         let fields = BTreeMap::from([
             ("cost", job.cost.to_string()),
             ("seed", job.seed.to_string()),
@@ -171,6 +259,9 @@ impl Queue {
             fields,
             tags: &job.tags,
             restored,
+            limited,
+            r#final,
+            reason,
             track,
         };
         self.call(&scripts::ENQUEUE, &args).await
@@ -224,7 +315,7 @@ impl Queue {
         Ok(id.and_then(|id| id.parse().ok()))
     }
 
-    /// Starts an ended job afresh as `generation`.
+    /// Starts an ended job afresh as `generation`, within the limits of a submission.
     pub async fn retry(
         &self,
         id: JobId,
@@ -233,6 +324,31 @@ impl Queue {
         finish_by: DateTime<Utc>,
         reason: &str,
     ) -> Result<Answer<Retried>, QueueError> {
+        self.retried(id, generation, start_by, finish_by, reason, true)
+            .await
+    }
+
+    /// Does a retry again that was accepted and that Redis has forgotten.
+    pub async fn restore_retry(
+        &self,
+        id: JobId,
+        generation: u32,
+        start_by: DateTime<Utc>,
+        finish_by: DateTime<Utc>,
+    ) -> Result<Answer<Retried>, QueueError> {
+        self.retried(id, generation, start_by, finish_by, "restored", false)
+            .await
+    }
+
+    async fn retried(
+        &self,
+        id: JobId,
+        generation: u32,
+        start_by: DateTime<Utc>,
+        finish_by: DateTime<Utc>,
+        reason: &str,
+        limited: bool,
+    ) -> Result<Answer<Retried>, QueueError> {
         #[derive(Serialize)]
         struct Args<'a> {
             id: JobId,
@@ -240,6 +356,7 @@ impl Queue {
             start_by_ms: i64,
             finish_by_ms: i64,
             reason: &'a str,
+            limited: bool,
         }
         let start_by_ms = start_by.timestamp_millis();
         let finish_by_ms = finish_by.timestamp_millis();
@@ -251,25 +368,18 @@ impl Queue {
                 start_by_ms,
                 finish_by_ms,
                 reason,
+                limited,
             },
         )
         .await
     }
 
-    /// Forgets an ended job and its index entries.
-    pub async fn delete(
-        &self,
-        id: JobId,
-        user: &UserId,
-        tags: &[String],
-    ) -> Result<Deleted, QueueError> {
+    /// Forgets an ended job and its index entries; its id is dead from now on.
+    pub async fn delete(&self, id: JobId) -> Result<Deleted, QueueError> {
         #[derive(Serialize)]
-        struct Args<'a> {
+        struct Args {
             id: JobId,
-            user: &'a UserId,
-            tags: &'a [String],
         }
-        self.call_plain(&scripts::DELETE, &Args { id, user, tags })
-            .await
+        self.call_plain(&scripts::DELETE, &Args { id }).await
     }
 }

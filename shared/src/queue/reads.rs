@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -76,8 +75,17 @@ pub enum Found {
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Waiting {
     Ok,
-    /// Too many wait already.
+    /// Too many wait already, of all tenants or of this one.
     Full,
+}
+
+/// What Redis does with its keys when it is full (`maxmemory-policy`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Eviction {
+    /// It keeps them and refuses new work, as the queue needs it.
+    Never,
+    /// It drops some: jobs lose their places, and the sweep puts them back.
+    WhenFull,
 }
 
 /// Figures for `/metrics`: sizes only, each read in constant time.
@@ -96,6 +104,12 @@ pub struct Counts {
     pub slots: u64,
     /// Seconds since the sweep's last round, if there was one.
     pub sweep_age: Option<u64>,
+}
+
+/// Arguments of a script about one job.
+#[derive(Serialize)]
+struct One {
+    id: JobId,
 }
 
 #[derive(Deserialize)]
@@ -166,40 +180,34 @@ impl Queue {
         Ok((found, raw.quota))
     }
 
-    /// Some jobs, in the given order; forgotten ones are left out.
-    pub async fn read_all(&self, ids: &[JobId]) -> Result<Vec<Snapshot>, QueueError> {
-        let found = try_join_all(ids.iter().map(|id| self.read(*id))).await?;
-        Ok(found.into_iter().flatten().collect())
-    }
-
     /// `None` for an unknown job.
     pub async fn glance(&self, id: JobId) -> Result<Option<Glance>, QueueError> {
-        type Fields = (Option<String>, Option<u64>, Option<u32>, Option<u32>);
-        let mut pipe = redis::pipe();
-        pipe.atomic()
-            .hmget(
-                self.keys.job(id),
-                &["status", "event_base", "generation", "level"],
-            )
-            .llen(self.keys.events(id));
-        let ((status, base, generation, level), logged): (Fields, u64) =
-            self.redis.pipe(&pipe).await?;
-        let Some(status) = status else {
-            return Ok(None);
-        };
-        let status = status
-            .parse()
-            .map_err(|_| QueueError::Record(format!("status {status:?}")))?;
-        Ok(Some(Glance {
+        #[derive(Deserialize)]
+        struct Raw {
+            status: Option<JobStatus>,
+            seq: u64,
+            generation: Option<u32>,
+            level: Option<u32>,
+        }
+        let raw: Raw = self.call_plain(&scripts::GLANCE, &One { id }).await?;
+        Ok(raw.status.map(|status| Glance {
             status,
-            seq: base.unwrap_or(0) + logged.max(1),
-            generation: generation.unwrap_or(0),
-            priority: level.and_then(Priority::of_level).unwrap_or_default(),
+            seq: raw.seq,
+            generation: raw.generation.unwrap_or(0),
+            priority: raw.level.and_then(Priority::of_level).unwrap_or_default(),
         }))
     }
 
     /// The events after `after`, at most 200.
     pub async fn events(&self, id: JobId, after: u64) -> Result<Option<EventPage>, QueueError> {
+        #[derive(Deserialize)]
+        struct Raw {
+            known: bool,
+            base: u64,
+            queued_ms: i64,
+            #[serde(default)]
+            log: Vec<String>,
+        }
         #[derive(Deserialize)]
         struct Stored {
             #[serde(with = "chrono::serde::ts_milliseconds")]
@@ -207,18 +215,13 @@ impl Queue {
             #[serde(flatten)]
             rest: serde_json::Map<String, serde_json::Value>,
         }
-        let mut pipe = redis::pipe();
-        pipe.atomic()
-            .hmget(self.keys.job(id), &["status", "event_base", "queued_ms"])
-            .lrange(self.keys.events(id), 0, -1);
-        type Fields = (Option<String>, Option<u64>, Option<i64>);
-        let ((status, base, queued_ms), mut texts): (Fields, Vec<String>) =
-            self.redis.pipe(&pipe).await?;
-        let (Some(_), base) = (status, base.unwrap_or(0)) else {
+        let raw: Raw = self.call_plain(&scripts::EVENTS, &One { id }).await?;
+        if !raw.known {
             return Ok(None);
-        };
+        }
+        let (base, mut texts) = (raw.base, raw.log);
         if texts.is_empty() {
-            texts.push(first_event(queued_ms.unwrap_or(0)));
+            texts.push(first_event(raw.queued_ms));
         }
         let malformed = |e: serde_json::Error| QueueError::Record(e.to_string());
         let seq = base + texts.len() as u64;
@@ -244,28 +247,28 @@ impl Queue {
         }))
     }
 
-    /// Counts a long-polling caller in, for at most `length`.
+    /// Counts a long-polling caller of a tenant in, for at most `length`; zero counts it out.
     pub async fn wait(
         &self,
         waiter: Uuid,
+        tenant: &TenantId,
         length: Duration,
         most: u32,
     ) -> Result<Waiting, QueueError> {
         #[derive(Serialize)]
-        struct Args {
+        struct Args<'a> {
             waiter: Uuid,
+            tenant: &'a TenantId,
             for_ms: u64,
             most: u32,
         }
-        self.call_plain(
-            &scripts::WAIT,
-            &Args {
-                waiter,
-                for_ms: millis(length),
-                most,
-            },
-        )
-        .await
+        let args = Args {
+            waiter,
+            tenant,
+            for_ms: millis(length),
+            most,
+        };
+        self.call_plain(&scripts::WAIT, &args).await
     }
 
     /// Sizes of the sets.
@@ -331,10 +334,19 @@ impl Queue {
         self.redis.pipe(&pipe).await
     }
 
-    /// Answers when Redis does.
-    pub async fn ping(&self) -> Result<(), QueueError> {
-        let _: String = self.redis.run(&redis::cmd("PING")).await?;
-        Ok(())
+    /// Writes as new work does: refused by a Redis that is full, read-only or cannot save.
+    pub async fn probe(&self) -> Result<Eviction, QueueError> {
+        #[derive(Serialize)]
+        struct Args {}
+        #[derive(Deserialize)]
+        struct Raw {
+            policy: String,
+        }
+        let raw: Raw = self.call_plain(&scripts::PROBE, &Args {}).await?;
+        Ok(match raw.policy.as_str() {
+            "noeviction" => Eviction::Never,
+            _ => Eviction::WhenFull,
+        })
     }
 }
 

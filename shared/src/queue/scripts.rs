@@ -6,10 +6,12 @@ use redis::Script;
 
 const PRELUDE: &str = include_str!("lua/prelude.lua");
 /// What a script may ask for beside it, in its line `Uses:`.
-const PARTS: [(&str, &str); 3] = [
+const PARTS: [(&str, &str); 5] = [
     ("rate", include_str!("lua/rate.lua")),
+    ("lines", include_str!("lua/lines.lua")),
     ("delivery", include_str!("lua/delivery.lua")),
     ("estimate", include_str!("lua/estimate.lua")),
+    ("walk", include_str!("lua/walk.lua")),
 ];
 
 /// Time is Redis's own.
@@ -50,6 +52,7 @@ macro_rules! scripts {
 
 scripts! {
     ACQUIRE = "acquire";
+    ADMITS = "admits";
     ADOPT = "adopt";
     ADVANCE = "advance";
     ATTEMPT = "attempt";
@@ -63,16 +66,22 @@ scripts! {
     DISPATCH = "dispatch";
     DUE = "due";
     ENQUEUE = "enqueue";
+    EVENTS = "events";
     EXPIRE = "expire";
     FAIL = "fail";
+    GLANCE = "glance";
     HANG_UP = "hang_up";
+    LIST = "list";
+    MEND = "mend";
     NOTICE = "notice";
     OVERVIEW = "overview";
     OWE = "owe";
     PARK = "park";
+    PROBE = "probe";
     PROGRESS = "progress";
     READ = "read";
     REDELIVER = "redeliver";
+    REFUSE = "refuse";
     RELEASE = "release";
     RENEW = "renew";
     REPORT = "report";

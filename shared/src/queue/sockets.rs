@@ -111,7 +111,7 @@ impl Queue {
     /// A ticket may be used within `life`.
     pub async fn issue_ticket(&self, jti: Uuid, life: Duration) -> Result<(), QueueError> {
         let set = redis::Cmd::pset_ex(self.keys.ticket(jti), 1, millis(life));
-        self.redis.run(&set).await
+        self.redis.write(&set).await
     }
 
     /// Opens a connection against its ticket.
@@ -304,15 +304,10 @@ impl Queue {
         for ((connection, since), _) in feed {
             add.arg(before(since)).arg(connection);
         }
-        let mut pipe = redis::pipe();
-        pipe.add_command(add)
-            .ignore()
-            .pexpire(
-                &listeners,
-                i64::try_from(millis(SOCKET_LIFE + SLACK)).unwrap_or(i64::MAX),
-            )
-            .ignore();
-        self.redis.pipe(&pipe).await
+        let () = self.redis.write(&add).await?;
+        let life = i64::try_from(millis(SOCKET_LIFE + SLACK)).unwrap_or(i64::MAX);
+        let expire = redis::Cmd::pexpire(&listeners, life);
+        self.redis.run(&expire).await
     }
 
     /// Who lacks an event up to `seq`.
@@ -363,7 +358,7 @@ impl Queue {
         for (connection, seq) in told {
             add.arg(seq).arg(connection.as_str());
         }
-        self.redis.run(&add).await
+        self.redis.write(&add).await
     }
 
     /// These do not listen to this job any more.

@@ -109,6 +109,33 @@ fn is_zero(ms: &u64) -> bool {
     *ms == 0
 }
 
+/// Why an attempt failed, and whether the next one could meet the same cause.
+#[derive(Debug, Clone, Copy)]
+pub struct Failure<'a> {
+    pub error: &'a JobError,
+    pub cause: Cause,
+}
+
+/// The nature of what ended an attempt.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The next attempt may go well.
+    #[default]
+    Passing,
+    /// A property of the service: the job ends when the same error ends two attempts in a row.
+    Lasting,
+}
+
+impl<'a> From<&'a JobError> for Failure<'a> {
+    fn from(error: &'a JobError) -> Self {
+        Self {
+            error,
+            cause: Cause::Passing,
+        }
+    }
+}
+
 /// What the next attempt does differently.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Next {
@@ -272,11 +299,11 @@ impl Queue {
     }
 
     /// The attempt failed; after `delay` the next one may start. No fence: by a role token, while a model holds the job.
-    pub async fn fail(
+    pub async fn fail<'a>(
         &self,
         id: JobId,
         fence: Option<&Fence>,
-        error: &JobError,
+        failure: impl Into<Failure<'a>>,
         delay: Duration,
         change: Next,
         usage: Spent,
@@ -287,14 +314,17 @@ impl Queue {
             #[serde(skip_serializing_if = "Option::is_none")]
             fence: Option<&'a Fence>,
             error: &'a JobError,
+            cause: Cause,
             delay_ms: u64,
             change: Next,
             usage: Spent,
         }
+        let Failure { error, cause } = failure.into();
         let args = Args {
             id,
             fence,
             error,
+            cause,
             delay_ms: millis(delay),
             change,
             usage,

@@ -1,48 +1,88 @@
-//! The markers `due/<id>`: jobs with messages to webhooks that are not over.
+//! The objects `due/<id>/<name>`: messages about the end of a job that are not over.
 
-use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
+
+use futures_util::TryStreamExt;
 use object_store::path::Path;
 
-use super::{Store, StoreError, json};
-use crate::envelope::Due;
+use super::{MAX_PAGE, Store, StoreError, json};
+use crate::envelope::{Due, DueName};
 use crate::job::JobId;
 
 impl Store {
-    fn due_path(&self, id: JobId) -> Path {
-        self.path(&["due", &id.to_string()])
+    fn due_path(&self, id: JobId, name: &DueName) -> Path {
+        self.path(&["due", &id.to_string(), name.as_str()])
     }
 
-    /// Notes what is owed; a later end of the job replaces an earlier one.
-    pub async fn put_due(&self, id: JobId, due: &Due) -> Result<(), StoreError> {
-        let path = self.due_path(id);
-        self.put(&path, json(&path, due)?).await
+    /// Notes what is owed; [`StoreError::Deleted`] if the job is dead.
+    pub async fn put_due(&self, id: JobId, name: &DueName, due: &Due) -> Result<(), StoreError> {
+        let path = self.due_path(id, name);
+        self.put(&path, json(&path, due)?).await?;
+        self.stay_unless_deleted(id, &path).await
     }
 
-    /// What is owed.
-    pub async fn due(&self, id: JobId) -> Result<Option<Due>, StoreError> {
-        self.get_json(&self.due_path(id)).await
+    /// What was noted under this name.
+    pub async fn due(&self, id: JobId, name: &DueName) -> Result<Option<Due>, StoreError> {
+        self.get_json(&self.due_path(id, name)).await
     }
 
-    /// Nothing is owed any more. An absent marker is fine.
-    pub async fn remove_due(&self, id: JobId) -> Result<(), StoreError> {
-        self.remove(&self.due_path(id)).await
+    /// The names under which something is noted of a job, the earliest first.
+    pub async fn due_names(&self, id: JobId) -> Result<Vec<DueName>, StoreError> {
+        let folder = self.path(&["due", &id.to_string()]);
+        let mut objects = self.objects.list(Some(&folder));
+        let mut names = Vec::new();
+        while let Some(object) = objects.try_next().await? {
+            names.extend(object.location.filename().map(DueName::stored));
+        }
+        names.sort();
+        Ok(names)
     }
 
-    /// The first `limit` (at most [`super::MAX_PAGE`]) such jobs after `after`, by id, with the time of their marker.
+    /// Nothing is owed under this name any more. An absent object is fine.
+    pub async fn remove_due(&self, id: JobId, name: &DueName) -> Result<(), StoreError> {
+        self.remove(&self.due_path(id, name)).await
+    }
+
+    /// The first `limit` (at most [`MAX_PAGE`]) jobs after `after` that owe something.
     pub async fn due_page(
         &self,
         after: Option<JobId>,
         limit: usize,
-    ) -> Result<Vec<(JobId, DateTime<Utc>)>, StoreError> {
-        self.marked("due", after, limit).await
+    ) -> Result<Vec<JobId>, StoreError> {
+        let limit = limit.min(MAX_PAGE);
+        let folder = self.path(&["due"]);
+        let mut objects = match after {
+            // Behind all of the job's: `0` is the character after the slash.
+            Some(after) => {
+                let last = self.path(&["due", &format!("{after}0")]);
+                self.objects.list_with_offset(Some(&folder), &last)
+            }
+            None => self.objects.list(Some(&folder)),
+        };
+        let mut page = BTreeSet::new();
+        while let Some(object) = objects.try_next().await? {
+            let mut parts = object.location.parts().rev();
+            let job = parts.nth(1).and_then(|part| part.as_ref().parse().ok());
+            let Some(id) = job else { continue };
+            if page.len() == limit && !page.contains(&id) && self.place.lists_in_order() {
+                break;
+            }
+            page.insert(id);
+            if page.len() > limit {
+                page.pop_last();
+            }
+        }
+        Ok(page.into_iter().collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::Utc;
+
     use super::super::testing::Scratch;
     use super::*;
-    use crate::endpoint::{Ending, Target};
+    use crate::endpoint::{Ending, Hook, Line, Target};
     use crate::envelope::DueTarget;
 
     fn due(generation: u32) -> Due {
@@ -50,33 +90,61 @@ mod tests {
             generation,
             event: Ending::Failed,
             targets: vec![DueTarget {
-                target: Target::Job,
+                target: Target::Webhook(Hook::Job),
                 url: "https://example.com/".to_owned(),
+                line: Line::of_service("example.com"),
+                until: chrono::DateTime::from_timestamp_millis(Utc::now().timestamp_millis())
+                    .unwrap(),
             }],
         }
     }
 
     #[tokio::test]
-    async fn what_is_owed_is_kept_until_it_is_removed_or_a_later_end_replaces_it() {
+    async fn what_is_sent_again_is_noted_beside_what_the_end_owes() {
         let Scratch { store, .. } = &Scratch::new();
         let id = JobId::mint();
-        assert_eq!(store.due(id).await.unwrap(), None);
-        store.put_due(id, &due(0)).await.unwrap();
-        store.put_due(id, &due(1)).await.unwrap();
-        assert_eq!(store.due(id).await.unwrap(), Some(due(1)));
-        let page = store.due_page(None, 10).await.unwrap();
-        assert_eq!(page.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [id]);
-        store.remove_due(id).await.unwrap();
-        store.remove_due(id).await.unwrap();
-        assert_eq!(store.due(id).await.unwrap(), None);
+        let (end, again) = (DueName::of_end(0), DueName::again(0));
+        assert_eq!(store.due_names(id).await.unwrap(), []);
+        let noted = due(0);
+        store.put_due(id, &end, &noted).await.unwrap();
+        store.put_due(id, &again, &due(0)).await.unwrap();
+        assert_eq!(store.due(id, &end).await.unwrap(), Some(noted));
+        // Whoever had the last message of the end removes what the end noted, and no more.
+        store.remove_due(id, &end).await.unwrap();
+        store.remove_due(id, &end).await.unwrap();
+        assert_eq!(store.due_names(id).await.unwrap(), [again]);
+    }
+
+    #[tokio::test]
+    async fn pages_go_through_every_job_that_owes_something_once_and_in_order() {
+        let Scratch { store, .. } = &Scratch::new();
+        let mut ids: Vec<JobId> = (0..7).map(|_| JobId::mint()).collect();
+        for id in ids.iter().rev() {
+            for name in [DueName::of_end(0), DueName::again(0), DueName::of_end(1)] {
+                store.put_due(*id, &name, &due(0)).await.unwrap();
+            }
+        }
+        ids.sort();
+        let mut seen: Vec<JobId> = Vec::new();
+        loop {
+            let page = store.due_page(seen.last().copied(), 3).await.unwrap();
+            if page.is_empty() {
+                break;
+            }
+            assert!(page.len() <= 3);
+            seen.extend(page);
+        }
+        assert_eq!(seen, ids);
     }
 
     #[tokio::test]
     async fn a_deleted_job_owes_nothing() {
         let Scratch { store, .. } = &Scratch::new();
         let id = JobId::mint();
-        store.put_due(id, &due(0)).await.unwrap();
+        for name in [DueName::of_end(0), DueName::again(0)] {
+            store.put_due(id, &name, &due(0)).await.unwrap();
+        }
         store.remove_job(id).await.unwrap();
-        assert_eq!(store.due(id).await.unwrap(), None);
+        assert_eq!(store.due_names(id).await.unwrap(), []);
     }
 }

@@ -8,9 +8,12 @@
 //! jobs/<id>/upload-<render>           audio as a model sent it    put_upload
 //! jobs/<id>/upload-<render>.json      where audio can be fetched  put_source
 //! jobs/<id>/track-<sha256>.<ext>      the checked audio           put_track
-//! jobs/<id>/manifest.json             the finished job            put_manifest
-//! open/<id>                           the job is not settled yet  put_open
-//! due/<id>                            webhooks are to be told     put_due
+//! jobs/<id>/shared/<other job>        another job plays the track share_tracks
+//! jobs/<id>/manifest-<generation>.json how it ended               put_manifest_if_absent
+//! open/<id>.<generation>              it is not settled yet       put_open
+//! keys/<tenant>/<key>[.<dead job>]    whose a key is              put_claim_if_absent
+//! deleted/<id>                        the job is dead             put_tombstone
+//! due/<id>/<name>                     what the end still owes     put_due
 //! secrets/jobs/<id>                   signs for a job's webhook   put_job_secret
 //! secrets/tenants/<tenant>/<secret>   signs for a tenant          put_tenant_secret
 //! config/<name>/<revision>.json       what operators set          put_setting
@@ -28,6 +31,7 @@
 //! Every write is atomic: S3 puts are, and the directory store writes a temporary file, syncs it and renames it.
 
 mod auth;
+mod claim;
 mod config;
 mod due;
 mod job;
@@ -35,6 +39,7 @@ mod name;
 mod open;
 mod place;
 mod secret;
+mod tombstone;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,9 +53,12 @@ use url::Url;
 
 use place::Place;
 
+use crate::job::JobId;
 use crate::reason::Reason;
 
 pub use auth::FamilyState;
+pub use job::Remains;
+pub use place::Pace;
 
 /// Largest object that is read whole: 64 MiB.
 pub const MAX_OBJECT: u64 = 64 << 20;
@@ -75,6 +83,9 @@ pub enum StoreError {
     /// No answer in time.
     #[error("object store: no answer within {0:?}")]
     TimedOut(Duration),
+    /// The job is dead: what was put for it was taken back.
+    #[error("job {id} was deleted; nothing is kept for it")]
+    Deleted { id: JobId },
     /// The object is larger than anything that was put here.
     #[error("object {path} has {size} bytes, more than is read whole")]
     TooLarge { path: String, size: u64 },
@@ -98,6 +109,7 @@ impl From<&StoreError> for Reason {
             StoreError::Unavailable(NotFound { .. }) | StoreError::Address(_) => Self::NotFound,
             StoreError::Unavailable(other) => Self::of(other),
             StoreError::Vanished { .. }
+            | StoreError::Deleted { .. }
             | StoreError::TooLarge { .. }
             | StoreError::Unreadable { .. } => Self::Malformed,
         }
@@ -122,8 +134,8 @@ pub struct Store {
 
 impl Store {
     /// Opens `file:///directory` (made if absent) or `s3://bucket/prefix`; asks the network nothing.
-    pub fn open(url: &Url) -> Result<Self, StoreError> {
-        let (objects, place) = place::open(url)?;
+    pub fn open(url: &Url, pace: Pace) -> Result<Self, StoreError> {
+        let (objects, place) = place::open(url, pace)?;
         Ok(Self { objects, place })
     }
 
@@ -240,7 +252,7 @@ mod testing {
             let dir = std::env::temp_dir().join(format!("store-{}", uuid::Uuid::now_v7()));
             let url = Url::from_directory_path(&dir).unwrap();
             Self {
-                store: Store::open(&url).unwrap(),
+                store: Store::open(&url, Pace::Prompt).unwrap(),
                 dir,
             }
         }

@@ -18,18 +18,37 @@ use url::Url;
 use super::StoreError;
 use crate::track::Format;
 
-const FORMATS: [Format; 4] = [Format::Wav, Format::Flac, Format::Mp3, Format::Ogg];
-
 #[derive(Clone)]
 pub(super) enum Place {
     Directory(PathBuf),
     Bucket { s3: Arc<AmazonS3>, prefix: Path },
 }
 
-pub(super) fn open(url: &Url) -> Result<(Arc<dyn ObjectStore>, Place), StoreError> {
+/// How long a bucket may take for one call, all tries together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Seven seconds: a caller waits, and must have his answer before Lambda ends the function.
+    Prompt,
+    /// A minute and a quarter: whole tracks are moved, under a lease that is renewed meanwhile.
+    Patient,
+}
+
+impl Pace {
+    /// Time of one try, and time after which none begins.
+    fn limits(self) -> (Duration, Duration) {
+        let (one, all) = match self {
+            Self::Prompt => (3, 4),
+            Self::Patient => (30, 45),
+        };
+        (Duration::from_secs(one), Duration::from_secs(all))
+    }
+}
+
+pub(super) fn open(url: &Url, pace: Pace) -> Result<(Arc<dyn ObjectStore>, Place), StoreError> {
     match url.scheme() {
         "file" => open_directory(url),
-        "s3" => open_bucket(url),
+        // Credentials, region and endpoint come from AWS_*, the way every SDK reads them.
+        "s3" => open_bucket(AmazonS3Builder::from_env(), url, pace),
         other => Err(StoreError::Address(format!(
             "must begin with file:// or s3://, not {other}://"
         ))),
@@ -51,15 +70,19 @@ fn open_directory(url: &Url) -> Result<(Arc<dyn ObjectStore>, Place), StoreError
     Ok((Arc::new(files), Place::Directory(dir)))
 }
 
-fn open_bucket(url: &Url) -> Result<(Arc<dyn ObjectStore>, Place), StoreError> {
+fn open_bucket(
+    builder: AmazonS3Builder,
+    url: &Url,
+    pace: Pace,
+) -> Result<(Arc<dyn ObjectStore>, Place), StoreError> {
     let bucket = url
         .host_str()
         .filter(|bucket| !bucket.is_empty())
         .ok_or_else(|| StoreError::Address("must name a bucket".to_owned()))?;
     let prefix = Path::from_url_path(url.path())
         .map_err(|e| StoreError::Address(format!("has a prefix that is no object path: {e}")))?;
-    // Credentials, region and endpoint come from AWS_*, the way every SDK reads them.
-    let builder = AmazonS3Builder::from_env();
+    let (one, all) = pace.limits();
+    let one = format!("{}s", one.as_secs());
     let endpoint = builder
         .get_config_value(&AmazonS3ConfigKey::S3Endpoint)
         .or_else(|| builder.get_config_value(&AmazonS3ConfigKey::Endpoint));
@@ -70,8 +93,8 @@ fn open_bucket(url: &Url) -> Result<(Arc<dyn ObjectStore>, Place), StoreError> {
             ClientConfigKey::AllowHttp,
             if plain { "true" } else { "false" },
         ),
-        client(ClientConfigKey::ConnectTimeout, "3s"),
-        client(ClientConfigKey::Timeout, "30s"),
+        client(ClientConfigKey::ConnectTimeout, "2s"),
+        client(ClientConfigKey::Timeout, &one),
         // A thawed function must not write into a connection that died while it was frozen.
         client(ClientConfigKey::PoolIdleTimeout, "5s"),
     ];
@@ -81,14 +104,14 @@ fn open_bucket(url: &Url) -> Result<(Arc<dyn ObjectStore>, Place), StoreError> {
             builder.with_config(key, value)
         })
         .with_bucket_name(bucket)
-        .with_retry(retries())
+        .with_retry(retries(all))
         .build()?;
     let s3 = Arc::new(s3);
     Ok((s3.clone(), Place::Bucket { s3, prefix }))
 }
 
-/// Three more tries within 45 s, with exponential backoff and jitter.
-fn retries() -> RetryConfig {
+/// Three more tries, none of which begins after `all`, with exponential backoff and jitter.
+fn retries(all: Duration) -> RetryConfig {
     RetryConfig {
         backoff: BackoffConfig {
             init_backoff: Duration::from_millis(100),
@@ -96,7 +119,7 @@ fn retries() -> RetryConfig {
             base: 2.0,
         },
         max_retries: 3,
-        retry_timeout: Duration::from_secs(45),
+        retry_timeout: all,
     }
 }
 
@@ -115,7 +138,7 @@ impl Place {
 
     /// The media type of a track, for who follows a signed link; a directory keeps no attributes.
     pub(super) fn attributes(&self, name: &str) -> Attributes {
-        let format = FORMATS
+        let format = Format::ALL
             .into_iter()
             .find(|format| name.ends_with(format.extension()));
         match (self, format) {
@@ -165,8 +188,14 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use object_store::ObjectStoreExt;
+    use object_store::path::Path;
+
     use super::super::Store;
     use super::super::testing::Scratch;
+    use super::*;
 
     #[test]
     fn an_address_of_another_kind_is_refused_and_named() {
@@ -175,9 +204,29 @@ mod tests {
             ("redis://localhost", "s3://"),
             ("s3:///prefix", "bucket"),
         ] {
-            let refused = Store::open(&address.parse().unwrap()).err().unwrap();
+            let refused = Store::open(&address.parse().unwrap(), Pace::Prompt);
+            let refused = refused.err().unwrap();
             assert!(refused.to_string().contains(word), "{address}: {refused}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_call_to_a_silent_bucket_ends_long_before_the_function_does() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", silent.local_addr().unwrap());
+        let builder = AmazonS3Builder::new()
+            .with_region("eu-central-1")
+            .with_endpoint(endpoint)
+            .with_access_key_id("id")
+            .with_secret_access_key("secret");
+        let bucket = Url::parse("s3://bucket").unwrap();
+        let (objects, _) = open_bucket(builder, &bucket, Pace::Prompt).unwrap();
+        let begin = Instant::now();
+        let path = Path::from("open/x");
+        let (put, got) = tokio::join!(objects.put(&path, "x".into()), objects.get(&path));
+        assert!(put.is_err() && got.is_err());
+        let took = begin.elapsed();
+        assert!(took < Duration::from_secs(8), "{took:?}");
     }
 
     #[tokio::test]

@@ -18,13 +18,15 @@ impl Store {
         self.path(&["secrets", "tenants", tenant.as_str(), &id.to_string()])
     }
 
-    /// Keeps the secret of a job's own webhook.
+    /// Keeps the secret of a job's own webhook. [`StoreError::Deleted`] if the job is dead.
     pub async fn put_job_secret(
         &self,
         id: JobId,
         secret: &SigningSecret,
     ) -> Result<(), StoreError> {
-        self.put(&self.job_secret_path(id), bytes(secret)).await
+        let path = self.job_secret_path(id);
+        self.put(&path, bytes(secret)).await?;
+        self.stay_unless_deleted(id, &path).await
     }
 
     /// The secret of a job's own webhook.

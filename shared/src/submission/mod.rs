@@ -246,24 +246,20 @@ impl Fields {
     }
 
     fn options(&mut self) -> Map<String, Value> {
-        match self.take("options") {
-            None => return Map::new(),
-            Some(Value::Object(options)) => {
-                let size = serde_json::to_string(&options).map_or(usize::MAX, |text| text.len());
-                if size <= OPTIONS_MAX {
-                    return options;
-                }
-                self.refuse(
-                    "/options",
-                    "too_large",
-                    format!("The options exceed {OPTIONS_MAX} bytes of JSON."),
-                );
-            }
-            Some(_) => self.refuse(
-                "/options",
-                "wrong_type",
-                "The options must be a JSON object.",
-            ),
+        let at = "/options";
+        let Some(options) = self.take("options") else {
+            return Map::new();
+        };
+        if !options.is_object() {
+            self.refuse(at, "wrong_type", "The options must be a JSON object.");
+        } else if options.to_string().len() > OPTIONS_MAX {
+            let detail = format!("The options exceed {OPTIONS_MAX} bytes of JSON.");
+            self.refuse(at, "too_large", detail);
+        } else if let Some(number) = number::rounded(&options, at.to_owned()) {
+            let detail = "The number cannot be kept exactly: send 64 bits at most, or a text.";
+            self.refuse(number, "out_of_range", detail);
+        } else if let Value::Object(options) = options {
+            return options;
         }
         Map::new()
     }

@@ -108,6 +108,30 @@ fn a_model_limits_the_duration() {
 }
 
 #[test]
+fn numbers_in_options_are_kept_exactly_or_refused() {
+    let text = r#"{"a":[18446744073709551615,-9223372036854775808,9007199254740993],"b":0.1,"c":1.7976931348623157e-308,"d":122.416294033786585}"#;
+    let options: Value = serde_json::from_str(text).unwrap();
+    let kept = parse(json!({"narrative": "x", "options": options})).unwrap();
+    let stored: Value = serde_json::from_str(&json!(kept.options).to_string()).unwrap();
+    assert_eq!(stored, options);
+    assert_eq!(stored["d"].as_f64(), "122.416294033786585".parse().ok());
+    for number in [
+        "18446744073709551616",
+        "-9223372036854775809",
+        "9007199254740993.0",
+        "1e300",
+    ] {
+        let options: Value = serde_json::from_str(&format!(r#"{{"a/b":[0,{number}]}}"#)).unwrap();
+        let body = json!({"narrative": "x", "options": options});
+        assert_eq!(
+            refused(body),
+            one("/options/a~1b/1", "out_of_range"),
+            "{number}"
+        );
+    }
+}
+
+#[test]
 fn options_over_sixteen_kilobytes_are_refused() {
     let fits = json!({"narrative": "x", "options": {"a": "x".repeat(OPTIONS_MAX - 8)}});
     assert!(parse(fits).is_ok());

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::clients::Clients;
-use crate::endpoint::{Ending, SigningSecret, Target};
+use crate::endpoint::{Ending, Hook, SigningSecret};
 use crate::envelope::Manifest;
 use crate::job::JobId;
 use crate::settle::artifact_url;
@@ -36,12 +36,12 @@ const FIELDS: [&str; 19] = [
 const TEXT_MAX: usize = 1000;
 
 /// Names a message, at each try and when it is sent again: who has seen it may drop it.
-pub(super) fn id(job: JobId, generation: u32, target: Target) -> String {
-    format!("msg_{job}_{generation}_{target}")
+pub(crate) fn id(job: JobId, generation: u32, hook: Hook) -> String {
+    format!("msg_{job}_{generation}_{hook}")
 }
 
 /// `{type, timestamp, data}`.
-pub(super) fn body(clients: &Clients, manifest: &Manifest, event: Ending) -> String {
+pub(crate) fn body(clients: &Clients, manifest: &Manifest, event: Ending) -> String {
     let id = manifest.job.id;
     let known = Known::from(manifest.clone());
     let view = JobView::new(known, |_| Some(artifact_url(clients, id)));
@@ -74,7 +74,7 @@ fn shorten(value: &mut Value) {
 }
 
 /// `webhook-signature`: one of each secret, separated by spaces.
-pub(super) fn signatures(
+pub(crate) fn signatures(
     secrets: &[SigningSecret],
     id: &str,
     timestamp: i64,

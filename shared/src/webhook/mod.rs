@@ -1,24 +1,21 @@
-//! Webhooks: who is told how a job ended, in which words, how often, and what came of it.
+//! Webhooks: which endpoints are told how a job ended, in which words, and how one of them is called.
 //!
-//! Reading order: `register` (the endpoints and secrets of a tenant), `target` (who is told of an
-//! end), `message` (what it says), `signing` (its secrets), `send` (one call), `schedule` (when the
-//! next one is made), `deliver` (all of it together), `log` (what the owner sees).
+//! Reading order: `register` (the endpoints and secrets of a tenant), `target` (which are told of an
+//! end), `message` (what it says), `signing` (its secrets), `send` (one call).
 
-mod deliver;
-mod log;
 mod message;
-mod owe;
 mod register;
-mod schedule;
 mod send;
 mod signing;
 mod target;
 
-pub use deliver::{deliver, due};
-pub use log::{AttemptView, DeliveryPage, DeliveryView, page, redeliver};
-pub use owe::{owe, restore, ring_due};
+pub(crate) use message::{body, id as message_id, signatures};
 pub use register::{
     Disabled, ENDPOINTS_MAX, Hooks, KEEP_DEFAULT, KEEP_MAX, Registered, SECRETS_MAX, Secret,
     change, failing_name, hooks,
 };
+pub(crate) use register::{disable, hooks_if_any};
 pub use send::Sender;
+pub(crate) use send::{Message, Verdict};
+pub(crate) use signing::secrets;
+pub(crate) use target::{Addressed, Nowhere, address, told_of};

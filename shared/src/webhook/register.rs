@@ -126,7 +126,7 @@ pub async fn hooks(clients: &Clients, tenant: &TenantId) -> Result<Hooks, Unreac
 }
 
 /// The same; Redis knows who has nothing, so that the store is not asked at the end of each job.
-pub(super) async fn hooks_if_any(
+pub(crate) async fn hooks_if_any(
     clients: &Clients,
     tenant: &TenantId,
 ) -> Result<Hooks, Unreachable> {
@@ -233,7 +233,7 @@ async fn forget_ended(clients: &Clients, tenant: &TenantId, before: &Hooks, afte
 }
 
 /// Tells an endpoint of nothing more, until an operator enables it again.
-pub(super) async fn disable(
+pub(crate) async fn disable(
     clients: &Clients,
     tenant: &TenantId,
     id: Uuid,

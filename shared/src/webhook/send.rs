@@ -28,18 +28,18 @@ pub struct Sender {
 }
 
 /// A message as it goes out.
-pub(super) struct Message<'a> {
-    pub(super) id: &'a str,
-    pub(super) timestamp: i64,
-    pub(super) signatures: &'a str,
-    pub(super) body: String,
+pub(crate) struct Message<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) timestamp: i64,
+    pub(crate) signatures: &'a str,
+    pub(crate) body: String,
     /// Names of the job.
-    pub(super) out: &'a Outgoing,
+    pub(crate) out: &'a Outgoing,
 }
 
 /// What a call came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     Delivered,
     /// 410: the receiver wants no more.
     Gone,
@@ -63,7 +63,7 @@ impl Sender {
     }
 
     /// The answer's status, if there was an answer, and what to make of it.
-    pub(super) async fn send(&self, url: &Url, message: Message<'_>) -> (Option<u16>, Verdict) {
+    pub(crate) async fn send(&self, url: &Url, message: Message<'_>) -> (Option<u16>, Verdict) {
         let client = match self.admit(url) {
             Ok(client) => client,
             Err(verdict) => return (None, verdict),

@@ -1,37 +1,38 @@
 //! Who is told of an end, and how a message gets there.
 
 use super::register::{Hooks, failing_name};
-use super::signing::Secrets;
-use crate::endpoint::{Ending, EndpointUrl, Signer, SigningSecret, Target};
-use crate::envelope::{DueTarget, Manifest};
+use crate::endpoint::{Ending, EndpointUrl, Hook, SigningSecret};
+use crate::envelope::Manifest;
 
 /// The job's own webhook and the endpoints of its tenant that want to hear of this ending.
-pub(super) fn told_of(manifest: &Manifest, hooks: &Hooks, ending: Ending) -> Vec<DueTarget> {
+pub(crate) fn told_of(
+    manifest: &Manifest,
+    hooks: &Hooks,
+    ending: Ending,
+) -> Vec<(Hook, EndpointUrl)> {
     let own = manifest.request.submission.webhook.iter();
     let own = own.filter(|hook| hook.events.include(ending));
-    let own = own.map(|hook| (Target::Job, hook.url.shown()));
+    let own = own.map(|hook| (Hook::Job, hook.url.clone()));
     let of_tenant = hooks
         .items
         .iter()
         .filter(|item| item.disabled.is_none() && item.events.include(ending))
-        .map(|item| (Target::Tenant(item.id), item.url.shown()));
-    own.chain(of_tenant)
-        .map(|(target, url)| DueTarget { target, url })
-        .collect()
+        .map(|item| (Hook::Tenant(item.id), item.url.clone()));
+    own.chain(of_tenant).collect()
 }
 
 /// Where a message goes, and what signs it.
-pub(super) struct Addressed {
-    pub(super) url: EndpointUrl,
+pub(crate) struct Addressed {
+    pub(crate) url: EndpointUrl,
     /// At least one.
-    pub(super) secrets: Vec<SigningSecret>,
+    pub(crate) secrets: Vec<SigningSecret>,
     /// The name under which failures are counted; those of a job's own webhook are not.
-    pub(super) failing: Option<String>,
+    pub(crate) failing: Option<String>,
 }
 
 /// Why a message goes nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Nowhere {
+pub(crate) enum Nowhere {
     Removed,
     Disabled,
     Unsigned,
@@ -39,7 +40,7 @@ pub(super) enum Nowhere {
 
 impl Nowhere {
     /// One sentence.
-    pub(super) fn reason(self) -> &'static str {
+    pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::Removed => "the endpoint was removed",
             Self::Disabled => "the endpoint is disabled",
@@ -49,33 +50,30 @@ impl Nowhere {
 }
 
 /// As it is at this moment: an endpoint may have moved since the job ended.
-pub(super) fn address(
-    target: Target,
+pub(crate) fn address(
+    hook: Hook,
     manifest: &Manifest,
     hooks: &Hooks,
-    secrets: &Secrets,
+    secrets: Vec<SigningSecret>,
 ) -> Result<Addressed, Nowhere> {
-    let addressed = match target {
-        Target::Job => {
+    let addressed = match hook {
+        Hook::Job => {
             let own = manifest.request.submission.webhook.as_ref();
             let own = own.ok_or(Nowhere::Removed)?;
             Addressed {
                 url: own.url.clone(),
-                secrets: match own.signed_by {
-                    Signer::Job => secrets.of_job.iter().cloned().collect(),
-                    Signer::Tenant => secrets.of_tenant.clone(),
-                },
+                secrets,
                 failing: None,
             }
         }
-        Target::Tenant(id) => {
+        Hook::Tenant(id) => {
             let item = hooks.find(id).ok_or(Nowhere::Removed)?;
             if item.disabled.is_some() {
                 return Err(Nowhere::Disabled);
             }
             Addressed {
                 url: item.url.clone(),
-                secrets: secrets.of_tenant.clone(),
+                secrets,
                 failing: Some(failing_name(&manifest.job.tenant, id)),
             }
         }

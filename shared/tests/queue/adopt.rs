@@ -4,7 +4,7 @@ use shared::job::{JobRecord, JobStatus};
 use shared::queue::{Acquired, Adopted};
 use shared::stage::Stage;
 
-use crate::rig::{LONG, Rig, SETTLED, error, new_job, put_off, track};
+use crate::rig::{Rig, SETTLED, error, new_job, track};
 
 /// The record that the manifest has of a job.
 async fn ended(rig: &Rig, id: shared::job::JobId, status: JobStatus, generation: u32) -> JobRecord {
@@ -56,14 +56,11 @@ async fn what_was_settled_before_a_retry_that_redis_forgot_is_owed_a_settling_ag
     job.max_attempts = 1;
     rig.enqueue(&job).await;
     rig.fail_now(&rig.take().await, &error(true)).await;
-    rig.settle_later(job.id, 0, LONG).await;
     rig.settle(job.id, 0).await;
     let job = ended(&rig, job.id, JobStatus::Completed, 1).await;
     assert_eq!(rig.adopt(&job, None).await.outcome, Adopted::Ok);
     let counts = rig.queue.counts().await.unwrap();
     assert_eq!((counts.unsettled, counts.dead), (1, 0));
-    let tried = rig.settle_later(job.id, 1, LONG).await;
-    assert_eq!(tried, put_off(1), "counted anew");
 }
 
 #[tokio::test]

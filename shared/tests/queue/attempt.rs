@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use shared::event::EventKind;
-use shared::job::{JobId, JobStatus};
-use shared::queue::{Acquired, Failed, Held, Holder, Next, Spent};
+use shared::job::{JobError, JobId, JobStatus};
+use shared::queue::{Acquired, Cause, Failed, Failure, Held, Holder, Next, Spent};
 use shared::stage::Stage;
 
 use crate::rig::{NOW, Rig, SPENT, error, new_job, stale};
@@ -98,6 +98,50 @@ async fn what_cannot_go_well_fails_at_once_and_is_not_in_dead() {
     assert_eq!(rig.queue.counts().await.unwrap().dead, 0);
     let again = rig.fail_now(&holder, &error(false)).await;
     assert_eq!((again.outcome, again.debt.ended), (Failed::Ended, vec![]));
+}
+
+/// Fails the next attempt with this message, for good if the cause lasts.
+async fn fail_next(rig: &Rig, cause: Cause, message: &str) -> Failed {
+    let holder = rig.take().await;
+    let mut error = error(true);
+    message.clone_into(&mut error.message);
+    let failure = Failure {
+        error: &error,
+        cause,
+    };
+    let (fence, change) = (Some(&holder.fence), Next::default());
+    let fail = rig
+        .queue
+        .fail(holder.id, fence, failure, NOW, change, SPENT);
+    fail.await.unwrap().outcome
+}
+
+#[tokio::test]
+async fn a_lasting_cause_ends_the_job_at_its_second_attempt_in_a_row() {
+    let rig = Rig::start();
+    let mut job = new_job("alice");
+    job.max_attempts = 9;
+    rig.enqueue(&job).await;
+    let fail = async |cause, message| fail_next(&rig, cause, message).await;
+    assert_eq!(fail(Cause::Lasting, "Opus").await, Failed::Queued);
+    assert_eq!(
+        fail(Cause::Lasting, "AC-3").await,
+        Failed::Queued,
+        "another"
+    );
+    assert_eq!(fail(Cause::Passing, "AC-3").await, Failed::Queued, "damage");
+    assert_eq!(
+        fail(Cause::Passing, "Opus").await,
+        Failed::Queued,
+        "between"
+    );
+    assert_eq!(fail(Cause::Lasting, "AC-3").await, Failed::Queued);
+    assert_eq!(fail(Cause::Lasting, "AC-3").await, Failed::Failed);
+    let found = rig.job(job.id).await;
+    assert_eq!(found.job.attempt, 6);
+    let error: JobError = serde_json::from_str(&found.outcome.unwrap()).unwrap();
+    assert_eq!((error.message.as_str(), error.retryable), ("AC-3", false));
+    assert_eq!(rig.queue.counts().await.unwrap().dead, 0);
 }
 
 #[tokio::test]

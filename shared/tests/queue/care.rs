@@ -1,12 +1,11 @@
 //! Sweep, expire, settle, and the marks of the reconcile.
 
-use std::time::Duration;
-
 use redis::Cmd;
+use shared::envelope::Open;
 use shared::job::{JobId, JobStatus};
 use shared::queue::{Acquired, Cursor, Settled};
 
-use crate::rig::{LONG, RETENTION, Rig, new_job, put_off};
+use crate::rig::{LONG, Rig, new_job};
 
 #[tokio::test]
 async fn the_sweep_rescues_promotes_and_says_how_many_bells_to_ring() {
@@ -163,59 +162,6 @@ async fn expiry_frees_a_slot_and_rings() {
 }
 
 #[tokio::test]
-async fn settle_keeps_the_job_until_the_retention_time_is_over() {
-    let rig = Rig::start();
-    let id = rig.ended("a", JobStatus::Completed).await;
-    let settled = rig.settle(id, 0).await;
-    assert!(matches!(settled, Settled::Ok { first: true, .. }));
-    let keys = rig.queue.keys();
-    for key in [keys.job(id), keys.outcome(id), keys.events(id)] {
-        let rest: u128 = rig.raw(&Cmd::pttl(&key)).await;
-        let retention = RETENTION.as_millis();
-        assert!(
-            (retention - 5_000..=retention).contains(&rest),
-            "{key}: {rest}"
-        );
-    }
-    assert_eq!(rig.queue.counts().await.unwrap().unsettled, 0);
-    // Only one of those who settle a job counts it.
-    assert_eq!(rig.settle(id, 0).await, put_off(0), "sent twice");
-}
-
-#[tokio::test]
-async fn settle_later_leaves_the_job_in_the_outbox_and_counts() {
-    let rig = Rig::start();
-    let id = rig.ended("a", JobStatus::Completed).await;
-    let delay = Duration::from_secs(60);
-    for tries in 1..=2 {
-        assert_eq!(rig.settle_later(id, 0, delay).await, put_off(tries));
-        let due = rig.due_in(rig.queue.keys().outbox(), id).await.unwrap();
-        assert!(due > 55_000, "{due}");
-    }
-    rig.settle(id, 0).await;
-    rig.settle_later(id, 0, delay).await;
-    assert_eq!(
-        rig.due_in(rig.queue.keys().outbox(), id).await,
-        None,
-        "it is settled"
-    );
-}
-
-#[tokio::test]
-async fn jobs_that_could_not_be_settled_together_are_not_tried_again_together() {
-    let rig = Rig::start();
-    let mut due = std::collections::BTreeSet::new();
-    for _ in 0..8 {
-        let id = rig.ended("a", JobStatus::Completed).await;
-        rig.settle_later(id, 0, Duration::from_secs(3600)).await;
-        let ms = rig.due_in(rig.queue.keys().outbox(), id).await.unwrap();
-        due.insert(ms / 10_000);
-    }
-    assert!(due.len() > 1, "{due:?}");
-    assert!(due.iter().all(|tens| (359..540).contains(tens)), "{due:?}");
-}
-
-#[tokio::test]
 async fn settle_refuses_another_generation_a_live_job_and_an_unknown_one() {
     let rig = Rig::start();
     let id = rig.ended("a", JobStatus::Failed).await;
@@ -240,7 +186,10 @@ async fn an_emptied_redis_is_noticed_until_the_epoch_begins() {
 async fn the_reconcile_goes_on_where_it_stopped() {
     let rig = Rig::start();
     assert_eq!(rig.queue.reconcile_cursor().await.unwrap(), None);
-    let at = Some(Cursor::Open(JobId::mint()));
+    let at = Some(Cursor::Open(Open {
+        id: JobId::mint(),
+        generation: 3,
+    }));
     rig.queue.set_reconcile_cursor(at).await.unwrap();
     assert_eq!(rig.queue.reconcile_cursor().await.unwrap(), at);
     rig.queue.set_reconcile_cursor(None).await.unwrap();

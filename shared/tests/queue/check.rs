@@ -78,7 +78,19 @@ pub(crate) async fn check(rig: &Rig) {
         "leases are the running jobs of all tenants"
     );
 
-    for id in named("job") {
+    let jobs = named("job");
+    for list in names
+        .iter()
+        .filter(|name| name.contains(":by_user:") || name.contains(":kept:"))
+    {
+        for id in members(rig, list).await {
+            assert!(
+                jobs.contains(&id),
+                "{list} has {id}, of which nothing is known"
+            );
+        }
+    }
+    for id in jobs {
         let place = places.remove(&id).unwrap_or_default();
         check_job(rig, &id, &place).await;
     }
@@ -106,11 +118,17 @@ async fn check_job(rig: &Rig, id: &str, place: &[&str]) {
     let (fields, rest, owed, start_by, finish_by): Read =
         rig.queue.redis().pipe(&pipe).await.unwrap();
     let status: JobStatus = fields["status"].parse().unwrap();
-    let said = format!("{id} is {status}, stands in {place:?}, TTL {rest}: {fields:?}");
+    let own = keys.kept_of(&TenantId::stored(&fields["tenant"]));
+    let kept: Option<f64> = rig.raw(&Cmd::zscore(own, id)).await;
+    assert_eq!(rest, -1, "{id} goes by itself");
+    let said = format!("{id} is {status}, stands in {place:?}, kept {kept:?}: {fields:?}");
     check_lists(rig, id, &fields["user"], status).await;
     if status.is_terminal() {
         assert!(place.is_empty(), "{said}");
-        assert!(owed.is_some() != (rest > 0), "settled or in outbox: {said}");
+        assert!(
+            owed.is_some() != kept.is_some(),
+            "kept or in outbox: {said}"
+        );
         assert!(start_by.or(finish_by).is_none(), "a clock runs on: {said}");
         return;
     }
@@ -121,7 +139,7 @@ async fn check_job(rig: &Rig, id: &str, place: &[&str]) {
         "line" | "delayed" => assert_eq!(status, JobStatus::Queued, "{said}"),
         _ => {}
     }
-    assert!(rest == -1 && owed.is_none(), "{said}");
+    assert!(owed.or(kept).is_none(), "{said}");
     assert!(finish_by.is_some(), "nothing ends it: {said}");
     let started = fields.contains_key("started_ms");
     assert!(

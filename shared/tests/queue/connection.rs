@@ -7,7 +7,7 @@ use redis::Cmd;
 use shared::queue::{Policy, Queue, QueueError, Redis};
 
 use crate::proxy::Proxy;
-use crate::redis::{KIND, Server};
+use crate::redis::{KIND, Server, asked, order};
 use crate::rig::{RETENTION, Rig, new_job};
 
 /// A caller hears by then, whatever the network does.
@@ -33,7 +33,7 @@ async fn heals_after_the_server_came_back() {
     let Rig { server, queue, .. } = rig;
     let port = server.port;
     drop(server);
-    assert!(in_time(queue.ping()).await.is_err());
+    assert!(in_time(queue.probe()).await.is_err());
     let _server = Server::on(port).expect("the port is still free");
     in_time(queue.enqueue(&new_job("a"))).await.unwrap();
     assert_eq!(
@@ -48,11 +48,11 @@ async fn heals_at_once_when_only_the_old_connection_is_dead() {
     let server = Server::start();
     let proxy = Proxy::to(server.port);
     let queue = over(&proxy.address());
-    queue.ping().await.unwrap();
+    queue.probe().await.unwrap();
     proxy.swallow_present();
     in_time(queue.enqueue(&new_job("a"))).await.unwrap();
     assert_eq!(proxy.opened(), 2);
-    queue.ping().await.unwrap();
+    queue.probe().await.unwrap();
     assert_eq!(proxy.opened(), 2, "the new one is kept");
 }
 
@@ -61,9 +61,9 @@ async fn heals_after_a_black_hole() {
     let server = Server::start();
     let proxy = Proxy::to(server.port);
     let queue = over(&proxy.address());
-    queue.ping().await.unwrap();
+    queue.probe().await.unwrap();
     proxy.swallow_all();
-    assert!(in_time(queue.ping()).await.is_err());
+    assert!(in_time(queue.probe()).await.is_err());
     assert!(in_time(queue.enqueue(&new_job("a"))).await.is_err());
     proxy.mend();
     in_time(queue.enqueue(&new_job("a"))).await.unwrap();
@@ -74,9 +74,9 @@ async fn many_callers_of_a_black_hole_all_hear_in_time() {
     let server = Server::start();
     let proxy = Proxy::to(server.port);
     let queue = over(&proxy.address());
-    queue.ping().await.unwrap();
+    queue.probe().await.unwrap();
     proxy.swallow_all();
-    let callers = || (0..20).map(|_| queue.ping());
+    let callers = || (0..20).map(|_| queue.probe());
     let answers = in_time(join_all(callers())).await;
     assert!(answers.iter().all(Result::is_err));
     proxy.mend();
@@ -89,9 +89,9 @@ async fn a_call_after_the_hole_closed_works_though_others_still_wait_in_it() {
     let server = Server::start();
     let proxy = Proxy::to(server.port);
     let queue = over(&proxy.address());
-    queue.ping().await.unwrap();
+    queue.probe().await.unwrap();
     proxy.swallow_all();
-    let callers = join_all((0..20).map(|_| queue.ping()));
+    let callers = join_all((0..20).map(|_| queue.probe()));
     let hole_closes = async {
         until(async || proxy.opened() == 2).await;
         proxy.mend();
@@ -103,17 +103,17 @@ async fn a_call_after_the_hole_closed_works_though_others_still_wait_in_it() {
 #[tokio::test]
 async fn an_unreachable_server_is_heard_of_in_time() {
     let nobody = KIND.url(local::free_port().unwrap()).unwrap();
-    let answer = in_time(over(&nobody).ping()).await;
+    let answer = in_time(over(&nobody).probe()).await;
     assert!(answer.unwrap_err().changed_nothing());
     // Reachable, and silent from the first byte on.
     let server = Server::start();
     let proxy = Proxy::to(server.port);
     proxy.swallow_all();
     let queue = over(&proxy.address());
-    let answer = in_time(queue.ping()).await;
+    let answer = in_time(queue.probe()).await;
     assert!(answer.unwrap_err().changed_nothing());
     proxy.mend();
-    in_time(queue.ping()).await.unwrap();
+    in_time(queue.probe()).await.unwrap();
 }
 
 #[tokio::test]
@@ -137,6 +137,31 @@ async fn heals_after_a_failover_left_a_read_only_server() {
 }
 
 #[tokio::test]
+async fn a_server_that_stalls_gets_each_call_once_and_one_new_connection() {
+    let server = Server::start();
+    let proxy = Proxy::to(server.port);
+    let queue = over(&proxy.address());
+    let job = new_job("a");
+    queue.enqueue(&job).await.unwrap();
+    queue.read(job.id).await.unwrap(); // the script is loaded
+    let calls = || {
+        let stats = asked(&server.address(), redis::cmd("INFO").arg("commandstats"));
+        let (_, rest) = stats.split_once("cmdstat_evalsha:calls=").unwrap();
+        let calls: u64 = rest.split(',').next().unwrap().parse().unwrap();
+        calls
+    };
+    let (before, opened) = (calls(), proxy.opened());
+    let mut pause = redis::cmd("CLIENT");
+    order(&server.address(), pause.arg(&["PAUSE", "900", "ALL"]));
+    let begin = Instant::now();
+    let answers = in_time(join_all((0..16).map(|_| queue.read(job.id)))).await;
+    assert!(begin.elapsed() > Duration::from_millis(700), "it stalled");
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(calls() - before, 16);
+    assert!(proxy.opened() - opened <= 1, "{}", proxy.opened());
+}
+
+#[tokio::test]
 async fn a_refusal_of_the_second_try_does_not_hide_that_the_first_may_have_been_heard() {
     if no_replica() {
         return;
@@ -145,7 +170,7 @@ async fn a_refusal_of_the_second_try_does_not_hide_that_the_first_may_have_been_
     let proxy = Proxy::to(rig.server.port);
     let queue = over(&proxy.address());
     rig.put("a").await; // the script is loaded
-    queue.ping().await.unwrap();
+    queue.probe().await.unwrap();
     proxy.swallow_present_replies();
     let job = new_job("a");
     let fail_over = async {

@@ -34,7 +34,7 @@ async fn a_job_goes_its_way(kind: RedisKind) {
     assert_eq!(queue.events(job.id, 0).await.unwrap().unwrap().seq, 4);
     assert_eq!(queue.counts().await.unwrap().completed, 1);
     drop(server);
-    assert!(in_time(queue.ping()).await.is_err());
+    assert!(in_time(queue.probe()).await.is_err());
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn a_job_goes_its_way_in_a_cluster_over_tls() {
 
 /// Why an address does not work; the answer comes at once and is not that there was none.
 async fn refusal(address: &Url) -> String {
-    let error = in_time(over(address.as_str()).ping()).await.unwrap_err();
+    let error = in_time(over(address.as_str()).probe()).await.unwrap_err();
     assert!(error.changed_nothing());
     let QueueError::OutOfReach(reason) = &error else {
         panic!("{error}")

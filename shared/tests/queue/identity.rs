@@ -104,18 +104,6 @@ async fn a_revoked_token_is_known_at_once_and_others_once_all_were_told() {
 }
 
 #[tokio::test]
-async fn a_full_redis_takes_a_revocation() {
-    let rig = Rig::start();
-    let mut full = redis::cmd("CONFIG");
-    full.arg(&["SET", "maxmemory", "1"]);
-    let _: () = rig.raw(&full).await;
-    assert!(rig.queue.attempt(&[limit("login", "a", 5)]).await.is_err());
-    let ids = ["token".to_owned()];
-    assert_eq!(rig.queue.revoke(&ids, None).await.unwrap(), 1);
-    assert_eq!(rig.queue.is_revoked("token").await.unwrap(), Some(true));
-}
-
-#[tokio::test]
 async fn a_connection_whose_token_ended_is_rung_for_until_it_is_closed() {
     let site = Site::start().await;
     let (queue, user) = (&site.clients.queue, UserId::new("alice"));

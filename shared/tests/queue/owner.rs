@@ -1,9 +1,10 @@
 //! Enqueue, cancel, delete, restore.
 
-use redis::Cmd;
-use shared::job::{JobId, JobStatus, UserId};
-use shared::queue::{Acquired, Cancelled, Deleted, Enqueued, Held, Policy, Queue, QueueError};
-use shared::queue::{Restored, Spent};
+use shared::job::{JobId, JobStatus, TenantId};
+use shared::queue::{
+    Acquired, Admission, Buried, Cancelled, Deleted, Enqueued, Held, Policy, Queue, Refusal,
+    Restored, Spent,
+};
 use shared::stage::Stage;
 
 use crate::rig::{LONG, RETENTION, Rig, error, new_job, track};
@@ -70,50 +71,72 @@ async fn a_full_line_is_refused() {
     assert_eq!(rig.enqueue(&third).await.outcome, Enqueued::Full);
     assert_eq!(rig.queue.read(third.id).await.unwrap(), None);
     rig.put("bob").await;
+    let admits = |tenant| rig.queue.admits(tenant);
+    let answer = admits(&third.tenant).await.unwrap();
+    assert_eq!(answer.outcome, Admission::Full);
+    let answer = admits(&TenantId::new("bob")).await.unwrap();
+    assert_eq!((answer.outcome, answer.left), (Admission::Open, None));
     // A repeat of what is in the line is no new job.
     let mut again = new_job("alice");
     again.id = first;
     assert_eq!(rig.enqueue(&again).await.outcome, Enqueued::Exists);
-    // Nor is what was accepted once.
+    // Nor is what was accepted once, where the refusal of a repeat may not kill it.
     let proven = Restored {
         stage: Stage::Plan,
         generation: 0,
     };
-    assert_eq!(
-        rig.restore(&third, proven).await.outcome,
-        Enqueued::Enqueued
-    );
+    let mut repeat = new_job("alice");
+    repeat.refusal = Refusal::Passing;
+    assert_eq!(rig.enqueue(&repeat).await.outcome, Enqueued::Full);
+    let restored = rig.restore(&repeat, proven).await.outcome;
+    assert_eq!(restored, Enqueued::Enqueued);
+}
+
+/// Whoever finds what is stored of a refused request may not bring it back.
+#[tokio::test]
+async fn a_refused_id_is_dead_whoever_brings_it_again() {
+    let mut rig = Rig::start();
+    let policy = Policy::new(4, 2, 1, RETENTION);
+    rig.queue = Queue::new(rig.queue.redis().clone(), "p", policy);
+    let first = rig.put("alice").await;
+    let job = new_job("alice");
+    assert_eq!(rig.enqueue(&job).await.outcome, Enqueued::Full);
+    rig.cancel(first, "room for others").await;
+    let proven = Restored {
+        stage: Stage::Plan,
+        generation: 0,
+    };
+    assert_eq!(rig.enqueue(&job).await.outcome, Enqueued::Refused);
+    assert_eq!(rig.restore(&job, proven).await.outcome, Enqueued::Refused);
+    let cached = rig.queue.enqueue_cached(&job, &track()).await.unwrap();
+    assert_eq!(cached.outcome, Enqueued::Refused);
+    assert_eq!(rig.queue.read(job.id).await.unwrap(), None);
 }
 
 #[tokio::test]
-async fn a_full_redis_refuses_new_work_and_lets_old_work_end() {
+async fn a_submission_is_given_up_unless_another_request_has_entered_it() {
     let rig = Rig::start();
-    let id = rig.put("alice").await;
-    let cancelled = rig.put("alice").await;
-    let limit = |bytes: &str| {
-        let mut command = redis::cmd("CONFIG");
-        command.arg("SET").arg("maxmemory").arg(bytes);
-        command
+    let (lost, live) = (new_job("alice"), rig.put("alice").await);
+    let memory = |bytes: &str| {
+        redis::cmd("CONFIG")
+            .arg("SET")
+            .arg("maxmemory")
+            .arg(bytes)
+            .clone()
     };
-    let _: () = rig.raw(&limit("1")).await;
-    let refused = rig.queue.enqueue(&new_job("alice")).await;
+    let _: () = rig.raw(&memory("1")).await;
     assert!(
-        matches!(&refused, Err(QueueError::Redis(e)) if e.code() == Some("OOM")),
-        "{refused:?}"
+        rig.queue
+            .enqueue(&lost)
+            .await
+            .unwrap_err()
+            .changed_nothing()
     );
-    let holder = rig.take().await;
-    assert_eq!(holder.id, id);
-    rig.on_to(&holder, Stage::Audio).await;
-    rig.park_audio(&holder).await;
-    rig.report(id, Stage::Audio, None).await;
-    let holder = rig.take().await;
-    rig.complete(&holder, &track(), Spent::default()).await;
-    rig.settle(id, 0).await;
-    rig.cancel(cancelled, "cancelled").await;
-    rig.sweep("").await;
-    assert_eq!(rig.status(id).await, JobStatus::Completed);
-    let _: () = rig.raw(&limit("0")).await;
-    rig.put("alice").await;
+    assert_eq!(rig.queue.refuse(lost.id).await.unwrap(), Buried::Refused);
+    assert_eq!(rig.queue.refuse(live).await.unwrap(), Buried::Live);
+    let _: () = rig.raw(&memory("0")).await;
+    assert_eq!(rig.enqueue(&lost).await.outcome, Enqueued::Refused);
+    assert_eq!(rig.status(live).await, JobStatus::Queued);
 }
 
 #[tokio::test]
@@ -188,14 +211,11 @@ async fn delete_leaves_nothing_of_an_ended_job() {
     job.max_attempts = 1;
     rig.enqueue(&job).await;
     let holder = rig.take().await;
-    assert_eq!(
-        rig.delete(job.id, &job.user, &job.tags).await,
-        Deleted::Live
-    );
+    assert_eq!(rig.delete(job.id).await, Deleted::Live);
     assert_eq!(rig.status(job.id).await, JobStatus::Processing);
     rig.fail_now(&holder, &error(true)).await;
     assert_eq!(rig.queue.counts().await.unwrap().dead, 1);
-    assert_eq!(rig.delete(job.id, &job.user, &job.tags).await, Deleted::Ok);
+    assert_eq!(rig.delete(job.id).await, Deleted::Ok);
     assert_eq!(rig.queue.read(job.id).await.unwrap(), None);
     // Of zsets the empty ones are gone: what may remain is the clock, the tenant, what was learnt, and what goes by itself.
     let mut left: Vec<String> = rig.raw(redis::cmd("KEYS").arg("*")).await;
@@ -205,46 +225,23 @@ async fn delete_leaves_nothing_of_an_ended_job() {
             .any(|own| key.starts_with(own))
     });
     left.sort();
+    let dead = format!("refused:{}", job.id);
     let may_stay = [
         "clock",
         "control",
         "eta",
+        dead.as_str(),
         "tenant:alice",
         "tenants",
         "totals",
     ];
     assert_eq!(left, may_stay.map(|name| format!("{{p}}:{name}")));
+    // What a slow worker or reader still knows of it brings nothing back.
+    let proven = Restored {
+        stage: Stage::Audio,
+        generation: 0,
+    };
+    assert_eq!(rig.restore(&job, proven).await.outcome, Enqueued::Refused);
     // Broken off and sent again.
-    assert_eq!(
-        rig.delete(job.id, &UserId::new("alice"), &job.tags).await,
-        Deleted::Ok
-    );
-}
-
-#[tokio::test]
-async fn lists_lose_what_is_long_forgotten_and_go_when_nobody_uses_them() {
-    let rig = Rig::start();
-    let mut job = new_job("alice");
-    job.tags = vec!["calm".to_owned()];
-    for list in [
-        "by_user:alice:queued",
-        "by_user:alice:#calm",
-        "by_user:*:queued",
-    ] {
-        let forgotten = Cmd::zadd(format!("{{p}}:{list}"), JobId::mint().to_string(), 1);
-        let _: () = rig.raw(&forgotten).await;
-    }
-    rig.enqueue(&job).await;
-    for list in [
-        "by_user:alice:queued",
-        "by_user:alice:#calm",
-        "by_user:*:queued",
-    ] {
-        let key = format!("{{p}}:{list}");
-        let ids: Vec<String> = rig.raw(&Cmd::zrange(&key, 0, -1)).await;
-        assert_eq!(ids, [job.id.to_string()], "{list}");
-        let rest: i64 = rig.raw(&Cmd::pttl(&key)).await;
-        let asked = i64::try_from(rig.queue.policy().list_ms).unwrap();
-        assert!((asked - 5_000..=asked).contains(&rest), "{list}: {rest}");
-    }
+    assert_eq!(rig.delete(job.id).await, Deleted::Ok);
 }

@@ -5,26 +5,16 @@ use std::time::Duration;
 use chrono::Utc;
 use redis::Cmd;
 use shared::event::{Event, EventKind};
-use shared::job::{JobId, JobStatus, Progress, UserId};
-use shared::priority::Priority;
-use shared::queue::{Counts, FAILURES, Owner, Position, Showed, Spent, Waiting};
+use shared::job::{JobId, JobStatus, Progress, TenantId};
+use shared::queue::{Counts, Eviction, FAILURES, Owner, Showed, Spent, Waiting};
 use shared::stage::Stage;
 use uuid::Uuid;
 
-use crate::rig::{LONG, Rig, new_job, track};
-
-async fn ids(rig: &Rig, owner: &Owner, filter: Option<&str>) -> Vec<JobId> {
-    let page = rig.queue.list(owner, filter, None, 100).await.unwrap();
-    page.into_iter().map(|position| position.id).collect()
-}
+use crate::rig::{LONG, Rig, track};
 
 async fn glance(rig: &Rig, id: JobId) -> (JobStatus, u64) {
     let found = rig.queue.glance(id).await.unwrap().unwrap();
     (found.status, found.seq)
-}
-
-fn alice() -> Owner {
-    Owner::User(UserId::new("alice"))
 }
 
 #[tokio::test]
@@ -119,90 +109,6 @@ async fn a_long_log_loses_its_beginning_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_list_is_newest_first_and_its_cursor_passes_jobs_of_one_millisecond() {
-    let rig = Rig::with(30, 30);
-    let now = Utc::now();
-    let mut expected = Vec::new();
-    for step in 0..3 {
-        for _ in 0..7 {
-            let mut job = new_job("alice");
-            job.created_at = now - chrono::TimeDelta::seconds(step);
-            rig.enqueue(&job).await;
-            expected.push((-step, job.id));
-        }
-    }
-    expected.sort();
-    expected.reverse();
-    let expected: Vec<JobId> = expected.into_iter().map(|(_, id)| id).collect();
-    assert_eq!(ids(&rig, &alice(), None).await, expected);
-    assert_eq!(paged(&rig, Some("queued"), 2).await, expected);
-    // Every third runs, every third is cancelled: no status has neighbours.
-    for id in expected.iter().skip(1).step_by(3) {
-        rig.cancel(*id, "cancelled").await;
-    }
-    for id in expected.iter().step_by(3) {
-        rig.reprioritise(*id, Priority::High, "first").await;
-        assert_eq!(rig.take().await.id, *id);
-    }
-    for limit in [1, 2, 5, 20, 21] {
-        assert_eq!(paged(&rig, None, limit).await, expected, "pages of {limit}");
-    }
-}
-
-/// All of alice's list, page by page; only the last page may be short.
-async fn paged(rig: &Rig, filter: Option<&str>, limit: usize) -> Vec<JobId> {
-    let mut seen = Vec::new();
-    let mut cursor: Option<Position> = None;
-    loop {
-        let page = rig.queue.list(&alice(), filter, cursor, limit).await;
-        let page = page.unwrap();
-        assert!(page.len() <= limit);
-        cursor = page.last().copied();
-        let last = page.len() < limit;
-        seen.extend(page.into_iter().map(|position| position.id));
-        if last {
-            return seen;
-        }
-    }
-}
-
-#[tokio::test]
-async fn lists_are_by_owner_status_and_tag() {
-    let rig = Rig::start();
-    let mut tagged = new_job("alice");
-    tagged.tags = vec!["calm".to_owned(), "queued".to_owned()];
-    rig.enqueue(&tagged).await;
-    let running = rig.take().await.id;
-    let queued = rig.put("alice").await;
-    let other = rig.put("bob").await;
-    let everybody = Owner::Everybody;
-    assert_eq!(ids(&rig, &alice(), Some("processing")).await, [running]);
-    assert_eq!(ids(&rig, &alice(), Some("queued")).await, [queued]);
-    assert_eq!(ids(&rig, &alice(), Some("#calm")).await, [tagged.id]);
-    assert_eq!(
-        ids(&rig, &alice(), Some("#queued")).await,
-        [tagged.id],
-        "no status"
-    );
-    assert_eq!(ids(&rig, &alice(), None).await.len(), 2);
-    assert_eq!(ids(&rig, &everybody, None).await.len(), 3);
-    assert_eq!(ids(&rig, &everybody, Some("#calm")).await, [tagged.id]);
-    let bob = Owner::User(UserId::new("bob"));
-    assert_eq!(ids(&rig, &bob, None).await, [other]);
-    assert_eq!(ids(&rig, &bob, Some("#calm")).await, []);
-}
-
-#[tokio::test]
-async fn jobs_are_read_together_without_the_forgotten() {
-    let rig = Rig::start();
-    let (first, second) = (rig.put("alice").await, rig.put("alice").await);
-    let asked = [second, JobId::mint(), first];
-    let found = rig.queue.read_all(&asked).await.unwrap();
-    let found: Vec<_> = found.into_iter().map(|s| (s.job.id, s.position)).collect();
-    assert_eq!(found, [(second, Some(1)), (first, Some(0))]);
-}
-
-#[tokio::test]
 async fn counts_are_the_sizes_of_the_sets() {
     let rig = Rig::with(8, 8);
     rig.ended("a", JobStatus::Completed).await;
@@ -264,29 +170,41 @@ async fn figures_tell_what_happened_how_long_it_took_and_who_waits_longest() {
 }
 
 #[tokio::test]
-async fn only_so_many_callers_wait_at_a_time() {
+async fn only_so_many_callers_wait_at_a_time_and_none_of_a_tenant_that_takes_more_than_it_leaves() {
     let rig = Rig::start();
-    let [first, second, third] = [(); 3].map(|()| Uuid::new_v4());
+    let (alice, bob, eve) = ("alice", "bob", "eve");
     let long = Duration::from_secs(25);
-    let wait = async |who, length| rig.queue.wait(who, length, 2).await.unwrap();
-    assert_eq!(wait(first, long).await, Waiting::Ok);
-    assert_eq!(wait(second, long).await, Waiting::Ok);
-    assert_eq!(wait(third, long).await, Waiting::Full);
-    assert_eq!(wait(first, long).await, Waiting::Ok, "counted already");
-    assert_eq!(wait(first, Duration::ZERO).await, Waiting::Ok, "leaves");
-    assert_eq!(wait(third, long).await, Waiting::Ok);
-    let gone = redis::Cmd::zadd(rig.queue.keys().waiters(), second.to_string(), 1);
-    let _: () = rig.raw(&gone).await;
-    assert_eq!(
-        wait(first, long).await,
-        Waiting::Ok,
-        "one gave up without a word"
-    );
+    let wait = async |who: u128, tenant, length| {
+        let (who, tenant) = (Uuid::from_u128(who), TenantId::new(tenant));
+        rig.queue.wait(who, &tenant, length, 4).await.unwrap()
+    };
+    assert_eq!(wait(1, alice, long).await, Waiting::Ok);
+    assert_eq!(wait(2, alice, long).await, Waiting::Ok);
+    assert_eq!(wait(3, alice, long).await, Waiting::Full, "half of all");
+    assert_eq!(wait(1, alice, long).await, Waiting::Ok, "counted already");
+    assert_eq!(wait(4, bob, long).await, Waiting::Ok);
+    assert_eq!(wait(5, bob, long).await, Waiting::Full);
+    assert_eq!(wait(6, eve, long).await, Waiting::Ok, "the last place");
+    assert_eq!(wait(7, "carl", long).await, Waiting::Full);
+    assert_eq!(wait(1, alice, Duration::ZERO).await, Waiting::Ok, "leaves");
+    assert_eq!(wait(7, "carl", long).await, Waiting::Ok);
+    let keys = rig.queue.keys();
+    for list in [keys.waiters(), keys.waiters_of(&TenantId::new(alice))] {
+        let gone = Cmd::zadd(list, Uuid::from_u128(2).to_string(), 1);
+        let _: () = rig.raw(&gone).await;
+    }
+    let again = wait(3, alice, long).await;
+    assert_eq!(again, Waiting::Ok, "one gave up without a word");
 }
 
 #[tokio::test]
-async fn a_ping_is_answered() {
-    Rig::start().queue.ping().await.unwrap();
+async fn a_probe_writes_and_tells_whether_keys_are_evicted() {
+    let rig = Rig::start();
+    assert_eq!(rig.queue.probe().await.unwrap(), Eviction::Never);
+    let mut evict = redis::cmd("CONFIG");
+    evict.arg(&["SET", "maxmemory-policy", "volatile-lru"]);
+    let _: () = rig.raw(&evict).await;
+    assert_eq!(rig.queue.probe().await.unwrap(), Eviction::WhenFull);
 }
 
 #[tokio::test]
@@ -298,9 +216,6 @@ async fn an_end_that_only_redis_knows_of_is_marked_until_it_is_on_record() {
     for status in [JobStatus::Completed, JobStatus::Failed] {
         let id = rig.ended("alice", status).await;
         assert!(rig.job(id).await.unrecorded);
-        // What is left is to tell somebody: the manifest was written.
-        rig.settle_later(id, 0, Duration::from_secs(60)).await;
-        assert!(!rig.job(id).await.unrecorded);
         rig.settle(id, 0).await;
         assert!(!rig.job(id).await.unrecorded);
     }

@@ -102,8 +102,17 @@ fn until_said(log: &Receiver<String>, words: &str) -> Option<()> {
 
 /// Runs one command of the test's own, past the connection that is tested.
 pub(crate) fn order(address: &str, command: &redis::Cmd) {
+    command.exec(&mut connected(address)).unwrap();
+}
+
+/// The same, and what it is answered with.
+pub(crate) fn asked(address: &str, command: &redis::Cmd) -> String {
+    command.query(&mut connected(address)).unwrap()
+}
+
+fn connected(address: &str) -> redis::Connection {
     let client = Redis::client(address).unwrap();
-    let mut connection = client.get_connection_with_timeout(PATIENCE).unwrap();
+    let connection = client.get_connection_with_timeout(PATIENCE).unwrap();
     connection.set_read_timeout(Some(PATIENCE)).unwrap();
-    command.exec(&mut connection).unwrap();
+    connection
 }

@@ -1,14 +1,11 @@
 //! Retry, by a person, of what has ended.
 
-use std::time::Duration;
-
 use chrono::{DateTime, TimeDelta, Utc};
-use redis::Cmd;
 use shared::job::{JobId, JobStatus};
-use shared::queue::{Answer, Enqueued, Reported, Retried, Settled};
+use shared::queue::{Answer, Enqueued, Policy, Queue, Reported, Restored, Retried, Settled};
 use shared::stage::Stage;
 
-use crate::rig::{Rig, error, new_job};
+use crate::rig::{RETENTION, Rig, error, new_job};
 
 async fn retry(rig: &Rig, id: JobId, generation: u32) -> Answer<Retried> {
     let (start_by, finish_by) = clocks();
@@ -19,6 +16,42 @@ async fn retry(rig: &Rig, id: JobId, generation: u32) -> Answer<Retried> {
 fn clocks() -> (DateTime<Utc>, DateTime<Utc>) {
     let now = Utc::now();
     (now + TimeDelta::hours(5), now + TimeDelta::hours(6))
+}
+
+#[tokio::test]
+async fn a_retry_is_bound_by_the_limits_of_a_submission() {
+    let mut rig = Rig::start();
+    let policy = Policy::new(4, 2, 1, RETENTION);
+    rig.queue = Queue::new(rig.queue.redis().clone(), "p", policy.clone());
+    let id = rig.ended("alice", JobStatus::Cancelled).await;
+    let other = rig.put("alice").await;
+    let before = rig.job(id).await;
+    assert_eq!(retry(&rig, id, 1).await.outcome, Retried::Full);
+    assert_eq!(rig.job(id).await, before, "nothing changed");
+    // What was accepted once is done again whatever waits.
+    let (start_by, finish_by) = clocks();
+    let restored = rig.queue.restore_retry(id, 1, start_by, finish_by).await;
+    assert_eq!(restored.unwrap().outcome, Retried::Ok);
+    for live in [id, other] {
+        rig.cancel(live, "room for others").await;
+    }
+    let job = new_job("alice");
+    rig.queue = Queue::new(rig.queue.redis().clone(), "p", policy.limited(1, 0));
+    let as_of = Restored {
+        stage: Stage::Plan,
+        generation: 1,
+    };
+    let again = rig
+        .queue
+        .retry_forgotten(&job, as_of, "retried by bob")
+        .await;
+    assert_eq!(again.unwrap().outcome, Enqueued::Enqueued);
+    assert_eq!(rig.job(job.id).await.job.generation, 1);
+    let refused = retry(&rig, id, 2).await.outcome;
+    assert!(
+        matches!(refused, Retried::Limited { retry_ms: 1.. }),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -113,7 +146,6 @@ async fn a_retried_job_owes_nothing_from_before() {
     let holder = rig.take().await;
     let render = rig.job(job.id).await.job.render_key(Stage::Audio);
     rig.fail_now(&holder, &error(true)).await;
-    rig.settle_later(job.id, 0, Duration::from_secs(5)).await;
     retry(&rig, job.id, 1).await;
     let counts = rig.queue.counts().await.unwrap();
     assert_eq!((counts.unsettled, counts.dead), (0, 0));
@@ -124,19 +156,6 @@ async fn a_retried_job_owes_nothing_from_before() {
         Reported::WrongRender,
         "of the generation before"
     );
-}
-
-#[tokio::test]
-async fn a_settled_job_that_is_retried_is_not_forgotten() {
-    let rig = Rig::start();
-    let id = rig.ended("alice", JobStatus::Failed).await;
-    rig.settle(id, 0).await;
-    retry(&rig, id, 1).await;
-    let keys = rig.queue.keys();
-    for key in [keys.job(id), keys.events(id)] {
-        let rest: i64 = rig.raw(&Cmd::pttl(&key)).await;
-        assert_eq!(rest, -1, "{key}");
-    }
 }
 
 #[tokio::test]

@@ -10,8 +10,11 @@ use shared::job::{TenantId, UserId};
 use shared::priority::Priority;
 use shared::queue::{
     Acquired, Adopted, Answer, Breaker, Cancelled, Deleted, Enqueued, Failed, Heartbeat, Held,
+    Mended,
 };
-use shared::queue::{Holder, NewJob, Next, Parked, Policy, Queue, Redis, Reported, Restored};
+use shared::queue::{
+    Holder, NewJob, Next, Parked, Policy, Queue, Redis, Refusal, Reported, Restored,
+};
 use shared::queue::{
     Reprioritised, Retried, Settings, Settled, Showed, Snapshot, Spent, SweepStep,
 };
@@ -22,16 +25,7 @@ use crate::check::check;
 use crate::redis::Server;
 
 /// Nobody settled it before.
-pub(crate) const SETTLED: Settled = Settled::Ok {
-    tries: 0,
-    first: true,
-};
-
-/// It stays in the outbox, or had left it already.
-pub(crate) fn put_off(tries: u32) -> Settled {
-    let first = false;
-    Settled::Ok { tries, first }
-}
+pub(crate) const SETTLED: Settled = Settled::Ok { first: true };
 
 /// How long the queue of a rig keeps settled jobs.
 pub(crate) const RETENTION: Duration = Duration::from_secs(3600);
@@ -77,6 +71,13 @@ impl Rig {
     pub(crate) fn fence_is_now(&self, fence: u64) {
         let before = self.fence.swap(fence, SeqCst);
         assert!(fence >= before, "fence {fence} after {before}");
+    }
+
+    /// As if all memory were used that Redis may use.
+    pub(crate) async fn fill_redis(&self) {
+        let mut full = redis::cmd("CONFIG");
+        full.arg(&["SET", "maxmemory", "1"]);
+        let _: () = self.raw(&full).await;
     }
 
     /// As if Redis had been replaced by an empty one.
@@ -138,7 +139,8 @@ verbs! {
     restore(job: &NewJob, proven: Restored) -> Answer<Enqueued>;
     cancel(id: JobId, reason: &str) -> Answer<Cancelled>;
     retry(id: JobId, generation: u32, start_by: DateTime<Utc>, finish_by: DateTime<Utc>, reason: &str) -> Answer<Retried>;
-    delete(id: JobId, user: &UserId, tags: &[String]) -> Deleted;
+    delete(id: JobId) -> Deleted;
+    mend(id: JobId) -> Answer<Mended>;
     reprioritise(id: JobId, priority: Priority, reason: &str) -> Answer<Reprioritised>;
     enqueue_cached(job: &NewJob, track: &Track) -> Answer<Enqueued>;
     configure(settings: &Settings) -> Answer<u32>;
@@ -152,7 +154,6 @@ verbs! {
     sweep(after: &str) -> Answer<SweepStep>;
     expire() -> Answer<u32>;
     settle(id: JobId, generation: u32) -> Settled;
-    settle_later(id: JobId, generation: u32, delay: Duration) -> Settled;
 }
 
 // Several steps in one word.
@@ -338,6 +339,7 @@ pub(crate) fn new_job(tenant: &str) -> NewJob {
         priority: Priority::Normal,
         tags: Vec::new(),
         spent: Spent::default(),
+        refusal: Refusal::Final,
     }
 }
 
@@ -364,9 +366,10 @@ pub(crate) fn track() -> Track {
         },
         sha256: "ab".repeat(32),
         bytes: 1_000,
-        seed: 7,
+        seed: Some(7),
         model: None,
         version: None,
+        source: None,
     }
 }
 

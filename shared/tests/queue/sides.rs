@@ -6,9 +6,17 @@ use std::path::{Path, PathBuf};
 use shared::queue::SCRIPTS;
 
 /// Files that stand before scripts.
-const PARTS: [&str; 4] = ["prelude", "rate", "estimate", "delivery"];
+const PARTS: [&str; 6] = ["prelude", "rate", "estimate", "lines", "delivery", "walk"];
 /// Keys that no script touches: those of the doorbells, and a set.
-const PLAIN: [&str; 5] = ["bell", "bell_later", "notice", "notice_later", "hooked"];
+const PLAIN: [&str; 7] = [
+    "bell",
+    "bell_later",
+    "notice",
+    "notice_later",
+    "message",
+    "message_later",
+    "hooked",
+];
 
 fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -73,9 +81,13 @@ fn every_script_has_a_method_of_its_name_and_a_test() {
     let sources = files("src/queue", "rs");
     let tests = files("tests/queue", "rs");
     for (name, _) in SCRIPTS {
-        let method = format!("pub async fn {name}(");
+        let methods = [
+            format!("pub async fn {name}("),
+            format!("pub async fn {name}<"),
+        ];
+        let has = |text: &str| methods.iter().any(|method| text.contains(method));
         assert!(
-            sources.iter().any(|(_, text)| text.contains(&method)),
+            sources.iter().any(|(_, text)| has(text)),
             "no method {name}"
         );
         let call = format!(".{name}(");
@@ -126,6 +138,7 @@ fn variant(sources: &[(String, String)], name: &str, word: &str) -> String {
     };
     let own = answer(format!("pub async fn {name}_for("));
     let own = own.or_else(|| answer(format!("pub async fn {name}(")));
+    let own = own.or_else(|| answer(format!("pub async fn {name}<")));
     let capital = |part: &str| part[..1].to_uppercase() + &part[1..];
     let word = if word == "found" { "job" } else { word };
     let word: String = word.split('_').map(capital).collect();

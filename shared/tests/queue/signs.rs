@@ -99,7 +99,7 @@ async fn a_message_is_late_from_the_moment_when_it_was_due() {
     let rig = Rig::start();
     assert_eq!(signs(&rig).await.undelivered, None);
     let due = Utc::now().timestamp_millis();
-    let deliveries = rig.queue.keys().deliveries();
+    let deliveries = rig.queue.keys().owing();
     let _: () = rig
         .raw(&Cmd::zadd(&deliveries, "job:later", due + HOUR))
         .await;

@@ -1,22 +1,27 @@
 //! A receiver, and everything that delivers to it.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::post;
+use axum::http::{HeaderMap, StatusCode, Uri};
 use redis::Cmd;
 use serde_json::{Value, json};
 use shared::audit::Operator;
 use shared::caller::{Caller, Role};
 use shared::clients::Clients;
 use shared::config::Config;
+use shared::delivery::{self, DeliveryPage};
 use shared::endpoint::{Endings, EndpointUrl, SigningSecret, Target};
 use shared::http::RequestId;
 use shared::job::{JobId, TenantId, UserId};
+use shared::problem::Problem;
+use shared::queue::{Acquired, Spent};
+use shared::stage::Stage;
 use shared::submit::{self, Context};
-use shared::webhook::{self, DeliveryPage, Hooks, Registered, Secret};
-use shared::{change, lookup};
+use shared::view::Known;
+use shared::webhook::{self, Hooks, Registered, Secret};
+use shared::{change, control, lookup};
 use uuid::Uuid;
 
 use crate::redis::Server;
@@ -35,30 +40,47 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With these variables beside what it needs.
+    pub(crate) async fn with(variables: &'static [(&str, &str)]) -> Self {
+        Self::standing_in(&[], variables).await
+    }
+
+    /// The receiver stands in for these services as well, each at a path of its name.
+    pub(crate) async fn with_services(services: &[&str]) -> Self {
+        Self::standing_in(services, &[]).await
+    }
+
+    async fn standing_in(services: &[&str], variables: &'static [(&str, &str)]) -> Self {
         let redis = Server::start();
         let files = local::Scratch::new().unwrap();
         let (address, folder) = (redis.address(), files.path().display().to_string());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
         let config = Config::read(|name| match name {
             "REDIS_URL" => Some(address.clone()),
             "ARTIFACTS_URL" => Some(format!("file://{folder}")),
             "JWT_SECRET" => Some("a-secret-of-more-than-thirty-two-bytes".to_owned()),
             "DEV_MODE" => Some("1".to_owned()),
-            _ => None,
+            name if services.contains(&name) => Some(format!("{base}/{}", name.to_lowercase())),
+            "ORCHESTRATOR_TOKEN" => services.contains(&"API_URL").then(|| "t".repeat(32)),
+            _ => {
+                let own = variables.iter().find(|(own, _)| *own == name);
+                own.map(|(_, value)| (*value).to_owned())
+            }
         });
         let status = Arc::new(Mutex::new(StatusCode::OK));
         let calls: Arc<Mutex<Vec<(HeaderMap, Value)>>> = Arc::default();
         let (answer, heard) = (status.clone(), calls.clone());
-        let receive = async move |headers: HeaderMap, body: String| {
-            let body = serde_json::from_str(&body).unwrap();
+        let receive = async move |uri: Uri, headers: HeaderMap, body: String| {
+            let body = serde_json::from_str(&body).unwrap_or_else(|_| json!(uri.path()));
             heard.lock().unwrap().push((headers, body));
             *answer.lock().unwrap()
         };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!(
-            "http://{}/hook?token=hunter2",
-            listener.local_addr().unwrap()
-        );
-        let router = Router::new().route("/hook", post(receive));
+        let url = format!("{base}/hook?token=hunter2");
+        let router = Router::new().fallback(receive);
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self {
             clients: Clients::new(config.unwrap()).unwrap(),
@@ -93,21 +115,69 @@ impl Site {
         *self.status.lock().unwrap() = StatusCode::from_u16(status).unwrap();
     }
 
+    /// The objects of jobs cannot be read until they are shown again.
+    pub(crate) fn hide_store(&self) {
+        let folder = self.files.path();
+        std::fs::rename(folder.join("jobs"), folder.join("hidden")).unwrap();
+        std::fs::write(folder.join("jobs"), "").unwrap();
+    }
+
+    pub(crate) fn show_store(&self) {
+        let folder = self.files.path();
+        std::fs::remove_file(folder.join("jobs")).unwrap();
+        std::fs::rename(folder.join("hidden"), folder.join("jobs")).unwrap();
+    }
+
     pub(crate) fn heard(&self) -> Vec<(HeaderMap, Value)> {
         self.calls.lock().unwrap().clone()
     }
 
     pub(crate) async fn submit(&self, webhook: Value) -> JobId {
+        let body = json!({"narrative": "rain", "webhook": webhook});
+        let known = self.submit_as("alice", None, body).await;
+        known.unwrap().job.id
+    }
+
+    /// A submission of a user of tenant `alice`, under an `Idempotency-Key` or without one.
+    pub(crate) async fn submit_as(
+        &self,
+        user: &str,
+        key: Option<&str>,
+        body: Value,
+    ) -> Result<Known, Problem> {
         let caller = Caller {
-            sub: "alice".to_owned(),
-            user: UserId::new("alice"),
+            sub: user.to_owned(),
+            user: UserId::new(user),
             tenant: TenantId::new("alice"),
             role: Role::User,
         };
-        let context = Context::new(RequestId("rq-1".to_owned()), &HeaderMap::new()).unwrap();
-        let body = json!({"narrative": "rain", "webhook": webhook});
-        let known = submit::submit(&self.clients, caller, context, body).await;
-        known.unwrap().job.id
+        let mut headers = HeaderMap::new();
+        if let Some(key) = key {
+            headers.insert("idempotency-key", key.parse().unwrap());
+        }
+        let context = Context::new(RequestId("rq-1".to_owned()), &headers).unwrap();
+        submit::submit(&self.clients, caller, context, body).await
+    }
+
+    /// The names of the objects in a folder of the store, without those of folders in it.
+    pub(crate) fn objects(&self, folder: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.files.path().join(folder));
+        let files = entries.into_iter().flatten().map(|entry| entry.unwrap());
+        let files = files.filter(|entry| entry.file_type().unwrap().is_file());
+        let mut names: Vec<_> = files
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    pub(crate) async fn found(&self, id: JobId) -> Option<Known> {
+        lookup::find(&self.clients, id).await.unwrap()
+    }
+
+    pub(crate) async fn delete(&self, id: JobId) {
+        let known = self.found(id).await.unwrap();
+        change::delete(&self.clients, &known).await.unwrap();
     }
 
     pub(crate) fn own(&self) -> Value {
@@ -126,16 +196,31 @@ impl Site {
         change::cancel(&self.clients, &known, "user").await.unwrap();
     }
 
-    pub(crate) async fn deliver(&self, id: JobId) -> usize {
-        webhook::deliver(&self.clients, id).await.unwrap()
+    /// A worker has planned the job, and its audio is being rendered; the name of the render.
+    pub(crate) async fn begin_audio(&self, id: JobId) -> String {
+        control::sync(&self.clients).await.unwrap();
+        let queue = &self.clients.queue;
+        let Acquired::Job(_, holder, _) = queue.acquire().await.unwrap().outcome else {
+            panic!("a job waits")
+        };
+        let spent = Spent::default();
+        queue.advance(&holder, Stage::Audio, spent).await.unwrap();
+        let job = queue.read(id).await.unwrap().unwrap().job;
+        job.render_key(Stage::Audio).as_str().to_owned()
+    }
+
+    /// A sender's shift; how many messages it took.
+    pub(crate) async fn deliver(&self) -> usize {
+        let end = Instant::now() + Duration::from_secs(60);
+        delivery::deliver(&self.clients, end).await.unwrap()
     }
 
     pub(crate) async fn page(&self, id: JobId) -> DeliveryPage {
-        webhook::page(&self.clients, id).await.unwrap()
+        delivery::page(&self.clients, id).await.unwrap()
     }
 
     pub(crate) async fn is_due(&self, id: JobId) -> bool {
-        self.clients.store.due(id).await.unwrap().is_some()
+        !self.clients.store.due_names(id).await.unwrap().is_empty()
     }
 
     /// An endpoint of the tenant, with a secret.
@@ -191,7 +276,17 @@ impl Site {
     }
 
     pub(crate) async fn make_due(&self, id: JobId, target: Target) {
-        let key = self.clients.queue.keys().deliveries();
-        self.raw(&Cmd::zadd(key, format!("{id}:{target}"), 1)).await;
+        let (log, _) = self.clients.queue.deliveries(id).await.unwrap();
+        let found = log.unwrap().deliveries.into_iter();
+        let line = found
+            .filter(|d| d.target == target)
+            .map(|d| d.line)
+            .next()
+            .unwrap();
+        let keys = self.clients.queue.keys();
+        self.raw(&Cmd::zadd(keys.owed(&line), format!("{id}:{target}"), 1))
+            .await;
+        self.raw(&Cmd::zadd(keys.owing(), line.to_string(), 1))
+            .await;
     }
 }

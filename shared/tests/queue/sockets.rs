@@ -341,7 +341,7 @@ async fn a_listener_is_known_with_the_end_of_its_token() {
 }
 
 /// A connection of alice by a token that can be taken back.
-async fn by_token(queue: &Queue, name: &str, jti: &str) -> Result<ConnectionId, Connected> {
+async fn connect_by(queue: &Queue, name: &str, jti: &str) -> Result<ConnectionId, Connected> {
     let (ticket, name, user) = (Uuid::new_v4(), connection(name), alice());
     queue.issue_ticket(ticket, MINUTE).await.unwrap();
     let opened = NewSocket {
@@ -364,14 +364,14 @@ async fn is_open(queue: &Queue, name: &ConnectionId) -> bool {
 #[tokio::test]
 async fn a_token_that_is_taken_back_ends_its_connections_and_opens_none() {
     let Rig { queue, .. } = &Rig::start();
-    let one = by_token(queue, "one=", "a").await.unwrap();
-    let other = by_token(queue, "other=", "b").await.unwrap();
+    let one = connect_by(queue, "one=", "a").await.unwrap();
+    let other = connect_by(queue, "other=", "b").await.unwrap();
     queue.revoke(&["a".to_owned()], None).await.unwrap();
     assert_eq!(queue.hang_up(&alice(), Some("a")).await.unwrap(), 1);
     assert!(!is_open(queue, &one).await && is_open(queue, &other).await);
     let ended = queue.expired_sockets(Utc::now()).await.unwrap();
     assert_eq!(ended.into_iter().collect::<Vec<_>>(), [one]);
-    let again = by_token(queue, "again=", "a").await;
+    let again = connect_by(queue, "again=", "a").await;
     assert_eq!(again, Err(Connected::Revoked));
 }
 
@@ -379,7 +379,7 @@ async fn a_token_that_is_taken_back_ends_its_connections_and_opens_none() {
 async fn a_user_whose_sessions_end_is_told_nothing_more_on_any_of_many_connections() {
     let Rig { queue, .. } = &Rig::start();
     for n in 0..1001 {
-        by_token(queue, &format!("c{n}="), "a").await.unwrap();
+        connect_by(queue, &format!("c{n}="), "a").await.unwrap();
     }
     let id = new_job("a").id;
     let said = queue.hang_up(&UserId::new("bob"), None).await;

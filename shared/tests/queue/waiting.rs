@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::Cmd;
 use shared::job::{JobId, JobStatus, TenantId};
-use shared::queue::{Enqueued, Found, Next, Policy, Queue, Spent};
+use shared::queue::{Admission, Enqueued, Found, Next, Policy, Queue, Spent};
 use shared::stage::Stage;
 
 use crate::rig::{LONG, RETENTION, Rig, error, new_job, track};
@@ -142,6 +142,15 @@ async fn a_tenant_that_submits_too_fast_is_told_when_to_come_again() {
         panic!("{outcome:?}")
     };
     assert!((15_000..=20_000).contains(&retry_ms), "{retry_ms}");
+    // Asked before anything is stored, it says the same and counts nothing.
+    for _ in 0..2 {
+        let asked = queue.admits(&TenantId::new("a")).await.unwrap();
+        let Admission::Limited { retry_ms: told } = asked.outcome else {
+            panic!("{asked:?}")
+        };
+        assert!(told <= retry_ms && told > 0, "{told}");
+        assert_eq!(asked.left.unwrap().remaining, 0);
+    }
     let other = queue.enqueue(&new_job("b")).await.unwrap().outcome;
     assert_eq!(other, Enqueued::Enqueued, "others are unaffected");
     let known = queue.enqueue(&last.unwrap()).await.unwrap().outcome;
@@ -271,27 +280,6 @@ async fn the_overview_shows_what_waits_and_what_runs() {
     assert_eq!(seen.happened("submitted", 60), 5);
     let nothing = Rig::start().queue.overview().await.unwrap();
     assert!(nothing.oldest.is_none() && nothing.tenants.is_empty());
-}
-
-#[tokio::test]
-async fn the_dead_are_forgotten_with_their_jobs() {
-    let rig = Rig::start();
-    let mut job = new_job("a");
-    job.max_attempts = 1;
-    rig.enqueue(&job).await;
-    let holder = rig.take().await;
-    rig.fail_now(&holder, &error(true)).await;
-    assert_eq!(rig.queue.dead_page(0, 10).await.unwrap(), [job.id]);
-    assert_eq!(rig.queue.dead_page(1, 10).await.unwrap(), []);
-    let long_ago = chrono::Utc::now() - RETENTION - Duration::from_secs(1);
-    let old = Cmd::zadd(
-        rig.queue.keys().dead(),
-        job.id.to_string(),
-        long_ago.timestamp_millis(),
-    );
-    let _: () = rig.raw(&old).await;
-    rig.sweep("").await;
-    assert_eq!(rig.queue.dead_page(0, 10).await.unwrap(), []);
 }
 
 #[tokio::test]

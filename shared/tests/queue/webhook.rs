@@ -2,9 +2,10 @@
 
 use redis::Cmd;
 use serde_json::{Value, json};
-use shared::endpoint::{Endings, EndpointUrl, Target};
+use shared::endpoint::{Endings, EndpointUrl, Hook, Target};
+use shared::envelope::DueName;
 use shared::job::TenantId;
-use shared::{change, lookup, settle, webhook};
+use shared::{change, delivery, lookup, settle, webhook};
 use uuid::Uuid;
 
 use crate::site::Site;
@@ -13,11 +14,11 @@ use crate::site::Site;
 async fn the_end_of_a_job_arrives_once_signed_and_with_its_names() {
     let site = Site::start().await;
     let id = site.submit(site.own()).await;
-    assert_eq!(site.deliver(id).await, 0, "it has not ended");
+    assert_eq!(site.deliver().await, 0, "it has not ended");
     site.cancel(id).await;
     assert!(site.is_due(id).await);
-    assert_eq!(site.deliver(id).await, 1);
-    assert_eq!(site.deliver(id).await, 0);
+    assert_eq!(site.deliver().await, 1);
+    assert_eq!(site.deliver().await, 0);
     let [(headers, body)] = &site.heard()[..] else {
         panic!("{:?}", site.heard())
     };
@@ -49,14 +50,14 @@ async fn what_redis_forgot_before_it_was_delivered_is_delivered_all_the_same() {
     let site = Site::start().await;
     let id = site.ended(site.own()).await;
     site.raw(&redis::cmd("FLUSHALL")).await;
-    assert_eq!(site.deliver(id).await, 0);
+    assert_eq!(site.deliver().await, 0);
     assert!(site.page(id).await.gap);
-    webhook::restore(&site.clients, id).await.unwrap();
-    assert_eq!(site.deliver(id).await, 1);
+    delivery::restore(&site.clients, id).await.unwrap();
+    assert_eq!(site.deliver().await, 1);
     assert!(!site.is_due(id).await);
     // Put back once more, as by a sweep that was slow: nothing is owed.
-    webhook::restore(&site.clients, id).await.unwrap();
-    assert_eq!((site.deliver(id).await, site.heard().len()), (0, 1));
+    delivery::restore(&site.clients, id).await.unwrap();
+    assert_eq!((site.deliver().await, site.heard().len()), (0, 1));
 }
 
 #[tokio::test]
@@ -66,11 +67,13 @@ async fn an_end_that_was_recorded_and_not_settled_is_told_when_redis_is_emptied(
     // As if whoever settled had stopped after the manifest.
     let request = site.clients.store.request(id).await.unwrap().unwrap();
     let marker = shared::envelope::OpenMarker::starting(0, chrono::Utc::now(), &request);
-    site.clients.store.put_open(id, &marker).await.unwrap();
-    site.clients.store.remove_due(id).await.unwrap();
+    let open = shared::envelope::Open { id, generation: 0 };
+    site.clients.store.put_open(open, &marker).await.unwrap();
+    let noted = DueName::of_end(0);
+    site.clients.store.remove_due(id, &noted).await.unwrap();
     site.raw(&redis::cmd("FLUSHALL")).await;
     lookup::ensure(&site.clients, id).await.unwrap();
-    assert_eq!(site.deliver(id).await, 1);
+    assert_eq!(site.deliver().await, 1);
 }
 
 #[tokio::test]
@@ -78,12 +81,17 @@ async fn an_endpoint_that_answers_410_is_told_of_nothing_more() {
     let site = Site::start().await;
     let endpoint = site.register().await;
     site.answer(410);
-    let (one, other) = (site.ended(json!(null)).await, site.ended(site.own()).await);
-    site.deliver(one).await;
+    site.ended(json!(null)).await;
+    site.deliver().await;
     let disabled = site.hooks().await.find(endpoint).unwrap().disabled.clone();
-    assert_eq!(disabled.unwrap().reason, "it answered 410 Gone");
-    // The other job ended before that.
-    assert_eq!(site.deliver(other).await, 2);
+    let disabled = disabled.unwrap();
+    assert_eq!(disabled.reason, "it answered 410 Gone");
+    // The other job ended before that, and its messages are on their way after it.
+    site.change(|hooks| hooks.items[0].disabled = None).await;
+    let other = site.ended(site.own()).await;
+    site.change(|hooks| hooks.items[0].disabled = Some(disabled.clone()))
+        .await;
+    assert_eq!(site.deliver().await, 2);
     let page = json!(site.page(other).await);
     let states = ["disabled", "given_up"].map(|state| {
         let items = page["items"].as_array().unwrap();
@@ -110,8 +118,8 @@ async fn an_endpoint_that_failed_for_five_days_is_disabled_and_one_that_failed_f
         let name = webhook::failing_name(&TenantId::new("alice"), endpoint);
         site.raw(&Cmd::hset(&failing, name, since.timestamp_millis()))
             .await;
-        let id = site.ended(json!(null)).await;
-        site.deliver(id).await;
+        site.ended(json!(null)).await;
+        site.deliver().await;
         let found = site.hooks().await.find(endpoint).unwrap().disabled.clone();
         assert_eq!(found.is_some(), disabled, "{days} days");
     }
@@ -126,15 +134,16 @@ async fn an_endpoint_that_was_moved_or_removed_is_called_where_it_is_now() {
     let url = EndpointUrl::parse(&json!(moved), true).unwrap();
     site.answer(503);
     site.change(|hooks| hooks.items[0].url = url.clone()).await;
-    site.deliver(id).await;
+    site.deliver().await;
     let page = json!(site.page(id).await);
     assert_eq!(
         page["items"][0]["attempts"][0]["reason"],
         "503 Service Unavailable"
     );
     site.change(|hooks| hooks.items.clear()).await;
-    site.make_due(id, Target::Tenant(endpoint)).await;
-    site.deliver(id).await;
+    site.make_due(id, Target::Webhook(Hook::Tenant(endpoint)))
+        .await;
+    site.deliver().await;
     let page = json!(site.page(id).await);
     assert_eq!(page["items"][0]["state"], "disabled");
     assert_eq!(
@@ -151,10 +160,10 @@ async fn a_job_that_was_started_again_has_a_message_of_its_own_when_it_ends_agai
     let known = lookup::find(&site.clients, id).await.unwrap().unwrap();
     change::retry(&site.clients, &known, "user").await.unwrap();
     site.answer(500);
-    site.deliver(id).await;
+    site.deliver().await;
     site.cancel(id).await;
     site.answer(200);
-    assert_eq!(site.deliver(id).await, 1);
+    assert_eq!(site.deliver().await, 1);
     let ids: Vec<_> = site
         .heard()
         .iter()
@@ -169,16 +178,17 @@ async fn a_message_that_nobody_can_send_any_more_is_given_up() {
     let site = Site::start().await;
     let id = site.ended(site.own()).await;
     site.clients.store.remove_job(id).await.unwrap();
-    assert_eq!(site.deliver(id).await, 1);
+    assert_eq!(site.deliver().await, 1);
     let page = json!(site.page(id).await);
     assert_eq!(page["items"][0]["state"], "given_up");
     assert_eq!(site.heard().len(), 0);
     // And the marker of one that is not even told of goes.
     let other = site.ended(site.own()).await;
-    let due = site.clients.store.due(other).await.unwrap().unwrap();
-    site.clients.store.remove_job(other).await.unwrap();
-    site.clients.store.put_due(other, &due).await.unwrap();
-    webhook::restore(&site.clients, other).await.unwrap();
+    let (store, noted) = (&site.clients.store, DueName::of_end(0));
+    let due = store.due(other, &noted).await.unwrap().unwrap();
+    store.remove_job(other).await.unwrap();
+    store.put_due(other, &noted, &due).await.unwrap();
+    delivery::restore(&site.clients, other).await.unwrap();
     assert!(!site.is_due(other).await);
 }
 
@@ -199,7 +209,7 @@ async fn all_endpoints_of_a_tenant_and_the_jobs_own_are_told_and_no_filter_is_pa
     })
     .await;
     let id = site.ended(site.own()).await;
-    assert_eq!(site.deliver(id).await, 10);
+    assert_eq!(site.deliver().await, 10);
     assert_eq!(site.heard().len(), 10);
     assert!(!site.is_due(id).await);
 }
@@ -208,26 +218,28 @@ async fn all_endpoints_of_a_tenant_and_the_jobs_own_are_told_and_no_filter_is_pa
 async fn a_message_is_sent_again_by_hand_under_its_own_id() {
     let site = Site::start().await;
     let id = site.ended(site.own()).await;
-    site.deliver(id).await;
+    site.deliver().await;
     let known = lookup::find(&site.clients, id).await.unwrap().unwrap();
     let message = format!("msg_{id}_0_job");
-    let again = webhook::redeliver(&site.clients, &known, Some(&message)).await;
+    let again = delivery::redeliver(&site.clients, &known, Some(&message)).await;
     again.unwrap();
     assert!(site.is_due(id).await);
-    assert_eq!(site.deliver(id).await, 1);
-    webhook::redeliver(&site.clients, &known, None)
-        .await
-        .unwrap();
-    assert_eq!(site.deliver(id).await, 1);
+    assert_eq!(site.deliver().await, 1);
+    for wanted in [Some(message.as_str()), None] {
+        let refused = delivery::redeliver(&site.clients, &known, wanted).await;
+        assert_eq!(refused.unwrap_err().code(), "rate_limited");
+    }
+    assert!(!site.is_due(id).await, "a refusal stores nothing");
+    assert_eq!(site.deliver().await, 0);
     let heard = site.heard();
-    assert_eq!(heard.len(), 3);
+    assert_eq!(heard.len(), 2);
     assert!(
         heard
             .iter()
             .all(|(headers, _)| headers["webhook-id"] == message)
     );
     let unknown = format!("msg_{id}_1_job");
-    let refused = webhook::redeliver(&site.clients, &known, Some(&unknown)).await;
+    let refused = delivery::redeliver(&site.clients, &known, Some(&unknown)).await;
     assert_eq!(refused.unwrap_err().code(), "unknown_delivery");
     settle::settle(&site.clients, id).await.unwrap();
     assert!(
@@ -241,7 +253,7 @@ async fn no_object_but_those_apart_holds_a_secret() {
     let site = Site::start().await;
     site.register().await;
     let id = site.ended(site.own()).await;
-    assert_eq!(site.deliver(id).await, 2);
+    assert_eq!(site.deliver().await, 2);
     let holders = site.objects_with("whsec_");
     assert_eq!(holders.len(), 2, "{holders:?}");
     assert!(
@@ -260,4 +272,89 @@ async fn a_secret_that_was_replaced_at_once_is_gone_from_the_store() {
     site.register().await;
     let after = site.objects_with("whsec_");
     assert!(after.len() == 1 && after != before, "{before:?} {after:?}");
+}
+
+#[tokio::test]
+async fn an_outage_of_the_store_costs_a_message_no_try() {
+    let site = Site::start().await;
+    let id = site.ended(site.own()).await;
+    let target = Target::Webhook(Hook::Job);
+    site.hide_store();
+    for _ in 0..9 {
+        site.make_due(id, target).await;
+        assert_eq!(site.deliver().await, 1);
+    }
+    assert!(site.page(id).await.items[0].attempts.is_empty());
+    site.show_store();
+    site.answer(500);
+    site.make_due(id, target).await;
+    site.deliver().await;
+    let page = json!(site.page(id).await);
+    let item = &page["items"][0];
+    assert_eq!(
+        (&item["state"], &item["attempts"][0]["status"]),
+        (&json!("pending"), &json!(500))
+    );
+}
+
+#[tokio::test]
+async fn the_api_is_told_of_an_end_and_told_again_after_redis_was_emptied() {
+    let site = Site::with_services(&["API_URL"]).await;
+    site.answer(503);
+    let id = site.ended(json!(null)).await;
+    assert_eq!(site.deliver().await, 1);
+    site.raw(&redis::cmd("FLUSHALL")).await;
+    site.answer(200);
+    delivery::restore(&site.clients, id).await.unwrap();
+    assert_eq!(site.deliver().await, 1);
+    let heard = site.heard();
+    let told = json!({"jobId": id, "type": "failed", "payload": {"userId": "alice", "error": "cancelled"}});
+    assert_eq!(
+        heard.iter().map(|(_, body)| body).collect::<Vec<_>>(),
+        [&told, &told]
+    );
+    assert!(
+        heard[0].0["authorization"]
+            .to_str()
+            .unwrap()
+            .starts_with("Bearer ")
+    );
+    assert!(!site.is_due(id).await);
+    assert!(
+        site.page(id).await.items.is_empty(),
+        "the owner sees webhooks alone"
+    );
+}
+
+#[tokio::test]
+async fn a_cancel_calls_nobody_and_a_sender_tells_the_model() {
+    let site = Site::with_services(&["API_URL", "MUSCGEN_URL"]).await;
+    let id = site.submit(json!(null)).await;
+    let render = site.begin_audio(id).await;
+    site.cancel(id).await;
+    assert!(site.heard().is_empty());
+    assert_eq!(site.deliver().await, 2);
+    let heard = site.heard();
+    let cancel = json!(format!("/muscgen_url/generate/{render}"));
+    assert!(heard.iter().any(|(_, body)| *body == cancel), "{heard:?}");
+    assert!(!site.is_due(id).await);
+}
+
+#[tokio::test]
+async fn a_cancel_that_the_model_did_not_hear_is_given_up_when_the_render_is_over() {
+    let site = Site::with_services(&["MUSCGEN_URL"]).await;
+    let id = site.submit(json!(null)).await;
+    site.begin_audio(id).await;
+    site.cancel(id).await;
+    let due = site.clients.store.due(id, &DueName::of_end(0)).await;
+    let due = due.unwrap().unwrap();
+    let [cancel] = &due.targets[..] else {
+        panic!("{due:?}")
+    };
+    let life = cancel.until - chrono::Utc::now();
+    let most = chrono::TimeDelta::from_std(site.clients.config.render_deadline).unwrap();
+    assert!(
+        life <= most && life > most - chrono::TimeDelta::minutes(1),
+        "{life}"
+    );
 }

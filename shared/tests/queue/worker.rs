@@ -66,7 +66,7 @@ async fn an_acquire_sent_twice_gives_the_same_job() {
     let proxy = Proxy::to(rig.server.port);
     let redis = Redis::open(&proxy.address()).unwrap();
     let queue = Queue::new(redis, "p", rig.queue.policy().clone());
-    queue.ping().await.unwrap();
+    queue.probe().await.unwrap();
     proxy.swallow_present_replies();
     let answer = queue.acquire().await.unwrap();
     check(&rig).await;
@@ -236,7 +236,7 @@ async fn complete_says_ok_to_a_repeat_and_refuses_another_track() {
         Held::Ok
     );
     let mut other = track();
-    other.seed += 1;
+    other.seed = Some(8);
     assert_eq!(
         rig.complete(&holder, &other, SPENT).await.outcome,
         Held::Stale

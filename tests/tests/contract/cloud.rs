@@ -33,6 +33,7 @@ fn whoever_wakes_a_function_wakes_its_alias() {
         let function = match name {
             "WorkerBells" => "WorkerFunction",
             "NotifyBells" => "NotifyFunction",
+            "DeliverBells" => "DeliverFunction",
             other => panic!("{other}"),
         };
         assert_eq!(mapping["FunctionName"], alias(function));
@@ -48,7 +49,7 @@ fn whoever_wakes_a_function_wakes_its_alias() {
             woken += 1;
         }
     }
-    assert_eq!(woken, 5);
+    assert_eq!(woken, 6);
 }
 
 #[test]

@@ -164,6 +164,7 @@ fn the_queues_are_those_of_the_template() {
     for (variable, resource) in [
         ("QUEUE_URL", "WorkQueue"),
         ("NOTIFY_QUEUE_URL", "NotifyQueue"),
+        ("DELIVER_QUEUE_URL", "DeliverQueue"),
     ] {
         let url = services["functions"]["environment"][variable].as_str();
         assert_eq!(services["beside"]["environment"][variable].as_str(), url);

@@ -36,7 +36,7 @@ fn every_function_that_asks_redis_is_in_its_network_and_rings_the_same_bell() {
             "{name}"
         );
         // Without the address it would ring a stream that nobody reads.
-        for bell in ["QUEUE_URL", "NOTIFY_QUEUE_URL"] {
+        for bell in ["QUEUE_URL", "NOTIFY_QUEUE_URL", "DELIVER_QUEUE_URL"] {
             assert_eq!(asks_redis, environment.contains_key(bell), "{name}: {bell}");
         }
     }

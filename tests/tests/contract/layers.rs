@@ -7,11 +7,12 @@ use serde_json::Value;
 use crate::project::{self, Text};
 
 /// The words of a job: they know each other and nothing else of the project.
-const PURE: [&str; 14] = [
+const PURE: [&str; 15] = [
     "endpoint",
     "envelope",
     "event",
     "job",
+    "lenient",
     "number",
     "pointer",
     "plan",

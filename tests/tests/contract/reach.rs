@@ -18,8 +18,8 @@ const EXTRACTORS: [&str; 5] = ["Caller", "Admin", "Keeper", "Reporter", "Claims"
 
 struct File {
     path: String,
-    /// What its `use` lines name.
-    used: BTreeSet<String>,
+    /// What its `use` lines name, each with the module or type that it comes from.
+    used: BTreeSet<(String, String)>,
 }
 
 struct Function {
@@ -109,7 +109,7 @@ impl Code {
         while let Some(at) = rest.iter().position(|token| token == "use") {
             let end = rest[at..].iter().position(|token| token == ";");
             let end = end.map_or(rest.len(), |end| at + end);
-            used.extend(rest[at..end].iter().filter(word).cloned());
+            used.extend(imports(&rest[at + 1..end]));
             rest = &rest[end..];
         }
         let words = self.words.entry(place(path).to_owned()).or_default();
@@ -185,22 +185,45 @@ impl Code {
                 let mentioned = &self.words[place(&file.path)];
                 !["Store", "Queue"].contains(&owner) && mentioned.contains(owner)
             }),
-            (None, None) => {
-                let brought = file.used.contains(&call.name) && file.brings(at);
-                owner.is_none() && (*at == file.path || brought)
-            }
+            (None, None) => owner.is_none() && (*at == file.path || file.brings(&call.name, at)),
         }
     }
 }
 
 impl File {
-    /// Whether a `use` line can lead to the file at `path`.
-    fn brings(&self, path: &str) -> bool {
+    /// Whether a `use` line brings this name from the file at `path`.
+    fn brings(&self, name: &str, path: &str) -> bool {
         let folder = |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned());
-        let beside = self.used.contains("super") && folder(path) == folder(&self.path);
-        let modules = path.trim_end_matches(".rs").split('/').skip(2);
-        beside || modules.into_iter().any(|module| self.used.contains(module))
+        let parts: Vec<_> = path.trim_end_matches(".rs").split('/').collect();
+        let leads = |from: &str| match from {
+            "super" => folder(path) == folder(&self.path),
+            module => parts.contains(&module),
+        };
+        let named = self.used.iter().filter(|(used, _)| used == name);
+        named.into_iter().any(|(_, from)| leads(from))
     }
+}
+
+/// The names of a `use` line, each with what stands before its last `::`.
+fn imports(line: &[String]) -> Vec<(String, String)> {
+    let (mut found, mut outer) = (Vec::new(), Vec::new());
+    let mut before = String::new();
+    for (at, token) in line.iter().enumerate() {
+        let next = line.get(at + 1).map(String::as_str);
+        match token.as_str() {
+            "{" => outer.push(before.clone()),
+            "}" => drop(outer.pop()),
+            "," => before = outer.last().cloned().unwrap_or_default(),
+            word if word.starts_with(char::is_alphabetic) && next == Some(":") => {
+                before = word.to_owned();
+            }
+            word if word.starts_with(char::is_alphabetic) => {
+                found.push((word.to_owned(), before.clone()));
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// A function's folder; in `shared` the file.

@@ -6,13 +6,14 @@ use shared::config::{Config, GeneratorApi};
 use crate::template::{Function, Template};
 
 /// What somebody who deploys may give.
-const GIVEN: [(&str, &str); 18] = [
+const GIVEN: [(&str, &str); 19] = [
     ("MuscgenUrl", "https://muscgen.example.com/api"),
     ("Jen1Url", "https://jen1.example.com"),
     ("OllamaUrl", "http://ollama.example.com:11434"),
     ("OllamaModel", "llama3.2:3b"),
     ("PlannerFallback", "ollama"),
     ("MuscgenApi", "cog"),
+    ("CogInputs", "prompt:prompt_a,seed:random_state"),
     (
         "Models",
         r#"{"jen1":{"planner":"jen1","generator":"muscgen","maxSeconds":60},"free":{"planner":"ollama","generator":"muscgen","maxSeconds":60}}"#,

@@ -262,15 +262,26 @@ impl App {
     /// What the file store says of a job that has ended, as soon as it is settled.
     pub(crate) async fn manifest(&self, id: &str) -> Value {
         let file = self.stack.folder().join("artifacts/jobs").join(id);
-        let file = file.join("manifest.json");
-        let read = async || std::fs::read(&file).ok();
+        let newest = || {
+            (0..9)
+                .rev()
+                .map(|n| file.join(format!("manifest-{n}.json")))
+        };
+        let read = async || newest().find_map(|file| std::fs::read(file).ok());
         let text = local::until(PATIENCE, read).await;
         serde_json::from_slice(&text.expect("the job is settled")).unwrap()
     }
 
     /// Whether the store still holds the job for unfinished.
     pub(crate) fn is_open(&self, id: &str) -> bool {
-        self.stack.folder().join("artifacts/open").join(id).exists()
+        let markers = std::fs::read_dir(self.stack.folder().join("artifacts/open"));
+        let names = markers
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.unwrap().file_name());
+        names
+            .into_iter()
+            .any(|name| name.to_string_lossy().starts_with(id))
     }
 
     /// Runs one Redis command of the test's own.

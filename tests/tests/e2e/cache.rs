@@ -5,6 +5,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::app::{ALICE, App, Model};
+use crate::doors::with_token;
 
 fn rain() -> Value {
     json!({"narrative": "rain on a tin roof", "duration": 10, "seed": 7})
@@ -87,6 +88,27 @@ async fn others_and_who_wants_it_anew_get_their_own(app: &App) {
         assert_eq!(app.calls(Model::Jen1, id).await.len(), 1);
         assert_eq!(app.calls(Model::Muscgen, id).await.len(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_signed_link_counts_as_a_read_of_the_jobs_tenant() {
+    let app = App::with(StackOptions {
+        env: vec![("READ_RATE".to_owned(), "30".to_owned())],
+        ..StackOptions::default()
+    })
+    .await;
+    let (_, job) = app.compose(json!({"renderSeconds": 0.1})).await;
+    let link = job["track"]["url"].as_str().unwrap();
+    let mut statuses = Vec::new();
+    for _ in 0..40 {
+        let answer = with_token(&app, Method::GET, link, None).send();
+        statuses.push(answer.await.unwrap().status());
+    }
+    assert_eq!(statuses[0], StatusCode::OK);
+    assert_eq!(statuses[39], StatusCode::TOO_MANY_REQUESTS);
+    let list = app.get("/jobs", ALICE).await;
+    assert_eq!(list.status(), StatusCode::TOO_MANY_REQUESTS);
+    app.stop().await;
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ async fn with_schema() -> Cog {
 /// Ten seconds of music, which the model takes `render` seconds to make.
 fn slow(render: f64) -> Value {
     let mut job = ten_seconds();
-    job["options"] = json!({"render_seconds": render, "unknown": true});
+    job["options"] = json!({"render_seconds": render});
     job
 }
 
@@ -166,6 +166,33 @@ async fn what_the_schema_forbids_is_refused_at_once_in_its_own_words() {
     assert!(
         message.ends_with("duration: 61 is greater than the maximum of 60"),
         "{message}"
+    );
+    app.stop().await;
+    cog.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_model_has_no_place_for_is_refused_and_nothing_is_rendered() {
+    let cog = with_schema().await;
+    let app = App::with(before(&cog, &[])).await;
+    let mut odd = ten_seconds();
+    odd["options"] = json!({"tempo_map": "rubato"});
+    let id = app.submit(odd).await;
+    let job = app.until_ended(&id).await;
+    let error = json!({
+        "code": "muscgen_unsupported", "stage": "audio", "retryable": false,
+        "message": "the model behind muscgen has no place for options.tempo_map",
+    });
+    assert_eq!((&job["attempt"], &job["error"]), (&json!(1), &error));
+    app.stop().await;
+
+    let named = [("COG_INPUTS", "prompt:lines")];
+    let app = App::with(before(&cog, &named)).await;
+    let id = app.submit(ten_seconds()).await;
+    let job = app.until_ended(&id).await;
+    assert_eq!(
+        (&job["attempt"], &job["error"]["code"]),
+        (&json!(1), &json!("muscgen_incompatible"))
     );
     app.stop().await;
     cog.stop().await;

@@ -144,7 +144,10 @@ async fn health_is_answered_within_two_seconds() {
 async fn a_plan_becomes_audio_of_the_length_that_was_asked_for_and_that_the_gate_lets_through() {
     for service in services(0.3).await {
         let audio = service.audio(&mut Receiver::open().await).await;
-        let listen = || shared::audio::examine(audio, f64::from(SECONDS));
+        let listen = || {
+            let delivered = shared::audio::recognise(audio)?;
+            shared::audio::examine(&delivered, f64::from(SECONDS))
+        };
         let heard = tokio::task::spawn_blocking(listen).await.unwrap();
         let heard = heard.unwrap_or_else(|refusal| {
             panic!("The gate (docs/models.md) refused the audio, so each such track is rendered in vain: {refusal}")

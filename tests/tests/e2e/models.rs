@@ -113,6 +113,21 @@ async fn silent_audio_is_played_again_with_another_seed() {
     app.stop().await;
 }
 
+/// A planner that knows the key of a request may answer again what it answered before.
+#[tokio::test]
+async fn a_plan_that_could_not_be_used_is_asked_for_under_another_key() {
+    let app = App::start().await;
+    app.faults(Model::Jen1, json!({"garbageTimes": 1})).await;
+    let id = app.submit(ten_seconds()).await;
+    let job = app.until_completed(&id).await;
+    assert_eq!(job["attempt"], 2);
+    let calls = app.calls(Model::Jen1, &id).await;
+    let keys: Vec<_> = calls.iter().map(|call| &call["idempotencyKey"]).collect();
+    assert_eq!(keys.len(), 2);
+    assert_ne!(keys[0], keys[1]);
+    app.stop().await;
+}
+
 #[tokio::test]
 async fn a_seed_that_the_caller_fixed_is_kept_whatever_it_sounds_like() {
     let app = App::start().await;
@@ -155,6 +170,22 @@ async fn short_and_undecodable_audio_are_refused_attempts() {
             .unwrap();
         assert_eq!(refused["error"]["code"], code);
     }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_model_that_is_always_too_short_renders_twice_and_no_more() {
+    let app = App::start().await;
+    let short = json!({"shortTimes": 9, "renderSeconds": 0.2});
+    app.faults(Model::Muscgen, short).await;
+    let id = app.submit(ten_seconds()).await;
+    let job = app.until_ended(&id).await;
+    let error = &job["error"];
+    assert_eq!(
+        (&job["status"], &error["code"], &error["retryable"]),
+        (&json!("failed"), &json!("audio_too_short"), &json!(false))
+    );
+    assert_eq!(app.calls(Model::Muscgen, &id).await.len(), 2);
     app.stop().await;
 }
 

@@ -140,7 +140,12 @@ impl Receiver {
         Upload {
             url: route(&self.base, &format!("jobs/{}/audio", self.job)).into(),
             method: "PUT".to_owned(),
-            headers: [("Authorization".to_owned(), authorization)].into(),
+            headers: [
+                ("Authorization", authorization),
+                ("Content-Type", "application/octet-stream".to_owned()),
+            ]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
         }
     }
 

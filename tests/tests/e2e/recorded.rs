@@ -287,6 +287,7 @@ async fn a_round_is_made(scene: &Scene) {
     assert_eq!(
         members,
         [
+            "buried",
             "expired",
             "overdue",
             "pruned",

@@ -204,8 +204,8 @@ async fn the_dead_get_another_chance(app: &App) {
         (&dead["total"], &dead["items"][0]["jobId"]),
         (&json!(1), &json!(id))
     );
-    let beyond = look(app, &format!("/admin/dead?offset={}", u64::MAX)).await;
-    assert_eq!(beyond, json!({"items": [], "total": 1}));
+    assert_eq!(dead["nextCursor"], Value::Null);
+    assert_eq!(dead["items"][0].get("plan"), None, "in short");
     let unknown = "01a20428-f7d9-735f-b27d-e74c71c63de9";
     let asked = json!({"jobIds": [id, unknown]});
     let answer = act(app, "/admin/dead/redrive", asked.clone()).await;

@@ -6,7 +6,7 @@ use local::{Artifacts, Bells, Moto, StackOptions};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::app::{ALICE, App, Model, ten_seconds};
+use crate::app::{ALICE, App, Model, PATIENCE, ten_seconds};
 
 /// What a listener and a machine expect of every finished job.
 pub(crate) async fn check_finished(app: &App, job: &Value) {
@@ -71,6 +71,24 @@ async fn one_job_in_each_mode(app: App) {
 #[tokio::test]
 async fn the_main_job_passes_over_the_redis_stream_and_files() {
     one_job_in_each_mode(App::start().await).await;
+}
+
+#[tokio::test]
+async fn the_upload_beside_a_finished_track_is_removed() {
+    let app = App::start().await;
+    for mode in ["sync", "url", "callback"] {
+        let (id, _) = app
+            .compose(json!({"mode": mode, "renderSeconds": 0.1}))
+            .await;
+        let gone = local::until(PATIENCE, async || {
+            let objects = app.objects(&id);
+            let upload = objects.iter().any(|name| name.contains("upload-"));
+            assert!(objects.iter().any(|name| name.contains("track-")));
+            (!upload).then_some(())
+        });
+        assert!(gone.await.is_some(), "{mode}: {:?}", app.objects(&id));
+    }
+    app.stop().await;
 }
 
 #[tokio::test]
@@ -186,7 +204,10 @@ async fn twenty_jobs_at_once_all_complete() {
     for id in &ids {
         let job = app.until_completed(id).await;
         assert_eq!(job["attempt"], 1, "{job:#}");
-        assert!(!app.is_open(id));
+        let settled = async || (!app.is_open(id)).then_some(());
+        local::until(PATIENCE, settled)
+            .await
+            .expect("it is settled");
     }
     app.stop().await;
 }

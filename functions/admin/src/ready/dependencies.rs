@@ -9,7 +9,7 @@ use serde::Serialize;
 use shared::clients::Clients;
 use shared::doorbell::{Doorbell, RingError};
 use shared::models::Outgoing;
-use shared::queue::millis;
+use shared::queue::{Eviction, QueueError, millis};
 use shared::reason::Reason;
 use uuid::Uuid;
 
@@ -17,6 +17,8 @@ use super::Line;
 
 /// A dependency that takes longer is down.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Of a Redis whose `maxmemory-policy` is another than `noeviction`.
+const EVICTS: &str = "evicts keys";
 
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -29,6 +31,10 @@ pub(crate) struct Dependency {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, pattern = "^[a-z]+( [a-z0-9]+)*$")]
     reason: Option<Reason>,
+    /// What is wrong with it though it is up, in a few fixed words: `evicts keys`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[a-z]+( [a-z0-9]+)*$")]
+    warning: Option<&'static str>,
     /// When whoever answers last saw it up, if it is down.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_up_at: Option<DateTime<Utc>>,
@@ -77,14 +83,32 @@ pub(super) async fn check(clients: &Clients) -> BTreeMap<&'static str, Dependenc
     let queue = bells("queue", config.queue_url.is_some(), &clients.doorbell);
     let notices = config.notify_queue_url.is_some();
     let notices = bells("notices", notices, &clients.notices);
-    let redis = async { Some(timed("redis", true, Box::pin(clients.queue.ping())).await) };
+    let messages = config.deliver_queue_url.is_some();
+    let messages = bells("messages", messages, &clients.messages);
+    let redis = async { Some(redis(clients).await) };
     let store = async { Some(timed("store", true, Box::pin(clients.store.ready())).await) };
-    let looks = tokio::join!(redis, store, queue, notices, jen1, ollama, muscgen);
-    let (redis, store, queue, notices, jen1, ollama, muscgen) = looks;
-    [redis, store, queue, notices, jen1, ollama, muscgen]
-        .into_iter()
-        .flatten()
-        .collect()
+    let looks = tokio::join!(
+        redis, store, queue, notices, messages, jen1, ollama, muscgen
+    );
+    let (redis, store, queue, notices, messages, jen1, ollama, muscgen) = looks;
+    [
+        redis, store, queue, notices, messages, jen1, ollama, muscgen,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Asked to do what new work needs: a Redis that is full or takes no writes is missed though it answers.
+async fn redis(clients: &Clients) -> Named {
+    let mut evicts = false;
+    let probe = async {
+        evicts = Box::pin(clients.queue.probe()).await? == Eviction::WhenFull;
+        Ok::<_, QueueError>(())
+    };
+    let (name, redis) = timed("redis", true, probe).await;
+    let warning = evicts.then_some(EVICTS);
+    (name, Dependency { warning, ..redis })
 }
 
 /// A queue that is down wakes nobody, and the sweep rings again when it is back: jobs are accepted all the same. A stream of Redis
@@ -123,6 +147,7 @@ where
         needed,
         latency_ms: millis(from.elapsed()),
         reason,
+        warning: None,
         last_up_at: None,
     };
     (name, dependency)

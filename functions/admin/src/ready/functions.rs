@@ -139,7 +139,7 @@ async fn timed(
     (name, function)
 }
 
-fn uncalled(signs: &Signs) -> [Named; 3] {
+fn uncalled(signs: &Signs) -> [Named; 4] {
     let late = |since: Option<Duration>, limit| since.is_some_and(|since| since > limit);
     let sweep = match signs.round {
         None => Some("no round yet"),
@@ -147,11 +147,8 @@ fn uncalled(signs: &Signs) -> [Named; 3] {
         Some(_) => None,
     };
     let worker = late(signs.owed, BELL_LATE).then_some("jobs wait");
-    let notify = match () {
-        () if late(signs.unheard, BELL_LATE) => Some("notices wait"),
-        () if late(signs.undelivered, MESSAGE_LATE) => Some("messages wait"),
-        () => None,
-    };
+    let notify = late(signs.unheard, BELL_LATE).then_some("notices wait");
+    let deliver = late(signs.undelivered, MESSAGE_LATE).then_some("messages wait");
     let judged = |reason: Option<&str>| Function {
         up: reason.is_none(),
         reason: reason.map(str::to_owned),
@@ -169,6 +166,7 @@ fn uncalled(signs: &Signs) -> [Named; 3] {
         ("sweep", sweep),
         ("worker", judged(worker)),
         ("notify", judged(notify)),
+        ("deliver", judged(deliver)),
     ]
 }
 
@@ -184,7 +182,7 @@ mod tests {
         undelivered: None,
     };
 
-    fn reasons(signs: &Signs) -> [Option<String>; 3] {
+    fn reasons(signs: &Signs) -> [Option<String>; 4] {
         uncalled(signs).map(|(name, function)| {
             assert_eq!(function.up, function.reason.is_none(), "{name}");
             function.reason
@@ -196,28 +194,28 @@ mod tests {
         let (second, late) = (Duration::from_secs(1), |limit| {
             Some(limit + Duration::from_secs(1))
         });
-        assert_eq!(reasons(&WELL), [None, None, None]);
+        assert!(reasons(&WELL).iter().all(Option::is_none));
         let busy = Signs {
             owed: Some(second),
             unheard: Some(second),
             undelivered: Some(second),
             ..WELL
         };
-        assert_eq!(reasons(&busy), [None, None, None]);
+        assert!(reasons(&busy).iter().all(Option::is_none));
         let dead = Signs {
             round: late(SWEEP_LATE),
             owed: late(BELL_LATE),
             unheard: late(BELL_LATE),
-            ..WELL
-        };
-        let said = ["no round", "jobs wait", "notices wait"];
-        assert_eq!(reasons(&dead), said.map(|word| Some(word.to_owned())));
-        let new = Signs {
-            round: None,
             undelivered: late(MESSAGE_LATE),
             ..WELL
         };
-        let said = [Some("no round yet"), None, Some("messages wait")];
+        let said = ["no round", "jobs wait", "notices wait", "messages wait"];
+        assert_eq!(reasons(&dead), said.map(|word| Some(word.to_owned())));
+        let new = Signs {
+            round: None,
+            ..WELL
+        };
+        let said = [Some("no round yet"), None, None, None];
         assert_eq!(reasons(&new), said.map(|word| word.map(str::to_owned)));
     }
 

@@ -2,16 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
-use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
-use shared::caller::Admin;
+use shared::caller::{Admin, Caller};
 use shared::clients::Clients;
 use shared::http::{Body, Query, RequestId};
 use shared::job::JobId;
 use shared::list;
-use shared::lookup::{self, Unreachable};
+use shared::lookup::Unreachable;
 use shared::number;
 use shared::problem::{FieldError, Problem};
+use shared::queue::Listed;
 use shared::view::{self, JobView};
 
 use super::jobs;
@@ -19,13 +19,15 @@ use shared::audit::Operator;
 
 /// Jobs of one redrive.
 const MOST: usize = 100;
+/// What a cursor of the list is bound to.
+const DEAD: &str = "dead";
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Paging {
-    /// How many to pass over.
-    offset: Option<usize>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
     #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<usize>,
 }
@@ -37,6 +39,9 @@ pub(crate) struct Page {
     items: Vec<JobView>,
     /// All that are kept.
     total: u64,
+    /// `null` is the end.
+    #[schema(required)]
+    next_cursor: Option<String>,
 }
 
 /// Jobs that used up their attempts.
@@ -50,7 +55,7 @@ pub(crate) struct Page {
     security(("bearer" = [])),
     params(Paging),
     responses((status = 200, description = "The latest first", body = Page)),
-    extensions(("x-problems" = json!(["forbidden"]))),
+    extensions(("x-problems" = json!(["forbidden", "rate_limited"]))),
 )]
 pub(crate) async fn list(
     State(clients): State<Clients>,
@@ -59,26 +64,21 @@ pub(crate) async fn list(
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page>, Problem> {
     let limit = list::limit(paging.limit)?;
-    let offset = paging.offset.unwrap_or(0);
-    let queue = &clients.queue;
-    let ids = queue.dead_page(offset, limit).await;
-    let known: Vec<_> = stream::iter(ids.map_err(Unreachable::from)?)
-        .map(|id| lookup::find(&clients, id))
-        .buffered(list::READS)
-        .try_collect()
-        .await?;
-    if known
-        .iter()
-        .flatten()
-        .any(|known| known.job.user != caller.user)
-    {
-        let operator = Operator::new(&caller, request);
-        operator.look(&clients, "job.list", "dead").await?;
-    }
-    let shown = |known| view::shown(&clients, known);
-    let items = known.into_iter().flatten().map(shown).collect();
-    let total = queue.counts().await.map_err(Unreachable::from)?.dead;
-    Ok(Json(Page { items, total }))
+    let cursor = paging.cursor.as_deref();
+    let page = list::page(&clients, &caller, &Listed::Dead, DEAD, cursor, limit).await?;
+    page.look(&clients, &caller, request, DEAD).await?;
+    let total = clients
+        .queue
+        .counts()
+        .await
+        .map_err(Unreachable::from)?
+        .dead;
+    let item = |known| view::item(&clients, known);
+    Ok(Json(Page {
+        items: page.items.into_iter().map(item).collect(),
+        total,
+        next_cursor: page.next_cursor,
+    }))
 }
 
 /// These jobs, or the latest `limit`.
@@ -127,7 +127,7 @@ pub(crate) async fn redrive(
     Body(which): Body<Which>,
 ) -> Result<Json<Redriven>, Problem> {
     let operator = Operator::new(&caller, request);
-    let ids = which.ids(&clients).await?;
+    let ids = which.ids(&clients, &caller).await?;
     let (mut redriven, mut refused) = (Vec::new(), Vec::new());
     for job_id in ids {
         let tried = match jobs::find(&clients, job_id).await {
@@ -148,15 +148,15 @@ pub(crate) async fn redrive(
 }
 
 impl Which {
-    async fn ids(self, clients: &Clients) -> Result<Vec<JobId>, Problem> {
+    async fn ids(self, clients: &Clients, caller: &Caller) -> Result<Vec<JobId>, Problem> {
         let wrong = |pointer: &'static str, code: &'static str, detail: &str| {
             Problem::validation(vec![FieldError::new(pointer, code, detail)])
         };
         match (self.job_ids, self.limit) {
             (Some(ids), None) if (1..=MOST).contains(&ids.len()) => Ok(ids),
             (None, Some(limit)) if (1..=MOST).contains(&limit) => {
-                let ids = clients.queue.dead_page(0, limit).await;
-                Ok(ids.map_err(Unreachable::from)?)
+                let page = list::page(clients, caller, &Listed::Dead, DEAD, None, limit).await?;
+                Ok(page.items.into_iter().map(|known| known.job.id).collect())
             }
             (Some(_), None) => Err(wrong("/jobIds", "out_of_range", "Name 1 to 100 jobs.")),
             (None, Some(_)) => Err(wrong(

@@ -49,7 +49,7 @@ pub(crate) struct Page {
         body = Page,
         links(("cancel" = (operation_id = "cancelAnyJob", parameters(("id" = "$response.body#/items/0/id")))))
     )),
-    extensions(("x-problems" = json!(["forbidden"]))),
+    extensions(("x-problems" = json!(["forbidden", "rate_limited"]))),
 )]
 pub(crate) async fn search(
     State(clients): State<Clients>,
@@ -58,10 +58,10 @@ pub(crate) async fn search(
     Query(filter): Query<Filter>,
 ) -> Result<Json<Page>, Problem> {
     let page = list::list(&clients, &caller, &filter).await?;
-    page.look(&clients, &caller, request).await?;
+    page.look(&clients, &caller, request, "jobs").await?;
     let item = |known: Known| Item {
         tenant: known.job.tenant.clone(),
-        job: view::shown(&clients, known),
+        job: view::item(&clients, known),
     };
     Ok(Json(Page {
         items: page.items.into_iter().map(item).collect(),
@@ -117,7 +117,7 @@ pub(crate) async fn cancel(
         body = JobView,
         headers(("Location" = String, description = "`/jobs/{id}`"))
     )),
-    extensions(("x-problems" = json!(["forbidden", "unknown_job", "already_completed", "not_ended"]))),
+    extensions(("x-problems" = json!(["forbidden", "unknown_job", "already_completed", "not_ended", "line_full", "rate_limited"]))),
 )]
 pub(crate) async fn retry(
     State(clients): State<Clients>,

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::header::{
-    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE,
-    LOCATION, RANGE,
+    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    IF_RANGE, LOCATION, RANGE,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Deserialize;
 use shared::callback;
 use shared::caller::Caller;
 use shared::clients::Clients;
-use shared::http::{JobPath, Query, RequestId};
+use shared::http::{JobPath, Query, RequestId, matches};
 use shared::job::JobId;
 use shared::lookup::{self, Unreachable};
 use shared::problem::Problem;
@@ -36,7 +36,7 @@ pub(crate) struct Link {
     sig: Option<String>,
 }
 
-/// 302 to the object store where it can sign, else the bytes, also in part (RFC 9110 §14).
+/// 302 to the object store where it can sign, else the bytes, also in part (RFC 9110 §14); 304 if the caller has them.
 #[utoipa::path(
     get,
     path = "/jobs/{id}/audio",
@@ -46,16 +46,20 @@ pub(crate) struct Link {
     params(
         ("id" = JobId, Path),
         Link,
-        ("Range" = Option<String>, Header, description = "One range of bytes; several are answered with the whole")
+        ("Range" = Option<String>, Header, description = "One range of bytes; several are answered with the whole"),
+        ("If-Range" = Option<String>, Header, description = "`ETag` of the parts before: the whole if it is another track's"),
+        ("If-None-Match" = Option<String>, Header, description = "`ETag` of the last read: 304 if it is the same track")
     ),
     responses(
         (
             status = 200,
             description = "The track, where the store cannot sign",
             content(
-                (String = "audio/wav"), (String = "audio/flac"), (String = "audio/mpeg"), (String = "audio/ogg")
+                (String = "audio/wav"), (String = "audio/flac"), (String = "audio/mpeg"), (String = "audio/ogg"),
+                (String = "audio/aiff"), (String = "audio/mp4"), (String = "audio/aac")
             ),
             headers(
+                ("ETag" = String, description = "Strong: the track's SHA-256"),
                 ("Accept-Ranges" = String, description = "`bytes`"),
                 ("Content-Disposition" = String, description = "`inline`, with a file name"),
             )
@@ -64,9 +68,11 @@ pub(crate) struct Link {
             status = 206,
             description = "A part of it",
             content(
-                (String = "audio/wav"), (String = "audio/flac"), (String = "audio/mpeg"), (String = "audio/ogg")
+                (String = "audio/wav"), (String = "audio/flac"), (String = "audio/mpeg"), (String = "audio/ogg"),
+                (String = "audio/aiff"), (String = "audio/mp4"), (String = "audio/aac")
             ),
             headers(
+                ("ETag" = String, description = "Strong: the track's SHA-256"),
                 ("Accept-Ranges" = String, description = "`bytes`"),
                 ("Content-Disposition" = String, description = "`inline`, with a file name"),
                 ("Content-Range" = String, description = "First and last byte, and the length of the whole"),
@@ -75,7 +81,12 @@ pub(crate) struct Link {
         (
             status = 302,
             description = "An address of the object store that works for one hour",
-            headers(("Location" = String, description = "The address"))
+            headers(("Location" = String, description = "The address, signed for the method of the request"))
+        ),
+        (
+            status = 304,
+            description = "The same track, where the store cannot sign",
+            headers(("ETag" = String, description = "As sent"))
         ),
     ),
     extensions(("x-problems" = json!([
@@ -88,6 +99,7 @@ pub(crate) async fn audio(
     request: RequestId,
     JobPath(id): JobPath,
     Query(link): Query<Link>,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let known = match (link.exp, link.sig) {
@@ -111,14 +123,19 @@ pub(crate) async fn audio(
     let name = track.object_name();
     if let Some(url) = clients
         .store
-        .track_url(id, &name, LINK_LIFE)
+        .track_url(method.clone(), track.home(id), &name, LINK_LIFE)
         .await
         .map_err(Unreachable::from)?
     {
         let location = HeaderValue::from_str(url.as_str()).map_err(|_| Problem::internal())?;
         return Ok((StatusCode::FOUND, [(LOCATION, location)]).into_response());
     }
-    bytes(&clients, id, &track, headers.get(RANGE)).await
+    let etag = format!("\"{}\"", track.sha256);
+    if matches(&headers, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
+    }
+    let range = range_for(&method, &headers, &etag);
+    bytes(&clients, id, &track, etag, range).await
 }
 
 /// 405. The upload to this address is another function's, and is allowed all the same.
@@ -129,25 +146,35 @@ pub(crate) async fn other() -> Problem {
 
 async fn linked(clients: &Clients, id: JobId, exp: u64, sig: &str) -> Result<Known, Problem> {
     callback::verify_link(&clients.config.keys, &audio_path(id), exp, sig)?;
-    lookup::find(clients, id).await?.ok_or_else(unknown_job)
+    let known = lookup::find_by_link(clients, id).await?;
+    known.ok_or_else(unknown_job)
+}
+
+/// The range that is asked for: of a GET (RFC 9110 §14.2), and of this very track where the caller has a part (§13.1.5).
+fn range_for<'a>(method: &Method, headers: &'a HeaderMap, etag: &str) -> Option<&'a HeaderValue> {
+    let is_same = headers.get(IF_RANGE).is_none_or(|tag| tag == etag);
+    headers
+        .get(RANGE)
+        .filter(|_| method == Method::GET && is_same)
 }
 
 async fn bytes(
     clients: &Clients,
     id: JobId,
     track: &Track,
+    etag: String,
     range: Option<&HeaderValue>,
 ) -> Result<Response, Problem> {
-    let name = track.object_name();
+    let (name, home) = (track.object_name(), track.home(id));
     let store = &clients.store;
     let mut response = match wanted(range, track.bytes)? {
         None => {
-            let whole = store.track(id, &name).await.map_err(Unreachable::from)?;
+            let whole = store.track(home, &name).await.map_err(Unreachable::from)?;
             whole.ok_or_else(gone)?.into_response()
         }
         Some((first, last)) => {
             let part: Option<Bytes> = store
-                .track_range(id, &name, first..last + 1)
+                .track_range(home, &name, first..last + 1)
                 .await
                 .map_err(Unreachable::from)?;
             let span = format!("bytes {first}-{last}/{}", track.bytes);
@@ -166,8 +193,10 @@ async fn bytes(
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     // The bytes of a track never change; who may have them is asked again each time.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    if let Ok(file) = HeaderValue::from_str(&file) {
-        headers.insert(CONTENT_DISPOSITION, file);
+    for (name, value) in [(CONTENT_DISPOSITION, file), (ETAG, etag)] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
     }
     Ok(response)
 }
@@ -228,6 +257,24 @@ mod tests {
         assert_eq!(of("bytes=0-1,100-"), None);
         assert_eq!(of("lines=1-2"), None);
         assert_eq!(wanted(None, 100).unwrap(), None);
+    }
+
+    #[test]
+    fn a_range_counts_for_a_get_of_the_same_track() {
+        let asked = |method: Method, if_range: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RANGE, HeaderValue::from_static("bytes=0-9"));
+            if let Some(tag) = if_range {
+                headers.insert(IF_RANGE, HeaderValue::from_static(tag));
+            }
+            range_for(&method, &headers, "\"a\"").is_some()
+        };
+        assert!(asked(Method::GET, None));
+        assert!(asked(Method::GET, Some("\"a\"")));
+        assert!(!asked(Method::GET, Some("\"b\"")));
+        assert!(!asked(Method::GET, Some("W/\"a\"")), "weak");
+        assert!(!asked(Method::GET, Some("Tue, 01 Dec 2026 00:00:00 GMT")));
+        assert!(!asked(Method::HEAD, None));
     }
 
     #[test]

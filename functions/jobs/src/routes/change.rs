@@ -4,19 +4,16 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use shared::audit::{Act, Effect};
+use shared::audit::Act;
 use shared::caller::Caller;
 use shared::change;
 use shared::clients::Clients;
 use shared::http::{JobPath, RequestId};
 use shared::job::JobId;
-use shared::lookup::Unreachable;
 use shared::problem::Problem;
-use shared::queue::Deleted;
-use shared::settle;
-use shared::view::{self, JobView, Known};
+use shared::view::{self, JobView};
 
-use super::{act, owned, unknown_job};
+use super::{act, owned};
 
 /// Ends a live job and frees its slot at once; the model is told. Again: 200. Ended otherwise: 409.
 #[utoipa::path(
@@ -57,7 +54,7 @@ pub(crate) async fn cancel(
         body = JobView,
         headers(("Location" = String, description = "`/jobs/{id}`"))
     )),
-    extensions(("x-problems" = json!(["unknown_job", "already_completed", "not_ended", "rate_limited"]))),
+    extensions(("x-problems" = json!(["unknown_job", "already_completed", "not_ended", "line_full", "rate_limited"]))),
 )]
 pub(crate) async fn retry(
     State(clients): State<Clients>,
@@ -91,31 +88,8 @@ pub(crate) async fn delete(
     JobPath(id): JobPath,
 ) -> Result<StatusCode, Problem> {
     let known = owned(&clients, &caller, id).await?;
-    if !known.job.status.is_terminal() {
-        return Err(change::not_ended());
-    }
-    let remove = async { remove(&clients, &known).await.map(Effect::Changed) };
+    let delete = change::delete(&clients, &known);
     let who = (&caller, request);
-    act(&clients, who, &known, Act::delete(&known), remove).await?;
+    act(&clients, who, &known, Act::delete(&known), delete).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-async fn remove(clients: &Clients, known: &Known) -> Result<(), Problem> {
-    let id = known.job.id;
-    settle::settle(clients, id).await?;
-    clients
-        .store
-        .remove_job(id)
-        .await
-        .map_err(Unreachable::from)?;
-    let tags = &known.request.submission.tags;
-    match clients
-        .queue
-        .delete(id, &known.job.user, tags)
-        .await
-        .map_err(Unreachable::from)?
-    {
-        Deleted::Ok => Ok(()),
-        Deleted::Live => Err(unknown_job()),
-    }
 }

@@ -8,10 +8,10 @@ use shared::audit::{Act, Effect};
 use shared::caller::Caller;
 use shared::change;
 use shared::clients::Clients;
+use shared::delivery::{self, DeliveryPage};
 use shared::http::{Body, JobPath, RequestId};
 use shared::job::JobId;
 use shared::problem::Problem;
-use shared::webhook::{self, DeliveryPage};
 
 use super::{act, owned};
 
@@ -39,7 +39,7 @@ pub(crate) async fn list(
     JobPath(id): JobPath,
 ) -> Result<Json<DeliveryPage>, Problem> {
     owned(&clients, &caller, id).await?;
-    Ok(Json(webhook::page(&clients, id).await?))
+    Ok(Json(delivery::page(&clients, id).await?))
 }
 
 /// Which message; all that are over where it is left out.
@@ -52,7 +52,7 @@ pub(crate) struct Redeliver {
 
 /// Makes a message due again at once, whatever became of it.
 ///
-/// Its `webhook-id` stays, so a receiver that had it can tell.
+/// Its `webhook-id` stays, so a receiver that had it can tell. A message is sent again once a minute, and 30 of a tenant and to a host.
 #[utoipa::path(
     post,
     path = "/jobs/{id}/deliveries/redeliver",
@@ -77,11 +77,11 @@ pub(crate) async fn redeliver(
     }
     let message = wanted.id.as_deref();
     let again = async {
-        let again = webhook::redeliver(&clients, &known, message).await;
+        let again = delivery::redeliver(&clients, &known, message).await;
         again.map(Effect::Changed)
     };
     let (who, redeliver) = ((&caller, request), Act::redeliver(&known, message));
     act(&clients, who, &known, redeliver, again).await?;
-    let page = webhook::page(&clients, id).await?;
+    let page = delivery::page(&clients, id).await?;
     Ok((StatusCode::ACCEPTED, Json(page)))
 }

@@ -10,7 +10,7 @@ use shared::list::{self, Filter};
 use shared::problem::Problem;
 use shared::view::{self, JobView};
 
-/// Jobs without their plans.
+/// Jobs in short: without plan, options, webhook and waveform, the narrative cut to 280 characters.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = JobPage)]
@@ -38,7 +38,7 @@ pub(crate) struct Page {
             ("read" = (operation_id = "readJob", parameters(("id" = "$response.body#/items/0/id")))),
         )
     )),
-    extensions(("x-problems" = json!(["forbidden"]))),
+    extensions(("x-problems" = json!(["forbidden", "rate_limited"]))),
 )]
 pub(crate) async fn list(
     State(clients): State<Clients>,
@@ -47,10 +47,10 @@ pub(crate) async fn list(
     Query(filter): Query<Filter>,
 ) -> Result<Json<Page>, Problem> {
     let page = list::list(&clients, &caller, &filter).await?;
-    page.look(&clients, &caller, request).await?;
-    let shown = |known| view::shown(&clients, known);
+    page.look(&clients, &caller, request, "jobs").await?;
+    let item = |known| view::item(&clients, known);
     Ok(Json(Page {
-        items: page.items.into_iter().map(shown).collect(),
+        items: page.items.into_iter().map(item).collect(),
         next_cursor: page.next_cursor,
     }))
 }

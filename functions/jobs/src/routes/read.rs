@@ -78,7 +78,7 @@ pub(crate) async fn job(
     if let Some(seconds) = follow.wait.filter(|seconds| *seconds > 0) {
         let until = Until::After(follow.after.unwrap_or(known.job.seq));
         let length = Duration::from_secs(seconds.into());
-        wait::wait(&clients, id, until, length)
+        wait::wait(&clients, id, &caller.tenant, until, length)
             .await
             .map_err(Unreachable::from)?;
         known = owned(&clients, &caller, id).await?;

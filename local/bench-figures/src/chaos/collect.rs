@@ -115,7 +115,13 @@ pub(super) fn add_stored(history: &mut History, artifacts: &Path) {
             continue;
         }
         let request = json_file(&folder.join("request.json"));
-        let manifest = json_file(&folder.join("manifest.json"));
+        let generation = |name: &String| {
+            let number = name.strip_prefix("manifest-")?.strip_suffix(".json")?;
+            number.parse::<u32>().ok()
+        };
+        let newest = objects.iter().filter_map(generation).max();
+        let manifest =
+            newest.and_then(|newest| json_file(&folder.join(format!("manifest-{newest}.json"))));
         // With a `#` it is what a killed writer left of an object that never came to be.
         let is_track = |name: &String| name.starts_with("track-") && !name.contains('#');
         let job = history.jobs.entry(id).or_default();
@@ -131,7 +137,8 @@ pub(super) fn add_stored(history: &mut History, artifacts: &Path) {
         let by_tag = tag.and_then(|tag| numbers.get(tag));
         job.submission = job.submission.or(by_tag.copied());
     }
-    for id in names(&artifacts.join("open")) {
+    for marker in names(&artifacts.join("open")) {
+        let id = marker.split('.').next().unwrap_or_default().to_owned();
         history.jobs.entry(id).or_default().stored.open = true;
     }
 }

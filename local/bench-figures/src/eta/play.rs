@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::job::{JobId, UserId};
 use shared::queue::{Debt, Holder, NewJob, Policy, Queue, QueueSettings, Redis};
-use shared::queue::{Revised, Settings, Spent, TenantSettings};
+use shared::queue::{Refusal, Revised, Settings, Spent, TenantSettings};
 
 use super::day::{ATTEMPTS, Arrival, Attempt, Day, Order, Tenant};
 use crate::Result;
@@ -215,6 +215,7 @@ impl Play {
             priority: arrival.priority,
             tags: Vec::new(),
             spent: Spent::default(),
+            refusal: Refusal::Final,
         })
     }
 

@@ -4,7 +4,7 @@ use chrono::{TimeDelta, Utc};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use shared::job::{JobId, TenantId, UserId};
 use shared::priority::Priority;
-use shared::queue::{NewJob, Queue, QueueError, Spent};
+use shared::queue::{NewJob, Queue, QueueError, Refusal, Spent};
 use uuid::Uuid;
 
 /// Calls that wait for Redis at the same time.
@@ -60,6 +60,7 @@ impl Load {
                 Vec::new()
             },
             spent: Spent::default(),
+            refusal: Refusal::Final,
         }
     }
 

@@ -52,9 +52,10 @@ async fn submit(site: &mut Site, costs: &mut Costs, calls: usize) -> Result<Vec<
         }
     });
     timed!(site, costs, "wait", {
-        for _ in &new {
+        for job in &new {
+            let waiter = Uuid::now_v7();
             queue
-                .wait(Uuid::now_v7(), Duration::from_secs(1), 1_000)
+                .wait(waiter, &job.tenant, Duration::from_secs(1), 1_000)
                 .await?;
         }
     });
@@ -137,7 +138,6 @@ async fn make(site: &mut Site, costs: &mut Costs, calls: usize) -> Result<Vec<Ho
 
 async fn forget(site: &mut Site, costs: &mut Costs, ended: &[Holder]) -> Result<()> {
     let queue = site.queue.clone();
-    let user = site.load.job().user;
     timed!(site, costs, "settle", {
         for holder in ended {
             queue.settle(holder.id, 0).await?;
@@ -145,7 +145,7 @@ async fn forget(site: &mut Site, costs: &mut Costs, ended: &[Holder]) -> Result<
     });
     timed!(site, costs, "delete", {
         for holder in ended {
-            queue.delete(holder.id, &user, &[]).await?;
+            queue.delete(holder.id).await?;
         }
     });
     Ok(())

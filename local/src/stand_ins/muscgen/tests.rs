@@ -108,6 +108,7 @@ async fn a_callback_hears_progress_gets_the_upload_and_then_the_end() {
         (&json!(2), &json!(40))
     );
     assert_eq!(arrivals[4].header("x-extra"), "yes");
+    assert_eq!(arrivals[4].header("content-type"), "");
     assert_eq!(frames(&arrivals[4].body).len(), 2 * 88_200);
     let payload = &arrivals[5].json()["payload"];
     assert_eq!(

@@ -1,8 +1,9 @@
 use bytes::Bytes;
 
+use super::examine;
 use super::signals::{STEREO, float, silence, sine, spec, wav};
 use super::{FLAC, MP3, OGG, UNTAGGED_MP3};
-use crate::audio::{Refusal, examine};
+use crate::audio::Refusal;
 
 #[track_caller]
 fn assert_undecodable(file: impl Into<Bytes>) {

@@ -1,7 +1,9 @@
 use hound::WavSpec;
 
+use super::examine;
 use super::signals::{STEREO, float, silence, sine, spec, wav};
-use crate::audio::{Refusal, examine};
+use crate::audio::Refusal;
+use crate::queue::Cause;
 
 #[track_caller]
 fn refusal(spec: WavSpec, samples: &[f32], requested: f64) -> Refusal {
@@ -27,10 +29,18 @@ fn silence_is_refused() {
     assert_eq!(
         refusal,
         Refusal::Silent {
-            loudness_lufs: -120.0,
-            quiet_share: 1.0
+            loudness_lufs: -120.0
         }
     );
+}
+
+#[test]
+fn only_what_follows_from_the_service_is_a_lasting_cause() {
+    let lasting = |refusal: Refusal| refusal.cause() == Cause::Lasting;
+    assert!(lasting(Refusal::Unsupported("Speex".to_owned())));
+    assert!(lasting(refusal(STEREO, &sine(STEREO, 1.0, -12.0), 3.0)));
+    assert!(!lasting(refusal(STEREO, &silence(STEREO, 3.0), 3.0)));
+    assert!(!lasting(Refusal::Undecodable("damaged".to_owned())));
 }
 
 #[test]
@@ -45,15 +55,42 @@ fn a_hum_under_sixty_lufs_is_silence() {
 fn four_parts_of_sound_in_a_hundred_are_refused() {
     let mut samples = sine(STEREO, 0.4, -12.0);
     samples.extend(silence(STEREO, 9.6));
-    let Refusal::Silent {
-        quiet_share,
-        loudness_lufs,
-    } = refusal(STEREO, &samples, 10.0)
-    else {
-        panic!("refused for something else");
-    };
-    assert!((quiet_share - 0.96).abs() < 1e-9, "{quiet_share}");
-    assert!(loudness_lufs > -30.0, "{loudness_lufs}");
+    let refusal = refusal(STEREO, &samples, 10.0);
+    assert_eq!(refusal.code(), "audio_silent");
+    assert_eq!(
+        refusal.to_string(),
+        "the audio is silent for 96 % of the 10.00 s requested"
+    );
+}
+
+#[test]
+fn silence_behind_the_length_requested_is_no_silence() {
+    let mut samples = sine(STEREO, 2.0, -12.0);
+    samples.extend(silence(STEREO, 45.0));
+    let measured = examine(wav(STEREO, &samples), 2.0).unwrap();
+    let codes: Vec<_> = measured
+        .warnings
+        .iter()
+        .map(|warning| &warning.code)
+        .collect();
+    assert_eq!(codes, ["too_long"]);
+    assert_eq!(measured.duration_seconds, 47.0);
+}
+
+#[test]
+fn noise_behind_the_length_requested_does_not_spoil_the_loudness() {
+    let mut samples = sine(STEREO, 2.0, -12.0);
+    samples.extend(sine(STEREO, 20.0, 6.0));
+    let measured = examine(wav(STEREO, &samples), 2.0).unwrap();
+    assert!((measured.loudness_lufs + 12.0).abs() < 0.5);
+    assert_eq!(measured.warnings.len(), 1, "{:?}", measured.warnings);
+}
+
+#[test]
+fn music_behind_the_length_requested_is_no_music() {
+    let mut samples = silence(STEREO, 2.0);
+    samples.extend(sine(STEREO, 20.0, -12.0));
+    assert_eq!(refusal(STEREO, &samples, 2.0).code(), "audio_silent");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::job::JobId;
 use crate::plan::Plan;
 
 pub use answer::RenderAnswer;
-pub use cog::{Cog, Outcome, Prediction};
+pub use cog::{Cog, NamedInputs, Outcome, Prediction};
 pub use muscgen::Muscgen;
 
 /// Whatever interface it has, its errors are those of the generator.

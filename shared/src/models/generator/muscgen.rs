@@ -33,7 +33,8 @@ impl Muscgen {
         let call = async {
             let url = endpoint(SERVICE, &self.base, &["generate"])?;
             let response = send(SERVICE, self.client.post(url).json(ask), out).await?;
-            answer::read_answer(response).await
+            let answer = answer::read_answer(response).await?;
+            Ok(answer.seeded(Some(ask.seed)))
         };
         within(SERVICE, budget, call).await
     }
@@ -71,6 +72,7 @@ mod tests {
     use crate::models::testing::{nobody, out, serve};
     use crate::models::{MAX_AUDIO, http_client};
     use crate::plan::Plan;
+    use crate::source::Source;
 
     async fn below(routes: Router) -> Muscgen {
         Muscgen::new(http_client().unwrap(), serve(routes).await)
@@ -100,9 +102,7 @@ mod tests {
     fn plain(bytes: &'static str) -> RenderAnswer {
         RenderAnswer::Audio {
             bytes: Bytes::from_static(bytes.as_bytes()),
-            model: None,
-            version: None,
-            seed: None,
+            notes: Source::default().seeded(Some(7)),
         }
     }
 
@@ -121,34 +121,33 @@ mod tests {
     #[tokio::test]
     async fn audio_is_taken_from_json_with_what_the_service_says_of_itself() {
         for coded in ["UklGRg==", "data:audio/wav;base64,UklGRg=="] {
-            let notes = json!({"audioBase64": coded, "model": "m", "version": 2, "seed": 7});
-            let answer = ask(&generator(Json(notes)).await).await.unwrap();
-            let RenderAnswer::Audio {
-                bytes,
-                model,
-                version,
-                seed,
-            } = answer
-            else {
+            let told = json!({"audioBase64": coded, "model": "m", "version": 2, "seed": 9});
+            let answer = ask(&generator(Json(told)).await).await.unwrap();
+            let RenderAnswer::Audio { bytes, notes } = answer else {
                 panic!("the audio was there")
             };
             assert_eq!(bytes, "RIFF");
-            assert_eq!(
-                (model.as_deref(), version.as_deref()),
-                (Some("m"), Some("2"))
-            );
-            assert_eq!(seed, Some(7));
+            let said = (notes.model.as_deref(), notes.version.as_deref(), notes.seed);
+            assert_eq!(said, (Some("m"), Some("2"), Some(9)));
         }
-        let notes = json!({"audioUrl": "https://m/1.wav", "seed": -1, "model": []});
+        let told = json!({"audioUrl": "https://m/1.wav", "seed": -1, "model": []});
         assert_eq!(
-            ask(&generator(Json(notes)).await).await.unwrap(),
+            ask(&generator(Json(told)).await).await.unwrap(),
             RenderAnswer::Url {
                 url: "https://m/1.wav".to_owned(),
-                model: None,
-                version: None,
-                seed: None,
+                notes: Source::default().seeded(Some(7)),
             }
         );
+    }
+
+    #[tokio::test]
+    async fn half_an_emoji_in_a_note_does_not_cost_the_audio() {
+        let body = r#"{"audioBase64": "UklGRg==", "model": "m \ud83d", "took": NaN}"#;
+        let answer = ask(&generator(typed("application/json", body)).await).await;
+        let Ok(RenderAnswer::Audio { notes, .. }) = answer else {
+            panic!("the audio was there")
+        };
+        assert_eq!(notes.model.as_deref(), Some("m \u{fffd}"));
     }
 
     #[tokio::test]

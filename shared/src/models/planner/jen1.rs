@@ -9,6 +9,7 @@ use url::Url;
 
 use super::{PlanAnswer, PlanRequest};
 use crate::job::JobId;
+use crate::lenient;
 use crate::models::call::{Outgoing, PROBE, endpoint, read, send, within};
 use crate::models::{Callback, MAX_PLAN, ModelError, Service};
 use crate::plan::Planned;
@@ -68,7 +69,7 @@ impl Jen1 {
             return Ok(PlanAnswer::Accepted);
         }
         let body = read(service, &mut response, MAX_PLAN).await?;
-        let answer = serde_json::from_slice(&body).map_err(|e| service.malformed(e.to_string()))?;
+        let answer = lenient::read(&body).map_err(|e| service.malformed(e.to_string()))?;
         Planned::parse(service.as_str(), answer)
             .map(|planned| PlanAnswer::Plan(Box::new(planned)))
             .map_err(|e| service.malformed(e.to_string()))
@@ -176,7 +177,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_plan_is_malformed_and_what_is_too_long_is_not_read() {
-        for answer in ["", "busy", "{}", "[1]", "{\"title\": 3}"] {
+        for answer in ["", "busy", "{}", "[1]", "{\"title\": [3]}"] {
             let error = ask(&planner(answer).await, None).await.unwrap_err();
             assert_eq!(error.code(), "jen1_malformed", "{answer}");
             assert!(error.is_retryable());
@@ -184,6 +185,16 @@ mod tests {
         let long = json!({"title": "x".repeat(MAX_PLAN)}).to_string();
         let error = ask(&planner(long).await, None).await.unwrap_err();
         assert_eq!(error.code(), "jen1_too_large");
+    }
+
+    #[tokio::test]
+    async fn half_an_emoji_and_a_raw_line_break_do_not_cost_the_plan() {
+        let answer = "{\"title\": \"Rain\", \"lyrics\": \"one\ntwo \\ud83d\"}";
+        let answer = ask(&planner(answer).await, None).await.unwrap();
+        let PlanAnswer::Plan(planned) = answer else {
+            panic!("no plan")
+        };
+        assert_eq!(planned.song.rest["lyrics"], "one\ntwo \u{fffd}");
     }
 
     #[tokio::test]

@@ -1,23 +1,32 @@
 //! One Redis connection that heals: what a thawed Lambda, a failover and a black hole leave behind is replaced, not waited for.
+//!
+//! A server that is slow is no dead connection: a call that is not answered is waited for to the end of its time, and sent again only
+//! when a fresh connection to the same server answers before the old one does.
 
 mod address;
+mod budget;
 mod server;
 
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use redis::{
-    Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, ScriptInvocation, ServerErrorKind,
+    Arg, Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, Script, ScriptInvocation,
+    ServerErrorKind,
 };
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use self::address::RedisAddress;
-use self::server::{Connection, Server, timed_out};
+use self::budget::Budget;
+use self::server::{Connection, DEADLINE, Server, timed_out};
 use crate::queue::QueueError;
 
-/// A caller hears of a dead Redis by then, with its one retry, and also when many callers wait for one new connection.
-const DEADLINE: Duration = Duration::from_millis(1700);
+/// A connection that is silent for so long is compared with a fresh one.
+const SUSPICIOUS: Duration = Duration::from_millis(500);
+/// The longest pause before a call is sent again, or a server that did not answer is asked again.
+const PAUSE: Duration = Duration::from_millis(150);
 /// A connection that rested longer by the wall clock may have been frozen with its Lambda.
 const IDLE_LIMIT: Duration = Duration::from_secs(20);
 
@@ -30,6 +39,9 @@ pub struct Redis {
 struct Inner {
     server: Server,
     current: Mutex<Current>,
+    /// Held by the one call that looks for a fresh connection for all.
+    healing: Mutex<()>,
+    budget: Budget,
 }
 
 #[derive(Default)]
@@ -58,14 +70,22 @@ impl Call<'_> {
     }
 }
 
+/// One command, as a script that a full Redis runs all the same.
+static THOUGH_FULL: LazyLock<Script> =
+    LazyLock::new(|| Script::new("#!lua flags=allow-oom\nreturn redis.call(unpack(ARGV))"));
+
 impl Redis {
     /// `redis://`, or `rediss://` for TLS; `?cluster=true` speaks to a cluster, `?ca=FILE` names the PEM file of the
     /// authorities to trust in place of the public ones. Connects at the first use.
     pub fn open(address: &str) -> Result<Self, RedisError> {
         let server = Server::at(RedisAddress::parse(address)?)?;
-        let current = Mutex::new(Current::default());
         Ok(Self {
-            inner: Arc::new(Inner { server, current }),
+            inner: Arc::new(Inner {
+                server,
+                current: Mutex::default(),
+                healing: Mutex::default(),
+                budget: Budget::default(),
+            }),
         })
     }
 
@@ -76,7 +96,21 @@ impl Redis {
 
     /// Runs one command.
     pub async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, QueueError> {
-        self.retry_once(Call::Command(command)).await
+        self.ask(Call::Command(command)).await
+    }
+
+    /// Runs one command, whose first argument is its key, also on a Redis that is full: for small notes of work that goes on.
+    pub async fn write<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, QueueError> {
+        let mut words = command.args_iter().filter_map(|word| match word {
+            Arg::Simple(word) => Some(word),
+            _ => None,
+        });
+        let (name, key) = (words.next(), words.next());
+        let mut script = THOUGH_FULL.key(key.unwrap_or_default());
+        for word in name.into_iter().chain(key).chain(words) {
+            script.arg(word);
+        }
+        self.invoke(&script).await
     }
 
     /// Runs one script, loading it where it is unknown.
@@ -84,27 +118,47 @@ impl Redis {
         &self,
         script: &ScriptInvocation<'_>,
     ) -> Result<T, QueueError> {
-        self.retry_once(Call::Script(script)).await
+        self.ask(Call::Script(script)).await
     }
 
     /// Runs some commands in one round trip.
     pub async fn pipe<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueueError> {
-        self.retry_once(Call::Pipeline(pipeline)).await
+        self.ask(Call::Pipeline(pipeline)).await
     }
 
-    /// Safe because each of our scripts and commands may be sent twice.
-    async fn retry_once<T: FromRedisValue>(&self, call: Call<'_>) -> Result<T, QueueError> {
+    /// Sends a call, and once more over a fresh connection where the first one is dead. Safe because each of our scripts and commands
+    /// may be sent twice.
+    async fn ask<T: FromRedisValue>(&self, call: Call<'_>) -> Result<T, QueueError> {
         let deadline = Instant::now() + DEADLINE;
+        self.inner.budget.earn();
         let opened = by(deadline, self.connection()).await;
         let (connection, number) = opened.map_err(QueueError::OutOfReach)?;
-        let first = match by(deadline, call.send(connection)).await {
-            Err(error) if is_worth_a_new_connection(&error) => error,
-            answer => return Ok(answer?),
+        let mut first = pin!(call.send(connection));
+        let first = tokio::select! {
+            biased;
+            answer = &mut first => match answer {
+                Err(error) if is_dead(&error) => error,
+                answer => return Ok(answer?),
+            },
+            () = self.outlive(number) => timed_out(),
+            () = sleep_until(deadline) => return Err(timed_out().into()),
         };
+        if !self.inner.budget.spend() {
+            self.drop_connection(number).await;
+            return Err(first.into());
+        }
         let second = by(deadline, self.send_anew(number, call)).await;
         // What the first call did may be unknown: that the second was refused must not hide it.
         let refused = is_read_only(&first);
         second.map_err(|second| if refused { second } else { first }.into())
+    }
+
+    /// Returns when a connection has been silent for long and a fresh one is not.
+    async fn outlive(&self, number: u64) {
+        sleep(SUSPICIOUS).await;
+        while self.replace(number).await.is_err() {}
+        // A server that was slow answers over both; the old one is heard first.
+        pause().await;
     }
 
     async fn send_anew<T: FromRedisValue>(
@@ -112,13 +166,33 @@ impl Redis {
         dead: u64,
         call: Call<'_>,
     ) -> Result<T, RedisError> {
-        self.drop_connection(dead).await;
+        self.replace(dead).await?;
         let (connection, number) = self.connection().await?;
         let answer = call.send(connection).await;
-        if answer.as_ref().is_err_and(is_worth_a_new_connection) {
+        if answer.as_ref().is_err_and(is_dead) {
             self.drop_connection(number).await;
         }
         answer
+    }
+
+    /// Puts a fresh connection in the place of this one, unless somebody did. One call at a time tries it, and pauses after a failure:
+    /// a server that has fallen silent is not asked by all at once.
+    async fn replace(&self, number: u64) -> Result<(), RedisError> {
+        let _healing = self.inner.healing.lock().await;
+        if self.inner.current.lock().await.number != number {
+            return Ok(());
+        }
+        pause().await;
+        match self.inner.server.connect().await {
+            Ok(fresh) => {
+                self.inner.current.lock().await.renew(fresh);
+                Ok(())
+            }
+            Err(error) => {
+                pause().await;
+                Err(error)
+            }
+        }
     }
 
     async fn connection(&self) -> Result<(Connection, u64), RedisError> {
@@ -135,8 +209,7 @@ impl Redis {
             Some(connection) => connection.clone(),
             None => {
                 let fresh = self.inner.server.connect().await?;
-                current.number += 1;
-                current.connection = Some(fresh.clone());
+                current.renew(fresh.clone());
                 fresh
             }
         };
@@ -152,6 +225,19 @@ impl Redis {
     }
 }
 
+impl Current {
+    fn renew(&mut self, fresh: Connection) {
+        self.connection = Some(fresh);
+        self.number += 1;
+        self.last_use = Some(SystemTime::now());
+    }
+}
+
+/// So that many callers of one server do not come back at the same moment.
+async fn pause() {
+    sleep(PAUSE.mul_f64(fastrand::f64())).await;
+}
+
 async fn by<T>(
     deadline: Instant,
     call: impl Future<Output = Result<T, RedisError>>,
@@ -160,11 +246,10 @@ async fn by<T>(
     answer.map_err(|_| timed_out())?
 }
 
-fn is_worth_a_new_connection(error: &RedisError) -> bool {
-    error.is_timeout()
-        || error.is_io_error()
-        || error.is_unrecoverable_error()
-        || is_read_only(error)
+/// Of the connection, or of what stands at its other end. That an answer is late proves neither.
+fn is_dead(error: &RedisError) -> bool {
+    let broken = error.is_io_error() || error.is_unrecoverable_error();
+    broken && !error.is_timeout() || is_read_only(error)
 }
 
 /// Of a server that was the master before a failover.

@@ -12,8 +12,9 @@ use redis::{
 
 use super::address::RedisAddress;
 
-/// An answer later than this is no answer.
-const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
+/// A caller hears of a dead Redis by then, with its one repeat, and also when many callers wait for one new connection. An answer later
+/// than this is no answer.
+pub(super) const DEADLINE: Duration = Duration::from_millis(1700);
 /// TCP, TLS and handshake together.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(700);
 
@@ -41,9 +42,9 @@ impl Server {
             .use_protocol(ProtocolVersion::RESP3)
             .tcp_settings(tcp)
             .connection_timeout(CONNECT_TIMEOUT)
-            .response_timeout(RESPONSE_TIMEOUT)
+            .response_timeout(DEADLINE)
             // Its own retry follows a key that has moved; a new connection to a silent node is our affair.
-            .overall_response_timeout(Some(RESPONSE_TIMEOUT))
+            .overall_response_timeout(Some(DEADLINE))
             .retries(1);
         if let Some(certificates) = address.certificates {
             builder = builder.certs(certificates);
@@ -56,7 +57,7 @@ impl Server {
             Self::Single(client) => {
                 let config = AsyncConnectionConfig::new()
                     .set_connection_timeout(Some(CONNECT_TIMEOUT))
-                    .set_response_timeout(Some(RESPONSE_TIMEOUT));
+                    .set_response_timeout(Some(DEADLINE));
                 let connection = client
                     .get_multiplexed_async_connection_with_config(&config)
                     .await?;
@@ -64,8 +65,7 @@ impl Server {
             }
             Self::Cluster(client) => {
                 let connect = client.get_async_connection();
-                let limit = CONNECT_TIMEOUT + RESPONSE_TIMEOUT;
-                let connection = tokio::time::timeout(limit, connect).await;
+                let connection = tokio::time::timeout(2 * CONNECT_TIMEOUT, connect).await;
                 Ok(Connection::Cluster(connection.map_err(|_| timed_out())??))
             }
         }

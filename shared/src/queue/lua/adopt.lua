@@ -10,7 +10,6 @@ lift(a.id, job)
 -- It may have ended, and been settled, before a retry that Redis has forgotten.
 redis.call('PERSIST', key('job', a.id))
 redis.call('ZREM', key('dead'), a.id)
-redis.call('HDEL', key('job', a.id), 'settle_tries')
 if a.result then redis.call('SET', key('outcome', a.id), a.result) else redis.call('DEL', key('outcome', a.id)) end
 redis.call('HSET', key('job', a.id), 'generation', a.generation, 'stage', a.stage, 'attempt', a.attempt, 'seed', a.seed, 'event_base', a.seq)
 redis.call('DEL', key('events', a.id)) -- its numbers were given to other events

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Uses: rate
 -- Counts an attempt against every limit that it falls under; over one of them it counts against none.
 -- Args: limits [{kind, who, per_minute}], at most 4, the one to tell of first

@@ -12,6 +12,9 @@ end
 redis.call('SET', key('outcome', a.id), a.track)
 add_usage(a.id, a.usage)
 sample_stage(a.id, 'finish')
-for _, digest in ipairs(a.cache) do redis.call('SET', key('cache', job.tenant, digest), a.id, 'PX', policy.retention_ms) end
+for n, digest in ipairs(a.cache) do
+  redis.call('SET', key('cache', job.tenant, digest), a.id, 'PX', policy.retention_ms)
+  redis.call('HSET', key('job', a.id), 'answers' .. n, digest)
+end
 finish(a.id, job, 'completed')
 return answer({outcome = 'ok'})

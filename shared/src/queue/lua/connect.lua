@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Opens a connection for whom a ticket speaks. A ticket opens one.
 -- Args: ticket, connection, user, caller (JSON text), token? (jti, if it can be taken back), until_ms,
 -- slack_ms (known for longer than open), most (connections of one user)

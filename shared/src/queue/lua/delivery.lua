@@ -1,29 +1,69 @@
--- Messages to webhooks. `delivery:<job>` has `generation`, `event` and by target a record {url, state, tries, told?, attempts?}; while its
--- state is pending, `deliveries` has <job>:<target>.
+-- Owed messages about the end of a job: to webhooks, to the API, and cancels to the model. `delivery:<job>` has `generation`, `event`, `dues`
+-- (names of the objects that note what is owed, JSON) and by target a record {url, line, state, due, until, tries, takes, told?, again?, attempts?}.
+-- While its state is pending it stands in its line: `owed:<line>` has <job>:<target> → ms when it is due, or when its sender counts as lost.
+local FIELDS = {generation = true, event = true, dues = true}
+
 local function member(id, target) return id .. ':' .. target end
 
 -- Target → record: at most 16.
 local function deliveries(id)
   local flat, found = redis.call('HGETALL', key('delivery', id)), {}
   for i = 1, #flat, 2 do
-    if flat[i] ~= 'generation' and flat[i] ~= 'event' then found[flat[i]] = cjson.decode(flat[i + 1]) end
+    if not FIELDS[flat[i]] then found[flat[i]] = cjson.decode(flat[i + 1]) end
   end
   return found
+end
+
+local function delivery(id, target)
+  local text = redis.call('HGET', key('delivery', id), target)
+  return text and cjson.decode(text)
 end
 
 local function write(id, target, record)
   redis.call('HSET', key('delivery', id), target, cjson.encode(record))
 end
 
--- How many are not over. With none left the log is kept as long as that of a settled job.
+-- It stands in its line until then.
+local function stand_until(id, target, record, due)
+  record.due = due
+  write(id, target, record)
+  redis.call('ZADD', key('owed', record.line), due, member(id, target))
+end
+
+local function leave_line(id, target, record)
+  redis.call('ZREM', key('owed', record.line), member(id, target))
+  land(record.line, member(id, target))
+end
+
+local function dues(id) return cjson.decode(redis.call('HGET', key('delivery', id), 'dues') or '[]') end
+
+-- The object notes what is owed until nothing is.
+local function note_due(id, name)
+  local known = dues(id)
+  for _, other in ipairs(known) do if other == name then return end end
+  known[#known + 1] = name
+  redis.call('HSET', key('delivery', id), 'dues', cjson.encode(known))
+end
+
+-- How many are not over. With none left the log is kept as long as that of a settled job, and the second answer names the objects that
+-- are not needed any more.
 local function pending(id)
   local n = 0
   for _, record in pairs(deliveries(id)) do if record.state == 'pending' then n = n + 1 end end
-  if n > 0 then redis.call('PERSIST', key('delivery', id)) else redis.call('PEXPIRE', key('delivery', id), policy.retention_ms) end
-  return n
+  if n > 0 then
+    redis.call('PERSIST', key('delivery', id))
+    return n
+  end
+  local over = dues(id)
+  redis.call('HDEL', key('delivery', id), 'dues')
+  redis.call('PEXPIRE', key('delivery', id), policy.retention_ms)
+  return 0, #over > 0 and over or nil
 end
 
 local function forget_deliveries(id)
-  for target in pairs(deliveries(id)) do redis.call('ZREM', key('deliveries'), member(id, target)) end
+  for target, record in pairs(deliveries(id)) do
+    leave_line(id, target, record)
+    look_from(record.line, now)
+  end
   redis.call('DEL', key('delivery', id))
 end

@@ -1,12 +1,5 @@
-#!lua flags=allow-oom
--- Jobs with messages that are due and that nobody has taken for a while.
--- Args: offset, grace_ms
--- Returns: jobs? (each once), more (there may be others)
-local due = redis.call('ZRANGEBYSCORE', key('deliveries'), '-inf', now - a.grace_ms, 'LIMIT', a.offset, 16)
-local jobs, seen = {}, {}
-for _, name in ipairs(due) do
-  local id = string.match(name, '^[^:]+')
-  if not seen[id] then jobs[#jobs + 1] = id end
-  seen[id] = true
-end
-return cjson.encode({jobs = #jobs > 0 and jobs or nil, more = #due == 16})
+#!lua flags=no-writes
+-- Lines with a message that is due and that nobody has come for in a while.
+-- Args: grace_ms
+-- Returns: lines
+return cjson.encode({lines = redis.call('ZCOUNT', key('owing'), '-inf', now - a.grace_ms)})

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- One at a time tells a job's listeners: who has the turn goes on until nothing is left, whoever else comes leaves it to him.
 -- Args: id, turn, handled? (number of the event up to which all were told), for_ms (the turn), again_ms? (some could not be told)
 -- Returns: outcome more {seq, user, unrecorded} | done | busy

@@ -5,6 +5,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local LEVEL = 2 ^ 48 -- scores are level * LEVEL + sequence: exact in a double for levels 0 to 31
 local RANK = {plan = 1, audio = 2, finish = 3}
+local TAGS = 10 -- of one job, at most
 local TERMINAL = {completed = true, failed = true, cancelled = true, expired = true}
 local ended = {} -- jobs that this script ended, for the caller to settle
 local notices = {} -- jobs that have news for somebody who listens, for the caller to ring for
@@ -22,6 +23,9 @@ local function held(id, fence)
   local job = load(id)
   if job and job.status == 'processing' and job.fence == fence then return job end
 end
+
+-- The id is dead: nothing brings it back for as long as a request or a worker that knows it can be on its way.
+local function bury(id, ms) redis.call('SET', key('refused', id), 1, 'PX', ms) end
 
 local function add_usage(id, usage)
   for name, ms in pairs(usage or {}) do redis.call('HINCRBY', key('job', id), name, ms) end
@@ -62,21 +66,41 @@ local function log(id, job, kind, extra)
   give_notice(id, job)
 end
 
--- Into a list of jobs by age. Long forgotten jobs leave it, a few with each new entry; a list that nobody adds to goes as a whole.
-local function enlist(list, id, created_ms)
-  local old = redis.call('ZRANGEBYSCORE', list, '-inf', now - policy.list_ms, 'LIMIT', 0, 16)
-  if #old > 0 then redis.call('ZREM', list, unpack(old)) end
-  redis.call('ZADD', list, created_ms, id)
-  redis.call('PEXPIRE', list, policy.list_ms)
-end
-
+-- A job that ended and was settled is kept for a while; one that goes on is not let go.
 local function set_status(id, job, status)
+  if TERMINAL[job.status] then redis.call('ZREM', key('kept', job.tenant), id) end
   for _, owner in ipairs({job.user, '*'}) do
     redis.call('ZREM', key('by_user', owner, job.status), id)
-    enlist(key('by_user', owner, status), id, job.created_ms)
+    redis.call('ZADD', key('by_user', owner, status), job.created_ms, id)
   end
   job.status = status
   redis.call('HSET', key('job', id), 'status', status)
+end
+
+-- The record of an ended job with everything that leads to it: no list outlives what it lists.
+local function forget(id, job)
+  for _, owner in ipairs({job.user, '*'}) do redis.call('ZREM', key('by_user', owner, job.status), id) end
+  for n = 1, TAGS do
+    if job['tag' .. n] then redis.call('ZREM', key('by_user', job.user, '#' .. job['tag' .. n]), id) end
+    local answers = job['answers' .. n] and key('cache', job.tenant, job['answers' .. n])
+    if answers and redis.call('GET', answers) == id then redis.call('DEL', answers) end
+  end
+  for _, name in ipairs({'job', 'outcome', 'events', 'listeners'}) do redis.call('DEL', key(name, id)) end
+  for _, name in ipairs({'outbox', 'dead', 'notices'}) do redis.call('ZREM', key(name), id) end
+  redis.call('ZREM', key('kept', job.tenant), id)
+end
+
+-- Lets go of a tenant's kept jobs whose time is over, and of the oldest of too many; some at a time.
+local function let_go(tenant)
+  local own = key('kept', tenant)
+  local over = redis.call('ZCARD', own) - policy.kept
+  local ids = over > 0 and redis.call('ZRANGE', own, 0, math.min(over, 16) - 1) or redis.call('ZRANGEBYSCORE', own, '-inf', now, 'LIMIT', 0, 16)
+  for _, id in ipairs(ids) do
+    local job = load(id)
+    if job then forget(id, job) else redis.call('ZREM', own, id) end
+  end
+  local next_ms = redis.call('ZRANGE', own, 0, 0, 'WITHSCORES')[2]
+  if next_ms then redis.call('ZADD', key('kept'), next_ms, tenant) else redis.call('ZREM', key('kept'), tenant) end
 end
 
 -- How many jobs wait at a level, and how many audio seconds they ask for: of all tenants, and of one.
@@ -159,8 +183,14 @@ local function finish(id, job, status, extra)
   refresh(job.tenant)
 end
 
--- Ends the attempt: another one follows after the delay, or the job has failed for good.
-local function fail_attempt(id, job, error, delay_ms, change)
+-- Ends the attempt: another one follows after the delay, or the job has failed for good. A lasting cause that ended the
+-- attempt before this one, too, would end every other.
+local function fail_attempt(id, job, error, delay_ms, change, lasting)
+  local before = lasting and redis.call('GET', key('outcome', id))
+  if before then
+    before = cjson.decode(before)
+    if before.code == error.code and before.message == error.message then error.retryable = false end
+  end
   redis.call('SET', key('outcome', id), cjson.encode(error))
   if not error.retryable or tonumber(job.attempt) >= tonumber(job.max_attempts) then
     if error.retryable then redis.call('ZADD', key('dead'), now, id) end

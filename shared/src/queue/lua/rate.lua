@@ -9,7 +9,7 @@ local function weigh(kind, who, per_minute)
 end
 
 local function spend(call)
-  redis.call('SET', call.name, string.format('%.3f', call.due), 'PX', 60000)
+  redis.call('SET', call.name, string.format('%.3f', call.due), 'PX', math.max(60000, math.ceil(call.due - now)))
 end
 
 -- Calls that may come at once before all of the limit is there again, which is at `due`.
@@ -26,4 +26,21 @@ local function limited(kind, tenant, per_minute)
   if call.over > 0 then due = due - 60000 / per_minute else spend(call) end
   local quota = {remaining = remaining(due, per_minute), reset_ms = math.ceil(due - now)}
   return call.over > 0 and call.over or nil, quota
+end
+
+-- Why a tenant's new work is refused: {outcome = 'limited' or 'full', retry_ms?, quota?}; nil and it is counted. Then its quota.
+-- What the result cache answers waits in no line.
+local function refused(tenant, cached)
+  local retry_ms, quota = limited('submit', tenant, policy.submit_per_minute)
+  if retry_ms then return {outcome = 'limited', retry_ms = retry_ms, quota = quota}, quota end
+  if not cached and redis.call('ZCARD', key('q', tenant)) >= policy.max_queued then return {outcome = 'full', quota = quota}, quota end
+  return nil, quota
+end
+
+-- One call has cost as much as so many more: counted though nothing refuses them now, at most a minute's worth.
+local function spend_more(kind, who, per_minute, more)
+  local call = weigh(kind, who, per_minute)
+  call.due = call.due + (math.min(more, per_minute) - 1) * 60000 / per_minute
+  spend(call)
+  return {remaining = remaining(call.due, per_minute), reset_ms = math.ceil(call.due - now)}
 end

@@ -11,7 +11,7 @@ if retry_ms then return cjson.encode({outcome = 'limited', retry_ms = retry_ms, 
 local job = load(a.id)
 if not job then return cjson.encode({outcome = 'unknown', quota = quota}) end
 local found = {outcome = 'found', quota = quota, fields = job, result = redis.call('GET', key('outcome', a.id)) or nil, logged = redis.call('LLEN', key('events', a.id))}
-if TERMINAL[job.status] then found.unrecorded = redis.call('ZSCORE', key('outbox'), a.id) and not job.settle_tries end
+if TERMINAL[job.status] then found.unrecorded = redis.call('ZSCORE', key('outbox'), a.id) ~= false end
 if job.status ~= 'queued' then return cjson.encode(found) end
 if job.stage == 'finish' then
   found.waiting = {code = 'finish', until_ms = tonumber(redis.call('ZSCORE', key('finish'), a.id) or nil)}

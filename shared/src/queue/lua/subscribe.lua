@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- From now on the connection is told what happens to a job, beginning with what came after `after`; or, without a job, to all jobs of its
 -- user.
 -- Args: connection, user, id?, after, most (jobs of one connection), for_ms (as long as a connection can live)

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- One bounded step of the caretaker: rescue, promote, look after some tenants, say what is left to settle.
 -- Args: after (tenant name the last step ended at, '' to begin)
--- Returns: busy (more of the same is due), after ('' when round), unsettled [id], unheard [id] (listeners lack something), bells (jobs that could be given out now), epoch (false: Redis was emptied or began anew)
+-- Returns: busy (more of the same is due), after ('' when round), unsettled [id], unheard [id] (listeners lack something), bells (jobs that could be given out now), epoch (false: Redis was emptied, began anew or evicted keys)
 local busy = reap(4) == 4
 busy = promote(4) == 4 or busy
 local from = a.after == '' and '-' or '(' .. a.after
@@ -14,14 +14,18 @@ for _, tenant in ipairs(tenants) do
     if redis.call('HEXISTS', key('tenant', tenant), 'revision') == 0 then redis.call('PEXPIRE', key('tenant', tenant), policy.retention_ms) end
   end
 end
-local gone = redis.call('ZRANGEBYSCORE', key('dead'), '-inf', now - policy.retention_ms, 'LIMIT', 0, 16)
-if #gone > 0 then redis.call('ZREM', key('dead'), unpack(gone)) end
--- A server that began anew, or another one after a failover, may have lost its last writes.
+local due = redis.call('ZRANGEBYSCORE', key('kept'), '-inf', now, 'LIMIT', 0, 4)
+for _, tenant in ipairs(due) do let_go(tenant) end
+busy = #due == 4 or busy
+-- A server that began anew, or another one after a failover, may have lost its last writes; one that evicts has lost keys.
 local server = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or '?'
+server = server .. ' ' .. (string.match(redis.call('INFO', 'stats'), 'evicted_keys:(%d+)') or '?')
 if redis.call('HGET', key('clock'), 'server') ~= server then
   redis.call('HDEL', key('clock'), 'epoch', 'reconcile', 'emptied_ms')
   redis.call('HSET', key('clock'), 'server', server)
 end
+local policy_of = string.match(redis.call('INFO', 'memory'), 'maxmemory_policy:(%S+)') or 'noeviction'
+redis.call('HSET', key('clock'), 'evicts', policy_of == 'noeviction' and 0 or 1)
 local unsettled = redis.call('ZRANGEBYSCORE', key('outbox'), '-inf', now, 'LIMIT', 0, 16)
 local unheard = redis.call('ZRANGEBYSCORE', key('notices'), '-inf', now, 'LIMIT', 0, 16)
 for _, id in ipairs(unheard) do redis.call('ZADD', key('notices'), now + policy.settle_ms, id) end

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use shared::job::{Fence, JobRecord, Progress, RenderKey};
 use shared::priority::Priority;
 use shared::queue::{Acquired, Answer, Debt, Holder, NewJob, Restored, Spent};
+use shared::stage::Stage;
 
 use super::command::{CACHED, Command, New, Who};
 use super::run::{Outcome, Said};
@@ -40,8 +41,11 @@ impl<'a> Real<'a> {
     pub(super) async fn ask(&mut self, model: &Model, command: &Command) -> Said {
         let (queue, usage) = (&self.rig.queue, Spent::default());
         match *command {
-            Command::Enqueue(n, new) => {
-                let job = self.job(model, n, new);
+            Command::Enqueue(n, new, refusal) => {
+                let job = NewJob {
+                    refusal,
+                    ..self.job(model, n, new)
+                };
                 owing(queue.enqueue(&job).await.unwrap(), Outcome::Enqueued)
             }
             Command::EnqueueCached(n) => {
@@ -54,6 +58,13 @@ impl<'a> Real<'a> {
                 let proven = Restored { stage, generation };
                 let answer = queue.restore(&job, proven).await.unwrap();
                 owing(answer, Outcome::Enqueued)
+            }
+            Command::RetryForgotten(n, new, generation) => {
+                let job = self.job(model, n, new);
+                let stage = Stage::Plan;
+                let as_of = Restored { stage, generation };
+                let answer = queue.retry_forgotten(&job, as_of, "again").await;
+                owing(answer.unwrap(), Outcome::Enqueued)
             }
             Command::Acquire => self.acquire().await,
             Command::Renew(n, who) => {
@@ -73,14 +84,16 @@ impl<'a> Real<'a> {
             Command::Complete(n, who, seed) => {
                 let holder = self.holder(model, n, who);
                 let mut track = track();
-                track.seed = seed;
+                track.seed = Some(seed);
                 let answer = queue.complete(&holder, &track, usage, &[]).await.unwrap();
                 owing(answer, Outcome::Worker)
             }
             Command::Fail(n, who, failure) => {
                 let fence = who.map(|who| self.holder(model, n, who).fence);
                 let (why, delay) = (error(failure.retryable), failure.delay);
-                let fail = queue.fail(id_of(n), fence.as_ref(), &why, delay, failure.next, usage);
+                let (error, cause, next) = (&why, failure.cause, failure.next);
+                let why = shared::queue::Failure { error, cause };
+                let fail = queue.fail(id_of(n), fence.as_ref(), why, delay, next, usage);
                 owing(fail.await.unwrap(), Outcome::Failed)
             }
             Command::Release(n, who, delay) => {

@@ -1,7 +1,7 @@
 //! The commands of owners, operators, the sweep and time, asked of the real queue.
 
 use redis::Cmd;
-use shared::job::{TenantId, UserId};
+use shared::job::TenantId;
 use shared::priority::Priority;
 use shared::queue::{Breaker, Revised, Settings};
 use shared::stage::Stage;
@@ -10,9 +10,9 @@ use super::ask::{Real, owing, plain};
 use super::care::{ADOPTED_LATER, kept, said_revision};
 use super::command::{Command, Era};
 use super::run::{Outcome, Said};
-use super::state::{Kept, Model, id_of, tenant_of};
+use super::state::{Kept, Model, id_of};
 use super::view::key;
-use crate::rig::{LONG, error, new_job, track};
+use crate::rig::{error, new_job, track};
 
 const SERVICE: &str = "muscgen";
 
@@ -37,9 +37,17 @@ impl Real<'_> {
                 owing(answer.unwrap(), Outcome::Reprioritised)
             }
             Command::Delete(n) => {
-                let user = UserId::new(tenant_of(n));
-                let said = queue.delete(id_of(n), &user, &[]).await.unwrap();
+                let said = queue.delete(id_of(n)).await.unwrap();
                 plain(Outcome::Deleted(said))
+            }
+            Command::Refuse(n) => {
+                let said = queue.refuse(id_of(n)).await.unwrap();
+                plain(Outcome::Refused(said))
+            }
+            Command::Lapse(n) => {
+                let fact = queue.keys().refused(id_of(n));
+                let _: () = self.rig.raw(&Cmd::del(fact)).await;
+                plain(Outcome::Nothing)
             }
             Command::SetQueue(new, settings) => {
                 let revision = said_revision(model.revision, new);
@@ -87,10 +95,6 @@ impl Real<'_> {
             Command::Settle(n, era) => {
                 let said = queue.settle(id_of(n), generation(n, era)).await.unwrap();
                 plain(Outcome::Settled(said))
-            }
-            Command::SettleLater(n, era) => {
-                let said = queue.settle_later(id_of(n), generation(n, era), LONG).await;
-                plain(Outcome::Settled(said.unwrap()))
             }
             Command::Adopt(n, era, status) => {
                 let known = queue.read(id_of(n)).await.unwrap();

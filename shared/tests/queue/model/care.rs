@@ -1,12 +1,12 @@
 //! What operators, the sweep and time do, as the model sees it.
 
 use shared::job::JobStatus;
-use shared::queue::{Adopted, QueueSettings, Settled, SweepStep, TenantSettings, millis};
+use shared::queue::{Adopted, QueueSettings, Settled, SweepStep, TenantSettings};
 use shared::stage::Stage;
 
 use super::command::{Clock, Era};
 use super::state::{Kept, Model, Place, SEED, id_of};
-use crate::rig::{LONG, error};
+use crate::rig::error;
 
 /// Only what is newer than the revision in force is new.
 fn revise(revision: &mut Option<u64>, new: bool) -> bool {
@@ -66,24 +66,16 @@ impl Model {
         looked_at
     }
 
-    pub(super) fn settle(&mut self, n: u8, era: Era, later: bool) -> Settled {
+    pub(super) fn settle(&mut self, n: u8, era: Era) -> Settled {
         let generation = era.of(self.jobs.get(&n));
-        let now = self.now;
         let Some(job) = self.jobs.get_mut(&n) else {
             return Settled::Stale;
         };
         if !job.ended() || job.generation != generation {
             return Settled::Stale;
         }
-        if !later {
-            let first = job.outbox.take().is_some();
-            return Settled::Ok { tries: 0, first };
-        }
-        job.tries += 1;
-        let again = millis(LONG) << (job.tries - 1).min(9);
-        job.outbox = job.outbox.map(|_| now + again);
-        let (tries, first) = (job.tries, false);
-        Settled::Ok { tries, first }
+        let first = job.outbox.take().is_some();
+        Settled::Ok { first }
     }
 
     /// The manifest knows better, unless the queue has gone on since.
@@ -101,7 +93,6 @@ impl Model {
         job.generation = generation;
         job.stage = Stage::Finish;
         job.seq += ADOPTED_LATER;
-        job.tries = 0;
         job.dead = false;
         job.kept = kept(status);
         self.end(n, status);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shared::job::JobStatus;
-use shared::queue::{Next, QueueSettings, Showed, TenantSettings};
+use shared::queue::{Cause, Next, QueueSettings, Refusal, Showed, TenantSettings};
 use shared::stage::Stage;
 
 use super::state::Job;
@@ -76,6 +76,7 @@ pub(super) const CACHED: New = New {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Failure {
     pub(super) retryable: bool,
+    pub(super) cause: Cause,
     pub(super) delay: Duration,
     pub(super) next: Next,
 }
@@ -83,7 +84,8 @@ pub(super) struct Failure {
 /// The number is the job's. `None` in place of a fence or a render key: by a role token.
 #[derive(Debug, Clone)]
 pub(super) enum Command {
-    Enqueue(u8, New),
+    /// Whether a refusal kills the id.
+    Enqueue(u8, New, Refusal),
     EnqueueCached(u8),
     Restore(u8, New, Stage, u32),
     Acquire,
@@ -100,6 +102,12 @@ pub(super) enum Command {
     Report(u8, Stage, Option<(Era, u32)>),
     Cancel(u8),
     Retry(u8, Era),
+    /// The same of a job that Redis has forgotten.
+    RetryForgotten(u8, New, u32),
+    /// Its submission is given up.
+    Refuse(u8),
+    /// Redis no longer remembers that the id is dead.
+    Lapse(u8),
     Reprioritise(u8, u32),
     Delete(u8),
     /// Under a new revision or under the one in force.
@@ -113,7 +121,6 @@ pub(super) enum Command {
     Sweep,
     Expire,
     Settle(u8, Era),
-    SettleLater(u8, Era),
     Adopt(u8, Era, JobStatus),
     /// A moment that a job waits for passes.
     Pass(u8, Clock),

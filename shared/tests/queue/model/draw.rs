@@ -1,13 +1,11 @@
 //! How commands are drawn: mostly such as have an effect in the present state, never only those.
 
-use std::time::Duration;
-
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::Union;
 use proptest_state_machine::ReferenceStateMachine;
 use shared::job::JobStatus;
-use shared::queue::{Next, QueueSettings, Showed, TenantSettings};
+use shared::queue::{Cause, Next, QueueSettings, Refusal, Showed, TenantSettings};
 use shared::stage::Stage;
 
 use super::command::Command::{self, *};
@@ -82,7 +80,21 @@ impl Draw<'_> {
         let proven = (new(), stage(), 0..2_u32);
         let again =
             prop_oneof![1 => Just(Era::Former), 1 => Just(Era::Present), 6 => Just(Era::Next)];
-        self.add(50, (number.clone(), new()), |(n, new)| Enqueue(n, new));
+        let refusal = prop::bool::weighted(0.8).prop_map(|dies| match dies {
+            true => Refusal::Final,
+            false => Refusal::Passing,
+        });
+        let fresh = (number.clone(), new(), refusal);
+        self.add(50, fresh, |(n, new, refusal)| Enqueue(n, new, refusal));
+        let again_at = (number.clone(), new(), 1..3_u32);
+        self.add(2, again_at, |(n, new, generation)| {
+            RetryForgotten(n, new, generation)
+        });
+        self.add(1, number.clone(), Refuse);
+        if !self.model.dead.is_empty() {
+            let dead: Vec<u8> = self.model.dead.iter().copied().collect();
+            self.add(8, select(dead), Lapse);
+        }
         self.add(4, number.clone(), EnqueueCached);
         self.add(8, (number, proven), |(n, (new, stage, generation))| {
             Restore(n, new, stage, generation)
@@ -180,7 +192,6 @@ impl Draw<'_> {
         self.add(12, Just(()), |()| Sweep);
         self.add(8, Just(()), |()| Expire);
         self.on(3, unsettled, era(), Settle);
-        self.on(2, Job::ended, era(), SettleLater);
         self.on(
             2,
             |_| true,
@@ -254,9 +265,11 @@ fn failure() -> impl Strategy<Value = Failure> {
     let seed = prop::option::weighted(0.3, SEED..SEED + 3);
     let next = (stage, seed).prop_map(|(stage, seed)| Next { stage, seed });
     let delay = select(vec![NOW, LONG]);
-    let all = (prop::bool::weighted(0.8), delay, next);
-    all.prop_map(|(retryable, delay, next): (bool, Duration, Next)| Failure {
+    let cause = select(vec![Cause::Passing, Cause::Lasting]);
+    let all = (prop::bool::weighted(0.8), cause, delay, next);
+    all.prop_map(|(retryable, cause, delay, next)| Failure {
         retryable,
+        cause,
         delay,
         next,
     })

@@ -1,7 +1,7 @@
 //! What several commands do to a job, as the model sees it.
 
 use shared::job::JobStatus;
-use shared::queue::Next;
+use shared::queue::{Cause, Next};
 use shared::stage::Stage;
 
 use super::command::Clock;
@@ -56,11 +56,14 @@ impl Model {
         &mut self,
         n: u8,
         code: &str,
-        retryable: bool,
+        mut retryable: bool,
+        cause: Cause,
         delay: u64,
         next: Next,
     ) {
         let job = self.job(n);
+        let again = job.kept == Some(Kept::Error(code.to_owned()));
+        retryable &= !(again && cause == Cause::Lasting);
         job.kept = Some(Kept::Error(code.to_owned()));
         if !retryable || job.attempt >= job.max_attempts {
             job.dead |= retryable;
@@ -85,7 +88,7 @@ impl Model {
             } else {
                 "worker_lost"
             };
-            self.fail_attempt(n, code, true, 0, Next::default());
+            self.fail_attempt(n, code, true, Cause::Passing, 0, Next::default());
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a job's owner does, as the model sees it.
 
 use shared::job::JobStatus;
-use shared::queue::{Cancelled, Deleted, Enqueued, Reprioritised, Retried};
+use shared::queue::{Buried, Cancelled, Deleted, Enqueued, Refusal, Reprioritised, Retried};
 use shared::stage::Stage;
 
 use super::command::{CACHED, Era, New};
@@ -11,11 +11,26 @@ use super::state::{Job, Kept, MAX_QUEUED, Model, Place, SEED, tenant_of};
 const FAR_MS: u64 = 3_600_000;
 
 impl Model {
-    pub(super) fn enqueue(&mut self, n: u8, new: New) -> Enqueued {
+    /// Why no job of this number may come in, whatever the limits.
+    fn known(&self, n: u8) -> Option<Enqueued> {
         if self.jobs.contains_key(&n) {
-            return Enqueued::Exists;
+            return Some(Enqueued::Exists);
         }
-        if self.line(tenant_of(n)).len() >= MAX_QUEUED as usize {
+        self.dead.contains(&n).then_some(Enqueued::Refused)
+    }
+
+    fn is_full(&self, n: u8) -> bool {
+        self.line(tenant_of(n)).len() >= MAX_QUEUED as usize
+    }
+
+    pub(super) fn enqueue(&mut self, n: u8, new: New, refusal: Refusal) -> Enqueued {
+        if let Some(known) = self.known(n) {
+            return known;
+        }
+        if self.is_full(n) {
+            if refusal == Refusal::Final {
+                self.dead.insert(n);
+            }
             return Enqueued::Full;
         }
         self.accept(n, new);
@@ -23,8 +38,8 @@ impl Model {
     }
 
     pub(super) fn enqueue_cached(&mut self, n: u8) -> Enqueued {
-        if self.jobs.contains_key(&n) {
-            return Enqueued::Exists;
+        if let Some(known) = self.known(n) {
+            return known;
         }
         self.accept(n, CACHED);
         let job = self.job(n);
@@ -36,8 +51,8 @@ impl Model {
     }
 
     pub(super) fn restore(&mut self, n: u8, new: New, stage: Stage, generation: u32) -> Enqueued {
-        if self.jobs.contains_key(&n) {
-            return Enqueued::Exists;
+        if let Some(known) = self.known(n) {
+            return known;
         }
         let order = (self.now - new.ago) * 64;
         self.insert(n, new, order);
@@ -48,6 +63,22 @@ impl Model {
             job.start_by = None;
         }
         Enqueued::Enqueued
+    }
+
+    /// As a restored job comes in, and within the limits.
+    pub(super) fn retry_forgotten(&mut self, n: u8, new: New, generation: u32) -> Enqueued {
+        if self.known(n).is_none() && self.is_full(n) {
+            return Enqueued::Full;
+        }
+        self.restore(n, new, Stage::Plan, generation)
+    }
+
+    pub(super) fn refuse(&mut self, n: u8) -> Buried {
+        if self.jobs.contains_key(&n) {
+            return Buried::Live;
+        }
+        self.dead.insert(n);
+        Buried::Refused
     }
 
     /// Behind all that were accepted before it.
@@ -73,7 +104,6 @@ impl Model {
             start_by: Some(self.now + FAR_MS),
             finish_by: Some(self.now + FAR_MS),
             outbox: None,
-            tries: 0,
             dead: false,
             kept: None,
             seq: 1,
@@ -100,6 +130,7 @@ impl Model {
     pub(super) fn retry(&mut self, n: u8, era: Era) -> Retried {
         let generation = era.of(self.jobs.get(&n));
         let until = Some(self.now + FAR_MS);
+        let full = self.is_full(n);
         let Some(job) = self.jobs.get_mut(&n) else {
             return Retried::Unknown;
         };
@@ -112,12 +143,14 @@ impl Model {
         if !job.ended() {
             return Retried::Live;
         }
+        if full {
+            return Retried::Full;
+        }
         job.generation = generation;
         job.attempt = 1;
         job.start_by = until;
         job.finish_by = until;
         job.outbox = None;
-        job.tries = 0;
         job.dead = false;
         job.kept = None;
         job.started = false;
@@ -150,6 +183,7 @@ impl Model {
             return Deleted::Live;
         }
         self.jobs.remove(&n);
+        self.dead.insert(n);
         Deleted::Ok
     }
 }

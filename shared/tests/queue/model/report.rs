@@ -26,7 +26,13 @@ impl Model {
             return Failed::Stale;
         }
         let (code, delay) = (error(true).code, millis(failure.delay));
-        self.fail_attempt(n, &code, failure.retryable, delay, failure.next);
+        let Failure {
+            retryable,
+            cause,
+            next,
+            ..
+        } = failure;
+        self.fail_attempt(n, &code, retryable, cause, delay, next);
         match self.jobs[&n].status {
             JobStatus::Failed => Failed::Failed,
             _ => Failed::Queued,

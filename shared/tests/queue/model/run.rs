@@ -1,6 +1,6 @@
 //! What the queue is to answer to each command, with what it owes; the transitions themselves are beside it.
 
-use shared::queue::{Adopted, Cancelled, Debt, Deleted, Enqueued, Failed, Heartbeat, Held};
+use shared::queue::{Adopted, Buried, Cancelled, Debt, Deleted, Enqueued, Failed, Heartbeat, Held};
 use shared::queue::{Parked, Reported, Reprioritised, Retried, Settled, Showed, SweepStep};
 
 use super::command::Command;
@@ -35,6 +35,7 @@ pub(super) enum Outcome {
     Retried(Retried),
     Reprioritised(Reprioritised),
     Deleted(Deleted),
+    Refused(Buried),
     Configured(u32),
     Swept(SweepStep),
     Expired(u32),
@@ -63,6 +64,7 @@ impl Model {
             | Outcome::Heartbeat(_)
             | Outcome::Settled(_)
             | Outcome::Deleted(_)
+            | Outcome::Refused(_)
             | Outcome::Nothing => Debt::default(),
             Outcome::Swept(_) => self.debt(0),
             Outcome::Configured(_) => self.debt(10),
@@ -79,7 +81,7 @@ impl Model {
 
     fn outcome(&mut self, command: &Command) -> Outcome {
         match *command {
-            Command::Enqueue(n, new) => Outcome::Enqueued(self.enqueue(n, new)),
+            Command::Enqueue(n, new, refusal) => Outcome::Enqueued(self.enqueue(n, new, refusal)),
             Command::EnqueueCached(n) => Outcome::Enqueued(self.enqueue_cached(n)),
             Command::Restore(n, new, stage, generation) => {
                 Outcome::Enqueued(self.restore(n, new, stage, generation))
@@ -97,6 +99,14 @@ impl Model {
             Command::Report(n, stage, render) => Outcome::Reported(self.report(n, stage, render)),
             Command::Cancel(n) => Outcome::Cancelled(self.cancel(n)),
             Command::Retry(n, era) => Outcome::Retried(self.retry(n, era)),
+            Command::RetryForgotten(n, new, generation) => {
+                Outcome::Enqueued(self.retry_forgotten(n, new, generation))
+            }
+            Command::Refuse(n) => Outcome::Refused(self.refuse(n)),
+            Command::Lapse(n) => {
+                self.dead.remove(&n);
+                Outcome::Nothing
+            }
             Command::Reprioritise(n, level) => Outcome::Reprioritised(self.reprioritise(n, level)),
             Command::Delete(n) => Outcome::Deleted(self.delete(n)),
             Command::SetQueue(new, ref settings) => {
@@ -117,8 +127,7 @@ impl Model {
             }
             Command::Sweep => Outcome::Swept(self.sweep()),
             Command::Expire => Outcome::Expired(self.expire()),
-            Command::Settle(n, era) => Outcome::Settled(self.settle(n, era, false)),
-            Command::SettleLater(n, era) => Outcome::Settled(self.settle(n, era, true)),
+            Command::Settle(n, era) => Outcome::Settled(self.settle(n, era)),
             Command::Adopt(n, era, status) => Outcome::Adopted(self.adopt(n, era, status)),
             Command::Pass(n, clock) => {
                 self.pass(n, clock);

@@ -1,7 +1,7 @@
 //! What the model knows: the jobs, the tenants, what operators set, and little more. Lines, slots and turns are worked
 //! out from them each time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shared::job::{JobId, JobStatus};
 use shared::queue::{Debt, QueueSettings, TenantSettings};
@@ -70,7 +70,6 @@ pub(super) struct Job {
     pub(super) finish_by: Option<u64>,
     /// When the sweep settles it, if nobody has.
     pub(super) outbox: Option<u64>,
-    pub(super) tries: u32,
     pub(super) dead: bool,
     pub(super) kept: Option<Kept>,
     pub(super) seq: u64,
@@ -127,6 +126,8 @@ pub(super) struct Model {
     /// Milliseconds; one passes with each command, more where a command says so of one job.
     pub(super) now: u64,
     pub(super) jobs: BTreeMap<u8, Job>,
+    /// Ids that were refused or deleted.
+    pub(super) dead: BTreeSet<u8>,
     pub(super) tenants: BTreeMap<&'static str, Tenant>,
     /// Every fence that a job was ever given.
     pub(super) given: BTreeMap<u8, Vec<u64>>,
@@ -151,6 +152,7 @@ impl Model {
         Self {
             now: 10_000,
             jobs: BTreeMap::new(),
+            dead: BTreeSet::new(),
             tenants: TENANTS.map(|name| (name, Tenant::default())).into(),
             given: BTreeMap::new(),
             fences: 0,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shared::job::JobStatus;
-use shared::queue::{FINISH_TAKES, Held, LEASE, Next, Parked, millis};
+use shared::queue::{Cause, FINISH_TAKES, Held, LEASE, Next, Parked, millis};
 use shared::stage::Stage;
 
 use super::command::{Clock, Who};
@@ -29,6 +29,7 @@ impl Model {
                 n,
                 "finish_abandoned",
                 true,
+                Cause::Passing,
                 0,
                 Next {
                     stage: Some(Stage::Audio),

@@ -125,6 +125,10 @@ fn every_error_code_of_a_job_stands_in_the_table() {
         if matches!(service, Service::Ollama | Service::Muscgen) {
             faults.push(Fault::Failed(text()));
         }
+        // Only a Cog model says what it takes.
+        if service == Service::Muscgen {
+            faults.extend([Fault::Incompatible(text()), Fault::Unsupported(text())]);
+        }
         for fault in faults {
             codes.insert(ModelError { service, fault }.code());
         }

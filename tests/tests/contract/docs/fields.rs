@@ -187,9 +187,10 @@ fn job() -> JobView {
         measured,
         sha256: text(),
         bytes: 1,
-        seed: 1,
+        seed: Some(1),
         model: Some(text()),
         version: Some(text()),
+        source: None,
     };
     JobView {
         job_id: id,
@@ -200,7 +201,7 @@ fn job() -> JobView {
         narrative: text(),
         duration: 1,
         model: text(),
-        options: serde_json::Map::new(),
+        options: Some(serde_json::Map::new()),
         seed: 1,
         priority: Priority::Normal,
         tags: Vec::new(),

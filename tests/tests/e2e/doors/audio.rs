@@ -16,6 +16,7 @@ async fn audio_is_served_whole_in_part_and_by_link() {
     app.until_completed(&id).await;
     let whole = the_whole_is_what_was_measured(&app, &id).await;
     a_range_is_a_part_and_one_beyond_the_end_is_416(&app, &id, &whole).await;
+    a_known_tag_is_not_sent_again_and_guards_a_range(&app, &id, &whole).await;
     a_signed_link_opens_this_audio_without_a_token_and_nothing_else(&app, &id, &whole).await;
     app.stop().await;
 }
@@ -40,6 +41,10 @@ async fn the_whole_is_what_was_measured(app: &App, id: &str) -> Vec<u8> {
         ("content-type", "audio/wav"),
         ("x-content-type-options", "nosniff"),
         ("accept-ranges", "bytes"),
+        (
+            "etag",
+            &format!("\"{}\"", job["track"]["sha256"].as_str().unwrap()),
+        ),
         ("cache-control", "private, no-cache"),
         (
             "content-disposition",
@@ -110,6 +115,29 @@ async fn a_range_is_a_part_and_one_beyond_the_end_is_416(app: &App, id: &str, wh
         assert_eq!(answer.status(), StatusCode::OK, "{asked}");
         assert_eq!(answer.bytes().await.unwrap().len(), length, "{asked}");
     }
+}
+
+async fn a_known_tag_is_not_sent_again_and_guards_a_range(app: &App, id: &str, whole: &[u8]) {
+    let ask = async |headers: &[(&str, &str)]| {
+        let mut request = app.request(Method::GET, &format!("/jobs/{id}/audio"), ALICE);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap()
+    };
+    let tag = format!("\"{}\"", shared::job::sha256_hex(whole));
+    let same = ask(&[("if-none-match", &tag)]).await;
+    assert_eq!(same.status(), StatusCode::NOT_MODIFIED);
+    assert_eq!(same.headers()["etag"], tag.as_str());
+    assert_eq!(
+        ask(&[("if-none-match", "\"x\"")]).await.status(),
+        StatusCode::OK
+    );
+    let part = ask(&[("range", "bytes=0-3"), ("if-range", &tag)]).await;
+    assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
+    let other = ask(&[("range", "bytes=0-3"), ("if-range", "\"x\"")]).await;
+    assert_eq!(other.status(), StatusCode::OK);
+    assert_eq!(other.bytes().await.unwrap(), whole);
 }
 
 async fn a_signed_link_opens_this_audio_without_a_token_and_nothing_else(

@@ -140,13 +140,14 @@ async fn only_an_admin_sees_the_dependencies(app: &App) {
     assert_eq!(
         names,
         [
-            "auth", "compose", "health", "jobs", "live", "notify", "report", "sweep", "worker"
+            "auth", "compose", "deliver", "health", "jobs", "live", "notify", "report", "sweep",
+            "worker"
         ]
     );
     for (name, function) in functions {
         assert_eq!(function["up"], true, "{name}: {ready:#}");
         assert_eq!(function.get("reason"), None, "{name}");
-        let asked = !["notify", "sweep", "worker"].contains(&name.as_str());
+        let asked = !["deliver", "notify", "sweep", "worker"].contains(&name.as_str());
         assert_eq!(function["latencyMs"].is_u64(), asked, "{name}");
     }
     assert!(functions["sweep"]["lastRoundAt"].is_string());
@@ -193,7 +194,7 @@ async fn without_redis_it_lives_and_is_not_ready(app: &App) {
     assert_eq!(redis["up"], false);
     assert!(redis["lastUpAt"].is_string());
     assert!(!ready.to_string().contains("127.0.0.1"), "{ready:#}");
-    for name in ["notify", "sweep", "worker"] {
+    for name in ["deliver", "notify", "sweep", "worker"] {
         let nothing = ready["functions"].get(name);
         assert_eq!(nothing, None, "nobody knows");
     }

@@ -18,16 +18,16 @@ async fn a_message_arrives_though_redis_was_emptied_between_the_end_and_the_deli
     .await;
     let receiver = Receiver::start().await;
     receiver.trust("/late", &[SECRET]).await;
-    app.stack.kill("notify", 0, Signal::SIGSTOP).unwrap();
+    app.stack.kill("deliver", 0, Signal::SIGSTOP).unwrap();
     let id = cancelled(
         &app,
         json!({"url": receiver.url("/late"), "secret": SECRET}),
     )
     .await;
-    let due = app.stack.folder().join("artifacts/due").join(&id);
+    let due = app.stack.folder().join("artifacts/due").join(&id).join("0");
     assert!(due.exists());
     app.redis::<()>(&["FLUSHALL"]).await;
-    app.stack.kill("notify", 0, Signal::SIGCONT).unwrap();
+    app.stack.kill("deliver", 0, Signal::SIGCONT).unwrap();
     let call = receiver.until("/late", 1).await.remove(0);
     assert_eq!(call["good"], json!([0]));
     let over = local::until(PATIENCE, async || (!due.exists()).then_some(())).await;
@@ -48,17 +48,20 @@ async fn a_message_whose_taker_is_lost_is_taken_again() {
     .await;
     let receiver = Receiver::start().await;
     receiver.trust("/again", &[SECRET]).await;
-    app.stack.kill("notify", 0, Signal::SIGSTOP).unwrap();
+    app.stack.kill("deliver", 0, Signal::SIGSTOP).unwrap();
     let id = cancelled(
         &app,
         json!({"url": receiver.url("/again"), "secret": SECRET}),
     )
     .await;
     // As if a taker had died a minute ago; and the bell is lost.
-    app.redis::<()>(&["DEL", "{tutti}:notice"]).await;
-    app.redis::<()>(&["ZADD", "{tutti}:deliveries", "1", &format!("{id}:job")])
-        .await;
-    app.stack.kill("notify", 0, Signal::SIGKILL).unwrap();
+    app.redis::<()>(&["DEL", "{tutti}:message"]).await;
+    let lines: Vec<String> = app.redis(&["ZRANGE", "{tutti}:owing", "0", "-1"]).await;
+    for line in lines {
+        app.redis::<()>(&["ZADD", "{tutti}:owing", "1", &line])
+            .await;
+    }
+    app.stack.kill("deliver", 0, Signal::SIGKILL).unwrap();
     assert_eq!(receiver.until("/again", 1).await[0]["good"], json!([0]));
     delivery(&app, &id, is("delivered")).await;
     app.stop().await;

@@ -1,155 +1,255 @@
-//! What a Cog model is given: it names its inputs itself, in a schema, or has none.
+//! What a Cog model is given: it names its inputs itself, in a schema, or has none. Nothing of a
+//! request is left out in silence: what has no place is a refusal.
+
+mod role;
+mod schema;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
-use crate::models::RenderRequest;
+use crate::models::{Fault, RenderRequest};
+pub use role::NamedInputs;
+use role::Role;
+use schema::Described;
 
-/// The names that models give to what we have for them; the first that there is gets it.
-const PROMPT: [&str; 3] = ["prompt", "text", "description"];
-const DURATION: [&str; 5] = [
-    "duration",
-    "seconds_total",
-    "seconds",
-    "length",
-    "audio_length",
-];
-const SEED: [&str; 1] = ["seed"];
+/// What a model without a schema is given.
+const USUAL: [Role; 3] = [Role::Prompt, Role::Duration, Role::Seed];
 
-/// Inputs of one model that are looked at, and bytes of a name.
+/// Sent where words must be, and the plan has none.
+const NO_WORDS: &str = "[instrumental]";
+
+/// Inputs of one model that are looked at, bytes of a name, and options that a refusal names.
 const MAX_INPUTS: usize = 256;
 const MAX_NAME: usize = 100;
-/// How deep, and how wide, an input's type is followed.
-const MAX_DEPTH: usize = 6;
-const MAX_PARTS: usize = 64;
+const MAX_NAMED: usize = 3;
+
+/// The gate refuses audio that is shorter by more than this.
+const LEAST: f64 = 0.9;
 
 /// How long an answer is believed: the image behind an address may be another one tomorrow.
 const BELIEVED: Duration = Duration::from_secs(300);
 
 /// Where the parts of a request go.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Inputs {
-    prompt: Option<String>,
-    duration: Option<String>,
-    seed: Option<String>,
-    /// Largest seed that it takes.
-    seed_most: Option<u64>,
+    places: BTreeMap<Role, Place>,
     /// What a caller's option may set.
     options: BTreeSet<String>,
+    /// What the model does not run without.
+    required: BTreeSet<String>,
+    /// What the operator names, and the model does not have.
+    missing: Option<String>,
+}
+
+/// One input of the model.
+#[derive(Debug, Clone, PartialEq)]
+struct Place {
+    name: String,
+    /// The numbers that it takes; empty for any.
+    choices: Vec<(f64, Value)>,
+    /// Largest number that it takes.
+    most: Option<u64>,
+    /// The model has words of its own for it.
+    has_words: bool,
+}
+
+/// What a prediction is made from.
+#[derive(Debug, PartialEq)]
+pub(super) struct Given {
+    pub(super) input: Map<String, Value>,
+    /// The seed in it, if the model takes one.
+    pub(super) seed: Option<u32>,
 }
 
 impl Inputs {
     /// Of a model without a schema. It fails for an input that it does not have, so it gets no options.
-    pub(super) fn plain() -> Self {
+    pub(super) fn plain(named: &NamedInputs) -> Self {
+        let name = |role| match named.is_empty() {
+            true => USUAL.contains(&role).then(|| role.names()[0]),
+            false => named.get(role),
+        };
+        let place = |name: &str| Place {
+            name: name.to_owned(),
+            choices: Vec::new(),
+            most: None,
+            has_words: false,
+        };
+        let places = Role::ALL.into_iter();
         Self {
-            prompt: Some(PROMPT[0].to_owned()),
-            duration: Some(DURATION[0].to_owned()),
-            seed: Some(SEED[0].to_owned()),
-            seed_most: None,
+            places: places
+                .filter_map(|role| Some((role, place(name(role)?))))
+                .collect(),
             options: BTreeSet::new(),
+            required: BTreeSet::new(),
+            missing: None,
         }
     }
 
     /// From an OpenAPI document; `None` if it describes no inputs.
-    pub(super) fn of_schema(document: &Value) -> Option<Self> {
-        let properties = document.pointer("/components/schemas/Input/properties")?;
-        let properties = properties.as_object()?.iter().take(MAX_INPUTS);
-        let plain: BTreeMap<&str, Vec<&Value>> = properties
+    pub(super) fn of_schema(document: &Value, named: &NamedInputs) -> Option<Self> {
+        let schema = document.pointer("/components/schemas/Input")?;
+        let properties = schema
+            .get("properties")?
+            .as_object()?
+            .iter()
+            .take(MAX_INPUTS);
+        let plain: BTreeMap<&str, Described<'_>> = properties
             .filter(|(name, _)| name.len() <= MAX_NAME)
-            .filter_map(|(name, property)| Some((name.as_str(), plain_parts(document, property)?)))
+            .filter_map(|(name, property)| {
+                Some((name.as_str(), Described::plain(document, property)?))
+            })
             .collect();
-        let first = |names: &[&str], kinds: &[&str]| {
-            let takes = |name: &&&str| plain.get(**name).is_some_and(|parts| takes(parts, kinds));
-            names.iter().find(takes).map(|name| (*name).to_owned())
-        };
-        let numbers = ["integer", "number"];
-        let seed = first(&SEED, &numbers);
-        let seed_most = seed.as_deref().and_then(|name| {
-            let bounds = plain[name].iter().map(|part| &part["maximum"]);
-            bounds.filter_map(Value::as_u64).min()
-        });
-        Some(Self {
-            prompt: first(&PROMPT, &["string"]),
-            duration: first(&DURATION, &numbers),
-            seed,
-            seed_most,
+        let mut inputs = Self {
+            places: BTreeMap::new(),
             options: plain.keys().map(|name| (*name).to_owned()).collect(),
-        })
-    }
-
-    /// The `input` of a prediction. Options are the word of a stranger: only texts, numbers and booleans pass, and only where
-    /// the model has a place for them that nothing else takes.
-    pub(super) fn of(&self, ask: &RenderRequest<'_>) -> Map<String, Value> {
-        let seed = u64::from(ask.seed);
-        // The same seed still gives the same audio.
-        let seed = match self.seed_most {
-            Some(most) if most < seed => seed % (most + 1),
-            _ => seed,
+            required: BTreeSet::new(),
+            missing: None,
         };
-        let ours = [
-            (&self.prompt, json!(ask.prompt)),
-            (&self.duration, json!(ask.duration)),
-            (&self.seed, json!(seed)),
-        ];
-        let mut input: Map<_, _> = ours
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.clone()?, value)))
-            .collect();
-        for (name, value) in ask.options {
-            let scalar = value.is_string() || value.is_number() || value.is_boolean();
-            if scalar && self.options.contains(name) && !input.contains_key(name) {
-                input.insert(name.clone(), value.clone());
+        let required = schema["required"].as_array().into_iter().flatten();
+        let required = required.filter_map(|name| Some(name.as_str()?.to_owned()));
+        inputs.required.extend(required.take(MAX_INPUTS));
+        for role in Role::ALL {
+            let fits = |name: &&str| plain.get(name).is_some_and(|input| fits(role, input));
+            let found = match named.get(role) {
+                Some(name) => Some(name).filter(fits),
+                None => role.names().iter().copied().find(fits),
+            };
+            if let Some(name) = found {
+                inputs.places.insert(role, Place::of(name, &plain[name]));
+            } else if let Some(name) = named.get(role) {
+                inputs.missing = Some(name.to_owned());
             }
         }
-        input
+        Some(inputs)
+    }
+
+    /// The `input` of a prediction, or why the model cannot be given all of the request.
+    pub(super) fn of(&self, ask: &RenderRequest<'_>) -> Result<Given, Fault> {
+        if let Some(name) = &self.missing {
+            let why = format!("has no input {name}, which COG_INPUTS names");
+            return Err(Fault::Incompatible(why));
+        }
+        let prompt = self.places.get(&Role::Prompt).ok_or_else(|| {
+            let why = "has no known input for the prompt; COG_INPUTS must name it";
+            Fault::Incompatible(why.to_owned())
+        })?;
+        let mut input = Map::from_iter([(prompt.name.clone(), json!(ask.prompt))]);
+        if let Some(place) = self.places.get(&Role::Duration) {
+            input.insert(place.name.clone(), place.length(ask.duration)?);
+        }
+        let seed = self.places.get(&Role::Seed).map(|place| {
+            let seed = place.seed(ask.seed);
+            input.insert(place.name.clone(), json!(seed));
+            seed
+        });
+        let ours: BTreeSet<_> = input.keys().cloned().collect();
+        if let Some(place) = self.places.get(&Role::Lyrics) {
+            let needed = place.has_words || self.required.contains(&place.name);
+            let none = || needed.then(|| NO_WORDS.to_owned());
+            if let Some(words) = ask.plan.lyrics().or_else(none) {
+                input.insert(place.name.clone(), json!(words));
+            }
+        }
+        self.add_options(ask.options, &ours, &mut input)?;
+        match self.required.iter().find(|name| !input.contains_key(*name)) {
+            Some(name) => Err(Fault::Incompatible(format!(
+                "needs the input {}, for which there is nothing",
+                short(name)
+            ))),
+            None => Ok(Given { input, seed }),
+        }
+    }
+
+    /// Options are the word of a stranger: only texts, numbers and booleans pass, and only where
+    /// the model has a place for them that the request itself does not take.
+    fn add_options(
+        &self,
+        options: &Map<String, Value>,
+        ours: &BTreeSet<String>,
+        input: &mut Map<String, Value>,
+    ) -> Result<(), Fault> {
+        let mut refused = Vec::new();
+        for (name, value) in options.iter().filter(|(_, value)| !value.is_null()) {
+            let scalar = value.is_string() || value.is_number() || value.is_boolean();
+            match self.option(name) {
+                Some(place) if scalar && !ours.contains(place) => {
+                    input.insert(place.to_owned(), value.clone());
+                }
+                _ => refused.push(format!("options.{}", short(name))),
+            }
+        }
+        match refused.is_empty() {
+            true => Ok(()),
+            false => {
+                refused.truncate(MAX_NAMED);
+                Err(Fault::Unsupported(refused.join(", ")))
+            }
+        }
+    }
+
+    /// The input of this name, or of this role under another name.
+    fn option<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        if self.options.contains(name) {
+            return Some(name);
+        }
+        let roles = [Role::NegativePrompt, Role::Lyrics].into_iter();
+        let mut roles = roles.filter(|role| role.names().contains(&name));
+        roles.find_map(|role| Some(self.places.get(&role)?.name.as_str()))
     }
 }
 
-/// Everything that describes the input. `None` for one with a `format`, which is an address of a file to fetch or a secret,
-/// and for one that cannot be followed to its end.
-fn plain_parts<'a>(document: &'a Value, property: &'a Value) -> Option<Vec<&'a Value>> {
-    let mut parts = Vec::new();
-    collect(document, property, MAX_DEPTH, &mut parts)?;
-    parts
-        .iter()
-        .all(|part| part.get("format").is_none())
-        .then_some(parts)
+fn fits(role: Role, input: &Described<'_>) -> bool {
+    match role {
+        Role::Prompt | Role::Lyrics | Role::NegativePrompt => input.takes_text(),
+        Role::Duration => input.takes_numbers(),
+        // A seed out of a few choices would be another seed.
+        Role::Seed => input.takes_numbers() && !input.is_a_choice(),
+    }
 }
 
-/// Follows references, wrappers (`allOf` holds the list of choices, `anyOf` an optional input) and lists.
-fn collect<'a>(
-    document: &'a Value,
-    node: &'a Value,
-    depth: usize,
-    parts: &mut Vec<&'a Value>,
-) -> Option<()> {
-    if depth == 0 || parts.len() == MAX_PARTS {
-        return None;
-    }
-    parts.push(node);
-    if let Some(reference) = node.get("$ref") {
-        let target = document.pointer(reference.as_str()?.strip_prefix('#')?)?;
-        collect(document, target, depth - 1, parts)?;
-    }
-    let wrapped = ["allOf", "anyOf", "oneOf"].into_iter();
-    let wrapped = wrapped
-        .filter_map(|key| node.get(key)?.as_array())
-        .flatten();
-    for inner in wrapped.chain(node.get("items")) {
-        collect(document, inner, depth - 1, parts)?;
-    }
-    Some(())
+fn short(name: &str) -> String {
+    name.chars().take(MAX_NAME).collect()
 }
 
-/// Whether an input takes a value of one of these types.
-fn takes(parts: &[&Value], kinds: &[&str]) -> bool {
-    let is = |kind: &Value| kind.as_str().is_some_and(|kind| kinds.contains(&kind));
-    parts.iter().any(|part| match &part["type"] {
-        Value::Array(several) => several.iter().any(is),
-        one => is(one),
-    })
+impl Place {
+    fn of(name: &str, input: &Described<'_>) -> Self {
+        Self {
+            name: name.to_owned(),
+            choices: input.choices(),
+            most: input.most(),
+            has_words: input.has_words(),
+        }
+    }
+
+    /// These seconds in the unit of the input; the nearest of its choices that the gate will not
+    /// find too short.
+    fn length(&self, seconds: u32) -> Result<Value, Fault> {
+        let is_ms = self.name.ends_with("_ms") || self.name.contains("millis");
+        let length = u64::from(seconds) * if is_ms { 1000 } else { 1 };
+        if self.choices.is_empty() {
+            return Ok(json!(length));
+        }
+        let wanted = length as f64;
+        let far = |choice: &(f64, Value)| (choice.0 - wanted).abs();
+        let long_enough = self
+            .choices
+            .iter()
+            .filter(|choice| choice.0 >= wanted * LEAST);
+        let nearest = long_enough.min_by(|a, b| far(a).total_cmp(&far(b)));
+        nearest
+            .map(|(_, choice)| choice.clone())
+            .ok_or_else(|| Fault::Unsupported(format!("a duration of {seconds} s")))
+    }
+
+    /// One over the largest is taken modulo: the same seed still gives the same audio.
+    fn seed(&self, seed: u32) -> u32 {
+        match self.most.map(u32::try_from) {
+            Some(Ok(most)) if most < seed => seed % (most + 1),
+            _ => seed,
+        }
+    }
 }
 
 /// What the model last said of its inputs, and when.

@@ -16,12 +16,14 @@ use url::Url;
 use super::answer::{self, RenderAnswer};
 use super::{CANCEL, RenderRequest, SERVICE, unknown_is_cancelled};
 use crate::job::sha256_hex;
+use crate::lenient;
 use crate::models::call::{Outgoing, PROBE, endpoint, exchange, read, send, within};
 use crate::models::verdict::{self, BUSY_DEFAULT};
-use crate::models::{Fault, MAX_AUDIO, ModelError};
+use crate::models::{Callback, Fault, MAX_AUDIO, ModelError};
 use crate::reason::Reason;
-use inputs::{Inputs, Memory};
+use inputs::{Given, Inputs, Memory};
 
+pub use inputs::NamedInputs;
 pub use prediction::{Outcome, Prediction};
 
 /// Base64 of the largest audio, and room for what the model printed.
@@ -41,6 +43,7 @@ const STARTING: Duration = Duration::from_secs(10);
 pub struct Cog {
     client: Client,
     base: Url,
+    named: NamedInputs,
     memory: Arc<Mutex<Memory>>,
 }
 
@@ -50,11 +53,13 @@ struct Health {
 }
 
 impl Cog {
-    /// Below `base`, which may have a path.
-    pub fn new(client: Client, base: Url) -> Self {
+    /// Below `base`, which may have a path. The inputs that are not `named` are known by their
+    /// usual names.
+    pub fn new(client: Client, base: Url, named: NamedInputs) -> Self {
         Self {
             client,
             base,
+            named,
             memory: Arc::default(),
         }
     }
@@ -77,20 +82,30 @@ impl Cog {
         let render = out.idempotency_key.as_deref();
         let id = prediction_id(render.ok_or_else(|| SERVICE.malformed("no render key"))?);
         let inputs = self.inputs(out).await?;
-        let input = inputs.clone().unwrap_or_else(Inputs::plain).of(ask);
+        let given = match &inputs {
+            Some(inputs) => inputs.of(ask).map_err(|fault| SERVICE.failed(fault)),
+            None => Inputs::plain(&self.named).of(ask).map_err(unread),
+        };
+        let Given { input, seed } = given?;
         let url = endpoint(SERVICE, &self.base, &["predictions", &id])?;
         let request = match &ask.callback {
-            Some(callback) => self.client.put(url).header("prefer", "respond-async").json(
-                &json!({"input": input, "webhook": callback.webhook, "webhook_events_filter": EVENTS}),
-            ),
+            Some(callback) => {
+                let webhook = webhook(callback, seed);
+                self.client.put(url).header("prefer", "respond-async").json(
+                    &json!({"input": input, "webhook": webhook, "webhook_events_filter": EVENTS}),
+                )
+            }
             None => self.client.put(url).json(&json!({"input": input})),
         };
         let response = exchange(SERVICE, request, out).await?;
         match self.judged(response, out).await {
-            Ok(response) => answered(response, id, ask.callback.is_some()).await,
+            Ok(response) => {
+                let answer = answered(response, id, ask.callback.is_some()).await?;
+                Ok(answer.seeded(seed))
+            }
             // It may have been asked in the wrong words, and then the next attempt does better.
             Err(error) if inputs.is_none() && is_about_inputs(&error.fault) => {
-                Err(SERVICE.unavailable(format!("its inputs could not be read; {error}")))
+                Err(unread(error.fault))
             }
             Err(error) => Err(error),
         }
@@ -125,14 +140,14 @@ impl Cog {
             Err(_) => false,
         };
         let inputs = match self.schema(out).await {
-            Ok(document) => Inputs::of_schema(&document),
+            Ok(document) => Inputs::of_schema(&document, &self.named),
             Err(error) => {
                 tracing::info!(error = %error, settled, "the model shows no schema of its inputs");
                 None
             }
         };
         let inputs = match inputs {
-            None if settled => Some(Inputs::plain()),
+            None if settled => Some(Inputs::plain(&self.named)),
             other => other,
         };
         Ok(self.remembered(|memory| match inputs {
@@ -150,14 +165,14 @@ impl Cog {
 
     async fn schema(&self, out: &Outgoing) -> Result<Value, ModelError> {
         let document = self.get("openapi.json", MAX_SCHEMA, out).await?;
-        serde_json::from_slice(&document).map_err(|error| SERVICE.malformed(error.to_string()))
+        lenient::read(&document).map_err(|error| SERVICE.malformed(error.to_string()))
     }
 
     /// `READY`, `BUSY`, `STARTING`, or what else it says of itself.
     async fn state(&self, out: &Outgoing) -> Result<String, ModelError> {
         let body = self.get("health-check", MAX_HEALTH, out).await?;
         let health: Health =
-            serde_json::from_slice(&body).map_err(|error| SERVICE.malformed(error.to_string()))?;
+            lenient::read(&body).map_err(|error| SERVICE.malformed(error.to_string()))?;
         Ok(health.status.chars().take(20).collect())
     }
 
@@ -195,6 +210,19 @@ fn prediction_id(render: &str) -> String {
     id
 }
 
+/// Where the server reports. It says of a prediction what came of it, and we what it was made from.
+fn webhook(callback: &Callback, seed: Option<u32>) -> String {
+    match seed {
+        Some(seed) => format!("{}?seed={seed}", callback.webhook),
+        None => callback.webhook.clone(),
+    }
+}
+
+/// What cannot be said without its schema may be said another time.
+fn unread(fault: Fault) -> ModelError {
+    SERVICE.unavailable(format!("its inputs could not be read; {fault}"))
+}
+
 fn is_about_inputs(fault: &Fault) -> bool {
     matches!(fault, Fault::Refused { status: 422, .. })
 }
@@ -229,18 +257,14 @@ async fn answered(
 
 /// `None` while it runs.
 fn delivered(body: &[u8]) -> Result<Option<RenderAnswer>, ModelError> {
+    let body = lenient::mended(body);
     let prediction: Prediction =
-        serde_json::from_slice(body).map_err(|error| SERVICE.malformed(error.to_string()))?;
-    let (model, version, seed) = (prediction.model(), prediction.version(), None);
+        serde_json::from_slice(&body).map_err(|error| SERVICE.malformed(error.to_string()))?;
+    let notes = prediction.notes(None);
     match prediction.outcome() {
         Outcome::Running => Ok(None),
-        Outcome::Audio(bytes) => answer::audio(bytes, model, version, seed).map(Some),
-        Outcome::Url(url) => Ok(Some(RenderAnswer::Url {
-            url,
-            model,
-            version,
-            seed,
-        })),
+        Outcome::Audio(bytes) => answer::audio(bytes, notes).map(Some),
+        Outcome::Url(url) => Ok(Some(RenderAnswer::Url { url, notes })),
         Outcome::TooLarge => Err(SERVICE.failed(Fault::TooLarge { limit: MAX_AUDIO })),
         Outcome::Nothing => Err(SERVICE.malformed("it succeeded without a file")),
         Outcome::Failed(why) => Err(SERVICE.failed(Fault::Failed(why))),

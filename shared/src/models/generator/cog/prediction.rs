@@ -10,8 +10,9 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
+use crate::lenient;
 use crate::models::MAX_AUDIO;
-use crate::models::generator::answer::text;
+use crate::source::Source;
 
 /// How deep in lists and objects an output is looked for.
 const MAX_DEPTH: u8 = 4;
@@ -76,14 +77,14 @@ impl Prediction<'_> {
         }
     }
 
-    /// The name of the model, where the server tells one.
-    pub fn model(&self) -> Option<String> {
-        text(self.model.clone())
-    }
-
-    /// The version of the model, where the server tells one.
-    pub fn version(&self) -> Option<String> {
-        text(self.version.clone())
+    /// What the server says of the model, and the seed that it was given, if it was given one.
+    pub fn notes(&self, seed: Option<u32>) -> Source {
+        Source {
+            model: lenient::text(&self.model),
+            version: lenient::text(&self.version),
+            seed,
+            ..Source::default()
+        }
     }
 
     fn failure(&self) -> String {
@@ -300,8 +301,9 @@ mod tests {
     fn side_notes_are_read_if_they_are_texts() {
         let text = json!({"status": "failed", "model": "m", "version": 2}).to_string();
         let prediction: Prediction = serde_json::from_str(&text).unwrap();
-        assert_eq!(prediction.model().as_deref(), Some("m"));
-        assert_eq!(prediction.version().as_deref(), Some("2"));
+        let notes = prediction.notes(None);
+        assert_eq!(notes.model.as_deref(), Some("m"));
+        assert_eq!(notes.version.as_deref(), Some("2"));
     }
 
     #[test]

@@ -6,13 +6,13 @@ use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use axum::routing::{get, post, put};
 use chrono::Utc;
-use serde_json::Map;
 
 use super::*;
 use crate::job::JobId;
 use crate::models::testing::{nobody, out, serve};
 use crate::models::{Callback, http_client};
 use crate::plan::Plan;
+use crate::source::Source;
 
 const FILE: &str = "data:audio/wav;base64,UklGRg==";
 /// First half of the SHA-256 of the tests' render key.
@@ -81,10 +81,18 @@ impl Server {
 }
 
 async fn below(routes: Router) -> Cog {
-    Cog::new(http_client().unwrap(), serve(routes).await)
+    cog_at(serve(routes).await)
+}
+
+fn cog_at(base: Url) -> Cog {
+    Cog::new(http_client().unwrap(), base, NamedInputs::default())
 }
 
 async fn ask(cog: &Cog, callback: bool) -> Result<RenderAnswer, ModelError> {
+    ask_with(cog, callback, json!({})).await
+}
+
+async fn ask_with(cog: &Cog, callback: bool, options: Value) -> Result<RenderAnswer, ModelError> {
     let callback = callback.then(|| Callback {
         url: "https://tutti.test/jobs/report".to_owned(),
         token: "secret".to_owned(),
@@ -100,7 +108,7 @@ async fn ask(cog: &Cog, callback: bool) -> Result<RenderAnswer, ModelError> {
         duration: 30,
         seed: 7,
         model: "jen1",
-        options: &Map::from_iter([("steps".to_owned(), json!(20))]),
+        options: options.as_object().unwrap(),
         callback,
         upload: None,
     };
@@ -114,9 +122,7 @@ fn succeeded(output: &str) -> Value {
 fn audio() -> RenderAnswer {
     RenderAnswer::Audio {
         bytes: Bytes::from_static(b"RIFF"),
-        model: None,
-        version: None,
-        seed: None,
+        notes: Source::default().seeded(Some(7)),
     }
 }
 
@@ -145,7 +151,7 @@ async fn a_render_with_a_webhook_is_taken_and_answered_later() {
     assert_eq!(headers["x-request-id"], "req-1");
     assert_eq!(headers["traceparent"], out().traceparent.unwrap());
     let input = json!({"prompt": "calm piano", "duration": 30, "seed": 7});
-    let webhook = "https://tutti.test/hooks/cog/secret";
+    let webhook = "https://tutti.test/hooks/cog/secret?seed=7";
     let expected = json!({"input": input, "webhook": webhook, "webhook_events_filter": ["start", "completed"]});
     assert_eq!(body, expected);
 }
@@ -166,9 +172,11 @@ async fn a_render_without_a_webhook_is_waited_for() {
     let answer = Server::new(200, named).ask(false).await.unwrap();
     let expected = RenderAnswer::Url {
         url: "https://m/1.wav".to_owned(),
-        model: None,
-        version: Some("v1".to_owned()),
-        seed: None,
+        notes: Source {
+            version: Some("v1".to_owned()),
+            seed: Some(7),
+            ..Source::default()
+        },
     };
     assert_eq!(answer, expected);
 }
@@ -235,7 +243,7 @@ async fn a_server_that_is_not_ready_is_asked_why() {
     assert_eq!(rests(starting.ask(true).await), Some(10));
     assert!(starting.calls.lock().unwrap().is_empty());
 
-    let gone = Cog::new(http_client().unwrap(), nobody().await);
+    let gone = cog_at(nobody().await);
     let error = ask(&gone, true).await.unwrap_err();
     assert_eq!(error.code(), "muscgen_unavailable");
 }
@@ -251,7 +259,7 @@ async fn a_server_that_names_its_pause_is_given_it() {
 async fn a_server_that_starts_again_is_busy_though_its_schema_is_known() {
     let server = Server::new(503, json!({})).in_state("STARTING");
     let cog = server.cog().await;
-    cog.remembered(|memory| memory.keep(Inputs::plain(), SystemTime::now()));
+    cog.remembered(|memory| memory.keep(Inputs::plain(&NamedInputs::default()), SystemTime::now()));
     assert_eq!(rests(ask(&cog, true).await), Some(10));
 }
 
@@ -262,11 +270,44 @@ async fn a_schema_is_read_once_and_says_what_the_model_is_given() {
     server.schema = Some(json!({"components": {"schemas": {"Input": {"properties": input}}}}));
     let cog = server.cog().await;
     for _ in 0..3 {
-        ask(&cog, false).await.unwrap();
+        let answer = ask_with(&cog, false, json!({"steps": 20})).await.unwrap();
+        let RenderAnswer::Audio { notes, .. } = answer else {
+            panic!("the audio was there")
+        };
+        assert_eq!(notes.seed, None);
     }
     assert_eq!(server.schemas_read.load(Ordering::SeqCst), 1);
     let given = json!({"text": "calm piano", "seconds_total": 30, "steps": 20});
     assert_eq!(server.seen().2["input"], given);
+    ask_with(&cog, true, json!({"steps": 20})).await.unwrap();
+    let webhook = "https://tutti.test/hooks/cog/secret";
+    assert_eq!(server.seen().2["webhook"], webhook);
+}
+
+#[tokio::test]
+async fn a_model_that_cannot_be_given_the_request_is_not_asked() {
+    for (input, options, code) in [
+        (
+            json!({"lines": {"type": "string"}}),
+            json!({}),
+            "muscgen_incompatible",
+        ),
+        (
+            json!({"prompt": {"type": "string"}}),
+            json!({"steps": 20}),
+            "muscgen_unsupported",
+        ),
+    ] {
+        let mut server = Server::new(200, succeeded(FILE));
+        server.schema = Some(json!({"components": {"schemas": {"Input": {"properties": input}}}}));
+        let cog = server.cog().await;
+        let error = ask_with(&cog, false, options).await.unwrap_err();
+        assert_eq!((error.code().as_str(), error.is_retryable()), (code, false));
+        assert!(server.calls.lock().unwrap().is_empty());
+    }
+    let unknown = Server::new(200, succeeded(FILE)).in_state("UNKNOWN");
+    let error = ask_with(&unknown.cog().await, false, json!({"steps": 20})).await;
+    assert_eq!(error.unwrap_err().code(), "muscgen_unavailable");
 }
 
 #[tokio::test]
@@ -288,7 +329,12 @@ async fn a_schema_that_cannot_be_read_again_still_holds() {
     let text = json!({"properties": {"text": {"type": "string"}}});
     let schema = json!({"components": {"schemas": {"Input": text}}});
     let long_ago = SystemTime::now() - Duration::from_secs(3600);
-    cog.remembered(|memory| memory.keep(Inputs::of_schema(&schema).unwrap(), long_ago));
+    cog.remembered(|memory| {
+        memory.keep(
+            Inputs::of_schema(&schema, &NamedInputs::default()).unwrap(),
+            long_ago,
+        )
+    });
     ask(&cog, false).await.unwrap();
     assert_eq!(server.schemas_read.load(Ordering::SeqCst), 1);
     assert_eq!(server.seen().2["input"], json!({"text": "calm piano"}));
@@ -349,6 +395,6 @@ async fn a_server_is_up_if_it_says_that_it_is_ready_or_busy() {
         let cog = Server::new(200, json!({})).in_state(state).cog().await;
         assert_eq!(cog.health(&out()).await.is_ok(), up, "{state}");
     }
-    let gone = Cog::new(http_client().unwrap(), nobody().await);
+    let gone = cog_at(nobody().await);
     assert!(gone.health(&out()).await.is_err());
 }

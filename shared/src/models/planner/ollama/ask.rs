@@ -45,6 +45,9 @@ pub(super) struct Chat<'a> {
     messages: Vec<Message>,
     format: Schema,
     stream: bool,
+    /// A plan needs no thoughts, and with them many models leave the answer empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    think: Option<bool>,
     options: Options,
 }
 
@@ -76,6 +79,7 @@ impl<'a> Chat<'a> {
             messages: Vec::new(),
             format: Schema,
             stream: true,
+            think: Some(false),
             options: Options {
                 // Ollama keeps it in 32 bits with a sign, where -1 means any.
                 seed: ask.seed & 0x7fff_ffff,
@@ -94,6 +98,12 @@ impl<'a> Chat<'a> {
             "user",
             format!("This cannot be used: {why}. Answer again, with the JSON object alone."),
         );
+    }
+
+    /// Leaves out `think`, which elder hosts and some models refuse. False if it was left out
+    /// before.
+    pub(super) fn without_think(&mut self) -> bool {
+        self.think.take().is_some()
     }
 
     fn say(&mut self, role: &'static str, content: String) {
@@ -171,8 +181,8 @@ mod tests {
             json!({"narrative": narrative, "duration": 30, "options": {"mood": "calm"}})
         );
         assert_eq!(
-            (&body["model"], &body["stream"]),
-            (&json!("m"), &json!(true))
+            (&body["model"], &body["stream"], &body["think"]),
+            (&json!("m"), &json!(true), &json!(false))
         );
     }
 

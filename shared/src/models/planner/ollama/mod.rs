@@ -3,6 +3,7 @@
 
 mod answer;
 mod ask;
+mod installed;
 #[cfg(test)]
 mod tests;
 
@@ -10,22 +11,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::Client;
-use serde::Deserialize;
 use url::Url;
 
 use super::PlanRequest;
+use crate::lenient;
 use crate::models::call::{Outgoing, PROBE, endpoint, read, send, within};
 use crate::models::{Fault, ModelError, Service};
 use crate::plan::Planned;
 use crate::provenance::Origin;
-use answer::{Answer, plan_in, read_answer};
+use answer::{Answer, read_answer};
 use ask::Chat;
+use installed::Installed;
 
 const SERVICE: Service = Service::Ollama;
 
 /// How long the list of installed models is believed.
 const FRESH: Duration = Duration::from_secs(300);
 const MAX_LIST: usize = 1 << 20;
+/// Models that are asked for one plan before it is given up.
+const MOST_MODELS: usize = 5;
 
 /// An Ollama host.
 #[derive(Clone)]
@@ -33,30 +37,19 @@ pub struct Ollama {
     client: Client,
     base: Url,
     model: Option<String>,
-    /// The first installed model, and when it was read; clones share it.
-    first: Arc<Mutex<Option<(Instant, Installed)>>>,
-}
-
-/// A model as `GET /api/tags` lists it.
-#[derive(Debug, Clone, Deserialize)]
-struct Installed {
-    name: String,
-    digest: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct List {
-    models: Vec<Installed>,
+    /// The installed models that may chat, and when they were read; clones share them.
+    installed: Arc<Mutex<Option<(Instant, Vec<Installed>)>>>,
 }
 
 impl Ollama {
-    /// Below `base`, which may have a path. Without a `model` the first installed one is taken.
+    /// Below `base`, which may have a path. Without a `model` the first installed one that can chat
+    /// is taken.
     pub fn new(client: Client, base: Url, model: Option<String>) -> Self {
         Self {
             client,
             base,
             model,
-            first: Arc::default(),
+            installed: Arc::default(),
         }
     }
 
@@ -78,10 +71,30 @@ impl Ollama {
     }
 
     async fn ask(&self, ask: &PlanRequest<'_>, out: &Outgoing) -> Result<Planned, ModelError> {
-        let model = self.model(out).await?;
+        let mut asked = 1;
+        loop {
+            let model = self.model(out).await?;
+            match self.ask_model(&model, ask, out).await {
+                Err(error)
+                    if cannot_chat(&error) && asked < MOST_MODELS && self.pass_over(&model) =>
+                {
+                    tracing::warn!(model = model.name, "the model cannot chat; asking the next");
+                    asked += 1;
+                }
+                answered => return answered,
+            }
+        }
+    }
+
+    async fn ask_model(
+        &self,
+        model: &Installed,
+        ask: &PlanRequest<'_>,
+        out: &Outgoing,
+    ) -> Result<Planned, ModelError> {
         let mut chat = Chat::new(&model.name, ask);
-        let mut answer = self.chat(&chat, out).await?;
-        let song = match plan_in(&answer.content) {
+        let mut answer = self.chat(&mut chat, out).await?;
+        let song = match answer.plan() {
             Ok(song) => song,
             Err(why) => {
                 tracing::warn!(
@@ -90,48 +103,89 @@ impl Ollama {
                     "the answer is no plan; asking again"
                 );
                 chat.mend(&answer.content, &why);
-                answer = self.chat(&chat, out).await?;
-                plan_in(&answer.content).map_err(|why| SERVICE.malformed(why))?
+                answer = self.chat(&mut chat, out).await?;
+                answer.plan().map_err(|why| SERVICE.malformed(why))?
             }
         };
-        let named = answer.model.unwrap_or(model.name);
-        let by = Origin::new(SERVICE.as_str(), Some(&named), model.digest.as_deref());
+        let named = answer.model.as_deref().unwrap_or(&model.name);
+        let by = Origin::new(SERVICE.as_str(), Some(named), model.digest.as_deref());
         Ok(Planned { song, by })
     }
 
-    async fn chat(&self, chat: &Chat<'_>, out: &Outgoing) -> Result<Answer, ModelError> {
+    async fn chat(&self, chat: &mut Chat<'_>, out: &Outgoing) -> Result<Answer, ModelError> {
         let url = endpoint(SERVICE, &self.base, &["api", "chat"])?;
-        let sent = send(SERVICE, self.client.post(url).json(chat), out).await;
-        let mut response = sent.inspect_err(|error| {
-            if matches!(error.fault, Fault::Refused { status: 404, .. }) {
-                tracing::error!(model = chat.model, "the model is not installed");
-                *self.remembered() = None;
+        loop {
+            match send(SERVICE, self.client.post(url.clone()).json(chat), out).await {
+                Ok(mut response) => return read_answer(&mut response).await,
+                Err(error) if refuses_think(&error) && chat.without_think() => {
+                    tracing::info!(model = chat.model, "asking without `think`");
+                }
+                Err(error) => {
+                    if matches!(error.fault, Fault::Refused { status: 404, .. }) {
+                        tracing::error!(model = chat.model, "the model is not installed");
+                        *self.remembered() = None;
+                    }
+                    return Err(error);
+                }
             }
-        })?;
-        read_answer(&mut response).await
+        }
     }
 
-    /// The model of the configuration, of which no digest is known, or the first that is installed.
+    /// The model of the configuration, of which no digest is known, or the first installed one that
+    /// may chat.
     async fn model(&self, out: &Outgoing) -> Result<Installed, ModelError> {
         if let Some(name) = self.model.clone() {
             return Ok(Installed { name, digest: None });
         }
         let known = self.remembered().clone();
-        if let Some((_, model)) = known.filter(|(at, _)| at.elapsed() < FRESH) {
-            return Ok(model);
-        }
-        let url = endpoint(SERVICE, &self.base, &["api", "tags"])?;
-        let mut response = send(SERVICE, self.client.get(url), out).await?;
-        let body = read(SERVICE, &mut response, MAX_LIST).await?;
-        let list: List =
-            serde_json::from_slice(&body).map_err(|e| SERVICE.malformed(e.to_string()))?;
-        let first = list.models.into_iter().next();
-        let first = first.ok_or_else(|| SERVICE.unavailable("no model is installed"))?;
-        *self.remembered() = Some((Instant::now(), first.clone()));
-        Ok(first)
+        let fresh = known.filter(|(at, _)| at.elapsed() < FRESH);
+        let models = match fresh {
+            Some((_, models)) => models,
+            None => {
+                let url = endpoint(SERVICE, &self.base, &["api", "tags"])?;
+                let mut response = send(SERVICE, self.client.get(url), out).await?;
+                let body = read(SERVICE, &mut response, MAX_LIST).await?;
+                let list = lenient::read(&body).map_err(|e| SERVICE.malformed(e.to_string()))?;
+                let models = installed::that_may_chat(&list);
+                if !models.is_empty() {
+                    *self.remembered() = Some((Instant::now(), models.clone()));
+                }
+                models
+            }
+        };
+        let first = models.into_iter().next();
+        first.ok_or_else(|| SERVICE.unavailable("no model that can chat is installed"))
     }
 
-    fn remembered(&self) -> MutexGuard<'_, Option<(Instant, Installed)>> {
-        self.first.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Takes a model off the list until that is read again; false if there is no other.
+    fn pass_over(&self, model: &Installed) -> bool {
+        let mut remembered = self.remembered();
+        let Some((_, models)) = remembered.as_mut() else {
+            return false;
+        };
+        models.retain(|other| other.name != model.name);
+        let others = !models.is_empty();
+        if !others {
+            *remembered = None;
+        }
+        others
     }
+
+    fn remembered(&self) -> MutexGuard<'_, Option<(Instant, Vec<Installed>)>> {
+        self.installed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the host refuses the model for this kind of call.
+fn cannot_chat(error: &ModelError) -> bool {
+    matches!(&error.fault, Fault::Refused { status: 400, message }
+        if message.contains("does not support") && !message.contains("think"))
+}
+
+/// Whether the host may refuse the call for `think`, which it names, if it says anything.
+fn refuses_think(error: &ModelError) -> bool {
+    matches!(&error.fault, Fault::Refused { status: 400 | 422, message }
+        if message.contains("think") || message.is_empty())
 }

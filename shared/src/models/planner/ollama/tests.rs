@@ -171,6 +171,60 @@ async fn a_host_without_models_is_no_planner_now_and_a_model_that_went_away_is_l
 }
 
 #[tokio::test]
+async fn a_model_that_cannot_chat_is_passed_over_and_the_next_one_asked() {
+    let refusal = json!({"error": "\"llama3.2:3b\" does not support chat"}).to_string();
+    let host = Host::saying([]);
+    let good = piece(r#"{"title": "Rain"}"#, true);
+    host.told().answers = [(400, refusal.clone()), (200, good.clone()), (200, good)].into();
+    let ollama = host.client(None).await;
+    plan(&ollama).await.unwrap();
+    plan(&ollama).await.unwrap();
+    let asked: Vec<_> = host
+        .told()
+        .asked
+        .iter()
+        .map(|ask| ask["model"].clone())
+        .collect();
+    assert_eq!(asked, ["llama3.2:3b", "qwen3:8b", "qwen3:8b"]);
+
+    // Named by the operator, it is asked and nothing else.
+    host.told().answers = [(400, refusal)].into();
+    let error = plan(&host.client(Some("m")).await).await.unwrap_err();
+    assert_eq!(error.code(), "ollama_refused");
+}
+
+#[tokio::test]
+async fn a_host_that_refuses_to_hear_of_thinking_is_asked_without() {
+    let good = piece(r#"{"title": "Rain"}"#, true);
+    for (status, refusal) in [
+        (
+            400,
+            json!({"error": "json: unknown field \"think\""}).to_string(),
+        ),
+        (
+            400,
+            json!({"error": "\"m\" does not support thinking"}).to_string(),
+        ),
+        (422, "no".to_owned()),
+    ] {
+        let host = Host::default();
+        host.told().answers = [(status, refusal.clone()), (200, good.clone())].into();
+        plan(&host.client(Some("m")).await).await.unwrap();
+        let asked = host.told().asked.clone();
+        assert_eq!(asked[0]["think"], false, "{refusal}");
+        assert_eq!(asked[1].get("think"), None, "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn a_plan_among_the_thoughts_is_taken() {
+    let message = json!({"role": "assistant", "content": "", "thinking": r#"{"title": "Rain"}"#});
+    let body = json!({"model": "m", "message": message, "done": true}).to_string();
+    let planned = answered([body]).await.unwrap();
+    assert_eq!(planned.song.title.as_deref(), Some("Rain"));
+}
+
+#[tokio::test]
 async fn an_answer_that_is_no_plan_is_shown_to_the_model_once() {
     let good = streamed(r#"{"title": "Rain"}"#);
     let host = Host::saying([streamed("la la la"), good.clone()]);
