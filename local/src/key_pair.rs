@@ -4,12 +4,15 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use rcgen::{KeyPair as Generated, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PKCS_RSA_SHA256};
+use rcgen::{
+    KeyPair as Generated, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
+    PKCS_RSA_SHA256,
+};
 use serde_json::{Value, json};
 
 use crate::error::{HarnessError, Result};
 
-/// Made anew each time: RSA of 2048 bits, P-256 or Ed25519.
+/// Made anew each time: RSA of 2048 bits, P-256, P-384 or Ed25519.
 pub struct KeyPair {
     pub algorithm: Algorithm,
     pub sign: EncodingKey,
@@ -20,10 +23,11 @@ pub struct KeyPair {
 }
 
 impl KeyPair {
-    /// For RS256, ES256 or EdDSA.
+    /// For RS256, PS256, ES256, ES384 or EdDSA.
     pub fn new(algorithm: Algorithm, kid: &str) -> Result<Self> {
         let (kind, read): (_, fn(&[u8]) -> _) = match algorithm {
             Algorithm::ES256 => (&PKCS_ECDSA_P256_SHA256, EncodingKey::from_ec_pem),
+            Algorithm::ES384 => (&PKCS_ECDSA_P384_SHA384, EncodingKey::from_ec_pem),
             Algorithm::EdDSA => (&PKCS_ED25519, EncodingKey::from_ed_pem),
             _ => (&PKCS_RSA_SHA256, EncodingKey::from_rsa_pem),
         };

@@ -2,6 +2,7 @@
 
 use chrono::Utc;
 
+use crate::audit::Effect;
 use crate::clients::Clients;
 use crate::envelope::{Open, OpenMarker, Tombstone};
 use crate::job::{JobId, JobStatus};
@@ -10,24 +11,24 @@ use crate::priority::Priority;
 use crate::problem::Problem;
 use crate::queue::{Cancelled, Deleted, Enqueued, Reprioritised, Retried};
 use crate::settle;
-use crate::store::{Remains, StoreError};
+use crate::store::{Put, Remains, StoreError};
 use crate::submit;
 use crate::view::Known;
 
 /// Ends a live job and frees its slot at once; the model is told. Again: fine. Ended otherwise: 409.
-pub async fn cancel(clients: &Clients, known: &Known, by: &str) -> Result<(), Problem> {
+pub async fn cancel(clients: &Clients, known: &Known, by: &str) -> Result<Effect<()>, Problem> {
     let id = known.job.id;
     let reason = format!("cancelled by {by}");
     let answer = clients.queue.cancel(id, &reason).await;
     let answer = answer.map_err(Unreachable::from)?;
     settle::pay(clients, answer.debt, None).await;
     let status = match answer.outcome {
-        Cancelled::Ok => JobStatus::Cancelled,
+        Cancelled::Ok => return Ok(Effect::Changed(())),
         Cancelled::Ended { status } => status,
         Cancelled::Unknown => known.job.status,
     };
     if status == JobStatus::Cancelled {
-        return Ok(());
+        return Ok(Effect::Unchanged(()));
     }
     Err(Problem::conflict(
         "already_ended",
@@ -36,7 +37,7 @@ pub async fn cancel(clients: &Clients, known: &Known, by: &str) -> Result<(), Pr
 }
 
 /// Starts a failed, cancelled or expired job afresh at the stage that it had reached. Completed or live: 409.
-pub async fn retry(clients: &Clients, known: &Known, by: &str) -> Result<(), Problem> {
+pub async fn retry(clients: &Clients, known: &Known, by: &str) -> Result<Effect<()>, Problem> {
     let id = known.job.id;
     match known.job.status {
         JobStatus::Completed => {
@@ -90,15 +91,17 @@ pub async fn retry(clients: &Clients, known: &Known, by: &str) -> Result<(), Pro
         clients.store.put_open(open, &marker),
         settle::pay(clients, debt, Some(id))
     );
-    marked.map_err(|e| Problem::from(Unreachable::from(e)).with_job(id))
+    marked.map_err(|e| Problem::from(Unreachable::from(e)).with_job(id))?;
+    Ok(Effect::Changed(()))
 }
 
 /// Removes an ended job and its objects. Live: 409.
 ///
 /// Redis decides between this and a retry at the same time. Then comes the tombstone, then the objects:
 /// a delete that breaks off before the tombstone has not happened, one that breaks off behind it is
-/// ended by the sweep.
-pub async fn delete(clients: &Clients, known: &Known) -> Result<(), Problem> {
+/// ended by the sweep. Of two deletes at the same time, the one that puts the tombstone has changed
+/// something.
+pub async fn delete(clients: &Clients, known: &Known) -> Result<Effect<()>, Problem> {
     if !known.job.status.is_terminal() {
         return Err(not_ended());
     }
@@ -111,7 +114,7 @@ pub async fn delete(clients: &Clients, known: &Known) -> Result<(), Problem> {
     }
     let stone = Tombstone::of(&known.request, known.track.as_ref());
     let put = clients.store.put_tombstone(id, &stone).await;
-    put.map_err(Unreachable::from)?;
+    let put = put.map_err(Unreachable::from)?;
     let open = Open {
         id,
         generation: known.job.generation,
@@ -119,7 +122,11 @@ pub async fn delete(clients: &Clients, known: &Known) -> Result<(), Problem> {
     let removed = clients.store.remove_open(open).await;
     removed.map_err(Unreachable::from)?;
     let buried = bury(clients, id, &stone).await;
-    buried.map(drop).map_err(|e| Unreachable::from(e).into())
+    buried.map_err(Unreachable::from)?;
+    Ok(match put {
+        Put::Stored => Effect::Changed(()),
+        Put::Existed => Effect::Unchanged(()),
+    })
 }
 
 /// Removes the objects of a job that has a tombstone. May be repeated.
@@ -137,7 +144,7 @@ pub async fn reprioritise(
     known: &Known,
     priority: Priority,
     by: &str,
-) -> Result<(), Problem> {
+) -> Result<Effect<()>, Problem> {
     let id = known.job.id;
     if known.job.status.is_terminal() {
         return Err(ended(known.job.status));
@@ -157,7 +164,8 @@ pub async fn reprioritise(
     let answer = answer.map_err(Unreachable::from)?;
     settle::pay(clients, answer.debt, None).await;
     match answer.outcome {
-        Reprioritised::Ok => Ok(()),
+        Reprioritised::Ok => Ok(Effect::Changed(())),
+        Reprioritised::Same => Ok(Effect::Unchanged(())),
         Reprioritised::Ended { status } => {
             // It ended meanwhile, and the marker may have been written after it was settled.
             settle::settle(clients, id).await?;
@@ -165,7 +173,7 @@ pub async fn reprioritise(
         }
         Reprioritised::Unknown => {
             lookup::ensure(clients, id).await?;
-            Ok(())
+            Ok(Effect::Changed(()))
         }
     }
 }

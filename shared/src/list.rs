@@ -6,9 +6,11 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Deserialize;
 use tokio::time::timeout;
 
+use crate::audit::Operator;
 use crate::callback;
 use crate::caller::{Caller, Role};
 use crate::clients::Clients;
+use crate::http::RequestId;
 use crate::job::{JobStatus, UserId};
 use crate::keyring::KeyRing;
 use crate::lookup::{self, Unreachable};
@@ -48,6 +50,23 @@ pub struct Filter {
 pub struct Page {
     pub items: Vec<Known>,
     pub next_cursor: Option<String>,
+}
+
+impl Page {
+    /// Puts on record that an admin is shown others' jobs in the list of this name.
+    pub async fn look(
+        &self,
+        clients: &Clients,
+        caller: &Caller,
+        request: RequestId,
+        name: &str,
+    ) -> Result<(), Problem> {
+        if self.items.iter().all(|known| known.job.user == caller.user) {
+            return Ok(());
+        }
+        let operator = Operator::new(caller, request);
+        operator.look(clients, "job.list", name).await
+    }
 }
 
 /// Filtered by status, tag and (admins) user. The cursor works for the same caller and filter only.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::caller::{Caller, Role};
 use crate::clients::Clients;
 use crate::config::Config;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Signer};
 use crate::envelope::{Claim, ClaimName, Envelope, Manifest, Open, OpenMarker};
 use crate::http::{RequestId, note_trace, traceparent};
 use crate::job::{JobId, TenantId, sha256_hex};
@@ -309,7 +309,7 @@ async fn signed(
     tenant: &TenantId,
     submission: &Submission,
 ) -> Result<(), Problem> {
-    let unsigned = |hook: &Endpoint| hook.secret.is_none();
+    let unsigned = |hook: &Endpoint| hook.signed_by == Signer::Tenant;
     if !submission.webhook.as_ref().is_some_and(unsigned) {
         return Ok(());
     }
@@ -331,6 +331,14 @@ enum Accepted {
 /// Durable first, then Redis, then the bell.
 async fn accept(clients: &Clients, request: Envelope, from: Instant) -> Result<Accepted, Problem> {
     let (id, store) = (request.id, &clients.store);
+    let webhook = request.submission.webhook.as_ref();
+    if let Some(secret) = webhook.and_then(|webhook| webhook.secret.as_ref()) {
+        // Before the request, since whoever finds that may run the job. Who repeats it has the same secret.
+        match store.put_job_secret(id, secret).await {
+            Err(StoreError::Deleted { .. }) => return Ok(Accepted::Dead),
+            put => put.map_err(Unreachable::from)?,
+        }
+    }
     let put = store.put_request_if_absent(id, &request).await;
     let (request, refusal) = match put.map_err(Unreachable::from)? {
         Put::Stored => (request, Refusal::Final),

@@ -1,12 +1,11 @@
 //! One change of a setting: on record, then stored, then in force.
 
+use shared::audit::{Act, Effect, Operator};
 use shared::clients::Clients;
 use shared::control::{self, Setting};
 use shared::problem::Problem;
 use shared::queue::Revised;
 use std::time::Duration;
-
-use shared::audit::Operator;
 
 /// Of two operators one is first; the other looks again.
 const TRIES: usize = 8;
@@ -15,7 +14,7 @@ const TRIES: usize = 8;
 pub(crate) async fn change<T: Setting>(
     clients: &Clients,
     operator: &Operator,
-    (action, target): (&str, &str),
+    (action, target): (&'static str, &str),
     of: &T::Of,
     change: impl Fn(&mut T) + Send + Sync,
 ) -> Result<T, Problem> {
@@ -29,11 +28,14 @@ pub(crate) async fn change<T: Setting>(
         };
         if next.settings != now.settings {
             next.revision += 1;
-            let (before, after) = (&now.settings, &next.settings);
-            operator
-                .record(clients, action, target, before, after)
-                .await?;
-            if !control::store(clients, of, &next).await? {
+            let act = Act::new(action, target, &now.settings, &next.settings);
+            let stored = async {
+                match control::store(clients, of, &next).await? {
+                    true => Ok(Effect::Changed(true)),
+                    false => Ok(Effect::Unchanged(false)),
+                }
+            };
+            if !operator.act(clients, act, stored).await? {
                 continue;
             }
         }

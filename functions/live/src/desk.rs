@@ -18,6 +18,7 @@ use shared::queue::Subscribed;
 use shared::socket::ConnectionId;
 use tracing::Instrument;
 
+use crate::limit::{self, Counted};
 use crate::message::Message;
 
 /// What an event is answered with and by.
@@ -75,7 +76,8 @@ impl Desk {
         match opened {
             Ok(until) => {
                 tracing::info!("a connection is open");
-                // It is closed when its token expires: by this bell, or the first one after it.
+                // It is closed when its token expires: by this bell, or, where it cannot wait as
+                // long, by the sweep's.
                 let left = Duration::from_secs(until.saturating_sub(now()) + 1);
                 if let Err(error) = self.clients.notices.ring(None, 1, left).await {
                     tracing::warn!(error = %error, "the sweep will close this connection");
@@ -103,15 +105,26 @@ impl Desk {
 
     async fn hear(&self, connection: &ConnectionId, text: &str) -> Result<i64, Error> {
         let Some(caller) = socket_caller(&self.clients, connection).await? else {
-            // Redis was emptied: the client comes back and says again what it listens to.
+            // Its token has ended, or Redis was emptied: the client comes back and says again what
+            // it listens to.
+            tracing::info!("a connection that nobody knows is closed");
             self.close(connection).await;
             return Ok(410);
         };
+        let caller = Caller::from(caller);
+        let counted = limit::count(&self.clients, &caller, connection).await;
+        if matches!(counted, Ok(Counted::Insistent)) {
+            tracing::info!("a connection that does not heed its limit is closed");
+            self.close(connection).await;
+            return Ok(429);
+        }
         let parsed = Message::parse(text);
         let job = parsed.as_ref().ok().and_then(Message::job);
-        let done = match parsed {
-            Ok(message) => self.act(connection, caller.into(), message).await,
-            Err(detail) => Err(Problem::bad_request("malformed_message", detail)),
+        let done = match (counted, parsed) {
+            (Err(error), _) => Err(error.into()),
+            (Ok(Counted::Over { retry }), _) => Err(limit::over(retry)),
+            (_, Ok(message)) => self.act(connection, caller, message).await,
+            (_, Err(detail)) => Err(Problem::bad_request("malformed_message", detail)),
         };
         if let Err(problem) = done {
             if let Some(cause) = problem.cause() {
@@ -223,7 +236,6 @@ impl Desk {
     }
 
     async fn close(&self, connection: &ConnectionId) {
-        tracing::info!("a connection that nobody knows is closed");
         if let Err(error) = self.gateway.close(connection).await {
             tracing::warn!(error = %error, "a connection could not be closed");
         }

@@ -1,6 +1,7 @@
 //! WebSockets: opens and closes connections, and notes who listens to what. What they hear is sent by `notify`.
 
 mod desk;
+mod limit;
 mod message;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};

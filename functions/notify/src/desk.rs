@@ -1,5 +1,7 @@
 //! What this function talks to, and what it does to connections as such.
 
+use std::collections::BTreeSet;
+
 use chrono::Utc;
 use lambda_runtime::Error;
 use shared::clients::Clients;
@@ -7,6 +9,9 @@ use shared::gateway::Gateway;
 use shared::identity::forget_socket;
 use shared::lookup::Unreachable;
 use shared::socket::ConnectionId;
+
+/// Pages of ended connections that one bell closes.
+const PAGES: usize = 20;
 
 #[derive(Clone)]
 pub(crate) struct Desk {
@@ -21,17 +26,23 @@ impl Desk {
         Ok(Self { clients, gateway })
     }
 
-    /// Closes connections whose token has expired.
+    /// Closes connections whose token has expired or was taken back.
     pub(crate) async fn close_expired(&self) -> Result<(), Unreachable> {
-        let expired = self.clients.queue.expired_sockets(Utc::now()).await?;
-        for connection in &expired {
-            self.close(connection).await?;
-        }
-        if !expired.is_empty() {
+        let mut before = BTreeSet::new();
+        for _ in 0..PAGES {
+            let expired = self.clients.queue.expired_sockets(Utc::now()).await?;
+            // None is left, or none could be closed.
+            if expired.is_empty() || expired == before {
+                break;
+            }
+            for connection in &expired {
+                self.close(connection).await?;
+            }
             tracing::info!(
                 connections = expired.len(),
                 "connections of expired tokens are closed"
             );
+            before = expired;
         }
         Ok(())
     }

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use lambda_runtime::Error;
 use serde::Serialize;
+use shared::audit;
 use shared::clients::Clients;
 use shared::control;
 use shared::delivery;
 use shared::doorbell::RingError;
-use shared::identity::{Pruned, Pruner};
+use shared::identity::{self, Pruned, Pruner};
 use shared::job::JobId;
 use shared::lookup::Unreachable;
 use shared::metrics::{self, Embedded, SWEEP_PASSED_OVER, SWEEPS};
@@ -53,6 +54,10 @@ pub(crate) struct Report {
     pub(crate) broken: Vec<&'static str>,
     /// Sessions and service tokens that ended by themselves.
     pub(crate) pruned: Pruned,
+    /// Acts of operators that are on record now, though nobody told what came of them.
+    pub(crate) acts: usize,
+    /// There were open connections whose token has ended.
+    pub(crate) sockets_ended: bool,
     /// Deleted jobs of which nothing is left now.
     pub(crate) buried: usize,
 }
@@ -115,6 +120,14 @@ pub(crate) async fn go(
         Ok(pruned) => report.pruned = pruned,
         Err(error) => tracing::warn!(error = %error, "ended sessions could not be forgotten"),
     }
+    match within(from + LAST, identity::ring_for_ended_sockets(clients)).await {
+        Ok(rung) => report.sockets_ended = rung,
+        Err(error) => tracing::warn!(error = %error, "ended connections are not closed yet"),
+    }
+    match within(from + LAST, audit::keep_abandoned(clients)).await {
+        Ok(acts) => report.acts = acts,
+        Err(error) => tracing::warn!(error = %error, "abandoned acts are not on record yet"),
+    }
     match within(from + LAST, burials.go(clients, &faults)).await {
         Ok(buried) => report.buried = buried,
         Err(error) => tracing::warn!(error = %error, "deleted jobs could not be forgotten"),
@@ -156,6 +169,8 @@ fn tell(report: &Report, took: Duration) {
         families = report.pruned.families,
         service_tokens = report.pruned.service_tokens,
         revoked = report.pruned.revoked,
+        acts = report.acts,
+        sockets_ended = report.sockets_ended,
         buried = report.buried,
         "round over"
     );

@@ -39,6 +39,8 @@ pub async fn run(options: &Options) -> Verdict {
     let stack = Stack::start(StackOptions {
         env: vec![
             set("SOCKETS_MAX", "100000"),
+            set("SOCKET_RATE", "0"),
+            set("SOCKET_TENANT_RATE", "0"),
             set("READ_RATE", "0"),
             set("SUBMIT_RATE", "0"),
         ],

@@ -125,7 +125,7 @@ pub const PROBLEMS: [(&str, u16, &str); 49] = [
 ];
 
 /// The codes in a problem's `errors`.
-pub const FIELD_CODES: [&str; 20] = [
+pub const FIELD_CODES: [&str; 21] = [
     "required",
     "missing",
     "unknown_field",
@@ -145,6 +145,7 @@ pub const FIELD_CODES: [&str; 20] = [
     "malformed_id",
     "invalid_cursor",
     "reused",
+    "worn_out",
     "invalid",
 ];
 

@@ -36,6 +36,10 @@ pub struct Config {
     pub sockets_url: Option<Address>,
     /// Connections that one user may have.
     pub sockets_max: u32,
+    /// Messages of one user in a minute; 0: no limit.
+    pub socket_rate: u32,
+    /// The same of one tenant.
+    pub socket_tenant_rate: u32,
     pub jen1_url: Option<Address>,
     pub muscgen_url: Option<Address>,
     /// The interface of the service at `muscgen_url`.
@@ -51,7 +55,7 @@ pub struct Config {
     pub api: Option<Api>,
     pub public_url: Option<Address>,
     pub keys: KeyRing,
-    /// `JWKS_URL`, `JWT_ISSUER` and `JWT_AUDIENCE`: whose tokens are believed besides our own.
+    /// `JWKS_URL` and the `JWT_…` beside it: whose tokens are believed besides our own.
     pub issuer: Option<Issuer>,
     /// `ADMIN_EMAIL` with `ADMIN_PASSWORD_HASH`.
     pub first_admin: Option<(Email, PasswordHash)>,
@@ -105,6 +109,10 @@ impl Config {
         let deliver_queue_url = from.optional("DELIVER_QUEUE_URL", values::web_address);
         let sockets_url = from.optional("SOCKETS_URL", values::web_address);
         let sockets_max = from.needed("SOCKETS_MAX", |text| values::whole(text, 0..=100_000));
+        let socket_rate = from.needed("SOCKET_RATE", |text| values::whole(text, 0..=1_000_000));
+        let socket_tenant_rate = from.needed("SOCKET_TENANT_RATE", |text| {
+            values::whole(text, 0..=1_000_000)
+        });
         let jen1_url = from.optional("JEN1_URL", values::web_address);
         let muscgen_url = from.optional("MUSCGEN_URL", values::web_address);
         let muscgen_api = from.needed("MUSCGEN_API", values::generator_api);
@@ -178,6 +186,8 @@ impl Config {
             deliver_queue_url,
             sockets_url,
             sockets_max: sockets_max?,
+            socket_rate: socket_rate?,
+            socket_tenant_rate: socket_tenant_rate?,
             jen1_url,
             muscgen_url,
             muscgen_api: muscgen_api?,
@@ -275,12 +285,16 @@ fn keys(from: &mut Reader<'_>) -> Option<KeyRing> {
     ring.or(single)
 }
 
-/// All three variables or none.
+/// The first three variables or none.
 fn issuer(from: &mut Reader<'_>) -> Option<Issuer> {
     const ALL: [&str; 3] = ["JWKS_URL", "JWT_ISSUER", "JWT_AUDIENCE"];
     let jwks_url = from.optional(ALL[0], values::plain_address);
     let name = from.optional(ALL[1], |text| Ok(text.to_owned()));
     let audience = from.optional(ALL[2], |text| Ok(text.to_owned()));
+    let max_lifetime = from.needed("JWT_MAX_LIFETIME", |text| {
+        values::seconds(text, 60..=315_360_000)
+    });
+    let role_claim = from.needed("JWT_ROLE_CLAIM", values::claim);
     let set = ALL.map(|name| from.is_set(name));
     for (name, _) in ALL.iter().zip(set).filter(|(_, set)| !set) {
         if set.contains(&true) {
@@ -294,6 +308,8 @@ fn issuer(from: &mut Reader<'_>) -> Option<Issuer> {
         jwks_url: jwks_url?,
         name: name?,
         audience: audience?,
+        max_lifetime: max_lifetime?,
+        role_claim: role_claim?,
     })
 }
 

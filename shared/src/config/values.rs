@@ -81,6 +81,10 @@ pub struct Issuer {
     pub name: String,
     /// `aud` of those that are for us.
     pub audience: String,
+    /// The longest that its tokens may live.
+    pub max_lifetime: Duration,
+    /// The claim with a user's role: its name, or a path with dots.
+    pub role_claim: String,
 }
 
 /// The interface of a generator.
@@ -111,6 +115,15 @@ pub(super) fn fallback(text: &str) -> Result<Fallback, String> {
         "none" => Ok(Fallback::Nobody),
         "ollama" => Ok(Fallback::Ollama),
         _ => Err("must be none or ollama".to_owned()),
+    }
+}
+
+/// The name of a claim, or a path with dots.
+pub(super) fn claim(text: &str) -> Result<String, String> {
+    if text.len() <= 256 && text.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be the name of a claim, of at most 256 letters, digits and signs".to_owned())
     }
 }
 

@@ -110,7 +110,7 @@ pub const VARIABLES: &[Variable] = &[
     optional(
         "JWKS_URL",
         "",
-        "Public keys of another issuer whose tokens are believed (RS256, ES256, EdDSA); `https://…`",
+        "Public keys of another issuer whose tokens are believed (RS256, PS256, ES256, ES384, EdDSA); `https://…`",
     ),
     optional(
         "JWT_ISSUER",
@@ -121,6 +121,16 @@ pub const VARIABLES: &[Variable] = &[
         "JWT_AUDIENCE",
         "",
         "`aud` of those that are for us; the same",
+    ),
+    defaulted(
+        "JWT_MAX_LIFETIME",
+        "86400",
+        "Seconds that a token of this issuer may live at most",
+    ),
+    defaulted(
+        "JWT_ROLE_CLAIM",
+        "role",
+        "The claim with the role in its tokens, a text or a list: a name, or a path such as `realm_access.roles`",
     ),
     optional(
         "ADMIN_EMAIL",
@@ -170,6 +180,16 @@ pub const VARIABLES: &[Variable] = &[
         "SOCKETS_MAX",
         "100",
         "WebSocket connections that one user may have at once",
+    ),
+    defaulted(
+        "SOCKET_RATE",
+        "600",
+        "Messages that one user may send over WebSockets in a minute; `0`: no limit",
+    ),
+    defaulted(
+        "SOCKET_TENANT_RATE",
+        "3000",
+        "The same of one tenant; `0`: no limit",
     ),
     defaulted(
         "RETENTION",

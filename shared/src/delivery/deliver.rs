@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tracing::{Instrument, Span};
 
@@ -11,7 +10,7 @@ use super::owe::{forget, ring};
 use super::schedule;
 use crate::clients::Clients;
 use crate::doorbell::MAX_DELAY;
-use crate::endpoint::{Hook, Target};
+use crate::endpoint::{Hook, SigningSecret, Target};
 use crate::envelope::Manifest;
 use crate::http::note_trace;
 use crate::lookup::Unreachable;
@@ -115,6 +114,8 @@ struct Errand {
     message: LeasedMessage,
     manifest: Manifest,
     hooks: webhook::Hooks,
+    /// What signs it.
+    secrets: Vec<SigningSecret>,
 }
 
 impl Errand {
@@ -129,14 +130,19 @@ impl Errand {
         };
         let manifest: Manifest = manifest;
         note_trace(&Span::current(), &manifest.request.traceparent);
-        let hooks = match message.target {
-            Target::Webhook(_) => webhook::hooks(clients, &manifest.job.tenant).await?,
-            Target::Api | Target::Model => webhook::Hooks::default(),
+        let (hooks, secrets) = match message.target {
+            Target::Webhook(hook) => {
+                let hooks = webhook::hooks(clients, &manifest.job.tenant).await?;
+                let secrets = webhook::secrets(clients, hook, &manifest, &hooks).await?;
+                (hooks, secrets)
+            }
+            Target::Api | Target::Model => (webhook::Hooks::default(), Vec::new()),
         };
         Ok(Some(Self {
             message,
             manifest,
             hooks,
+            secrets,
         }))
     }
 
@@ -145,7 +151,7 @@ impl Errand {
         let from = Instant::now();
         let (called, to) = match target {
             Target::Webhook(hook) => {
-                let to = match webhook::address(hook, manifest, &self.hooks, Utc::now()) {
+                let to = match webhook::address(hook, manifest, &self.hooks, self.secrets.clone()) {
                     Ok(to) => to,
                     Err(nowhere) => {
                         let (state, reason) = call::going_nowhere(nowhere);

@@ -144,9 +144,21 @@ pub struct Endpoint {
     pub url: EndpointUrl,
     #[serde(default)]
     pub events: Endings,
-    /// Where there is none, the tenant's secrets sign.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
+    pub signed_by: Signer,
+    /// Its own secret, while it is being submitted: it is stored apart.
+    #[serde(skip)]
     pub secret: Option<SigningSecret>,
+}
+
+/// Whose secrets sign the messages to a job's webhook.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Signer {
+    /// The one that came with the submission.
+    Job,
+    #[default]
+    Tenant,
 }
 
 impl Endpoint {
@@ -178,6 +190,10 @@ impl Endpoint {
             (Some(url), Some(events), Some(secret), true) => Ok(Self {
                 url,
                 events,
+                signed_by: match secret {
+                    Some(_) => Signer::Job,
+                    None => Signer::Tenant,
+                },
                 secret,
             }),
             _ => Err(faults),

@@ -6,7 +6,6 @@ use std::ops::RangeInclusive;
 use aws_lc_rs::{hmac, rand};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::endpoint::wrong;
@@ -18,9 +17,9 @@ const BYTES: RangeInclusive<usize> = 24..=64;
 /// Bytes of one that we make.
 const MADE: usize = 32;
 
-/// `whsec_` and base64 of 24 to 64 bytes. Never shows itself.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+/// `whsec_` and base64 of 24 to 64 bytes. Never shows itself, and is part of no JSON: it lies apart
+/// in the store.
+#[derive(Clone, PartialEq, Eq)]
 pub struct SigningSecret(String);
 
 /// The system has no randomness to give.
@@ -46,6 +45,12 @@ impl SigningSecret {
                 Err(wrong("", "malformed", detail))
             }
         }
+    }
+
+    /// As the store has it.
+    pub(crate) fn stored(bytes: &[u8]) -> Option<Self> {
+        let secret = Self(str::from_utf8(bytes).ok()?.to_owned());
+        secret.key().is_some().then_some(secret)
     }
 
     /// A new one.

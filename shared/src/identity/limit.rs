@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use crate::http::Quota;
 use crate::job::sha256_hex;
 use crate::lookup::Unreachable;
@@ -15,11 +17,11 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Attempts in a minute; 0: no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rates {
-    /// To sign in with one name from one address.
+    /// To sign in as one user from one address.
     pub login: u32,
     /// To sign in from one address, whatever the names.
     pub login_address: u32,
-    /// To sign in with one name, wherever from.
+    /// To sign in as one user, wherever from.
     pub login_name: u32,
     /// To renew a session from one address.
     pub refresh: u32,
@@ -28,7 +30,11 @@ pub struct Rates {
 /// What is tried.
 #[derive(Debug, Clone, Copy)]
 pub enum Attempt<'a> {
-    Login { name: &'a str },
+    /// By a name, which is this user's, if it is anybody's: who has two names has one limit.
+    Login {
+        name: &'a str,
+        user: Option<Uuid>,
+    },
     Refresh,
 }
 
@@ -63,8 +69,8 @@ impl Rates {
     fn limits(&self, attempt: Attempt<'_>, address: Option<&str>) -> Vec<Limit> {
         let address = origin(address);
         let all = match attempt {
-            Attempt::Login { name } => {
-                let name = name.to_lowercase();
+            Attempt::Login { name, user } => {
+                let name = user.map_or_else(|| name.to_lowercase(), |id| id.to_string());
                 vec![
                     ("login", self.login, framed(&[&name, &address])),
                     ("login-address", self.login_address, framed(&[&address])),
@@ -131,7 +137,15 @@ mod tests {
     };
 
     fn of(name: &str, address: &str) -> Vec<Limit> {
-        RATES.limits(Attempt::Login { name }, Some(address))
+        RATES.limits(Attempt::Login { name, user: None }, Some(address))
+    }
+
+    #[test]
+    fn two_names_of_one_user_share_one_limit() {
+        let user = Some(Uuid::now_v7());
+        let by = |name| RATES.limits(Attempt::Login { name, user }, Some("192.0.2.1"));
+        assert_eq!(by("ann"), by("ann@example.com"));
+        assert_ne!(by("ann"), of("ann", "192.0.2.1"));
     }
 
     #[test]

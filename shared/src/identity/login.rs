@@ -9,16 +9,14 @@ use crate::lookup::Unreachable;
 use crate::problem::Problem;
 use crate::store::Put;
 
-/// The user and a new session; 401 `wrong_credentials`.
+/// The user and a new session; 401 `wrong_credentials`. `found`: whom the name means, with the
+/// number of the revision.
 pub async fn login(
     clients: &Clients,
     hasher: &Hasher,
-    name: &str,
+    found: Option<(Account, u64)>,
     password: String,
 ) -> Result<(Account, Tokens), Problem> {
-    let store = &clients.store;
-    let found = Account::by_name(store, name).await;
-    let found = found.map_err(Unreachable::from)?;
     let hash = found
         .as_ref()
         .map(|(account, _)| account.password_hash.clone());

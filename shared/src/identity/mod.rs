@@ -23,7 +23,10 @@ pub use prune::{Pruned, Pruner};
 pub use refresh::{ACCESS_LIFE, REFRESH_LIFE, Tokens, end, rotate};
 pub use revoked::Revocations;
 pub use service_token::{LIFE_DEFAULT, LIFE_RANGE, NewServiceToken, ServiceToken};
-pub use ticket::{TICKET_LIFE, forget_socket, issue_ticket, redeem_ticket, socket_caller};
+pub use ticket::{
+    TICKET_LIFE, forget_socket, hang_up, issue_ticket, redeem_ticket, ring_for_ended_sockets,
+    socket_caller,
+};
 pub use user::{Account, Email, Person, Reserved, User, Username};
 
 #[cfg(test)]

@@ -49,8 +49,7 @@ impl RefreshClaims {
     }
 
     pub(super) fn verify(ring: &KeyRing, token: &str) -> Result<Self, Refused> {
-        let verified = ring.verify(TokenKind::Refresh, token);
-        verified.map(|(claims, _)| claims)
+        ring.verify(TokenKind::Refresh, token)
     }
 }
 

@@ -7,11 +7,12 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::audit::Effect;
 use crate::clients::Clients;
 use crate::keyring::{AccessClaims, MAX_UNMARKED_LIFE, now};
 use crate::lookup::Unreachable;
 use crate::queue::{MAX_REVOKED, Queue};
-use crate::store::{MAX_PAGE, Store, StoreError};
+use crate::store::{MAX_PAGE, Put, Store, StoreError};
 
 /// Objects read at the same time.
 const READS: usize = 16;
@@ -67,14 +68,17 @@ impl Revocations {
     }
 
     /// Takes the token back: in the store first, so that no loss of Redis gives it again. Again changes nothing.
-    pub async fn revoke(&self, jti: Uuid, exp: u64) -> Result<(), Unreachable> {
+    pub async fn revoke(&self, jti: Uuid, exp: u64) -> Result<Effect<()>, Unreachable> {
         let revoked = Revoked {
             at: Utc::now(),
             exp,
         };
-        self.store.put_revoked(jti, &revoked).await?;
+        let put = self.store.put_revoked(jti, &revoked).await?;
         self.queue.revoke(&[jti.to_string()], None).await?;
-        Ok(())
+        Ok(match put {
+            Put::Stored => Effect::Changed(()),
+            Put::Existed => Effect::Unchanged(()),
+        })
     }
 
     /// Tells Redis of all that the store has, and returns them.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -27,16 +28,20 @@ struct TicketClaims {
     caller: AccessClaims,
 }
 
-/// Whom a connection speaks for, and until when: one of a token that could be taken back lives no longer than a change of its user may
-/// take to show.
+/// Whom a connection speaks for, and until when. A token that could be taken back keeps its name,
+/// by which its connections are ended, and these live no longer than a change of a user may take to
+/// show, should nobody end them.
 fn spoken_for(caller: AccessClaims) -> AccessClaims {
-    let exp = match Revocations::must_be_asked(&caller) {
-        true => caller.exp.min(now() + ACCESS_LIFE.as_secs()),
-        false => caller.exp,
+    let (exp, jti) = match Revocations::must_be_asked(&caller) {
+        true => (
+            caller.exp.min(now() + ACCESS_LIFE.as_secs()),
+            caller.jti.clone(),
+        ),
+        false => (caller.exp, None),
     };
     AccessClaims {
         exp,
-        jti: None,
+        jti,
         email: None,
         ..caller
     }
@@ -64,6 +69,14 @@ pub async fn redeem_ticket(
     connection: &ConnectionId,
 ) -> Result<u64, Problem> {
     let claims = verify(&clients.config.keys, ticket)?;
+    let token = claims.caller.jti.as_deref();
+    // Asked of the store where Redis has forgotten; the script looks again, so that none is taken
+    // back in between.
+    if let Some(jti) = token
+        && Revocations::from(clients).contains(jti).await?
+    {
+        return Err(Refused::Revoked.into());
+    }
     let until = claims.caller.exp.min(now() + SOCKET_LIFE.as_secs());
     let caller = serde_json::to_string(&claims.caller)
         .map_err(|error| Problem::internal().with_source(error))?;
@@ -72,6 +85,7 @@ pub async fn redeem_ticket(
         connection,
         user: &UserId::new(&claims.caller.sub),
         caller,
+        token,
         until_ms: until.saturating_mul(1000),
         most: clients.config.sockets_max,
     };
@@ -81,6 +95,7 @@ pub async fn redeem_ticket(
         Connected::Used => Err(Problem::unauthenticated(
             "the ticket was used, or is too old",
         )),
+        Connected::Revoked => Err(Refused::Revoked.into()),
         Connected::Full => {
             let detail = "you have too many connections open";
             Err(Problem::too_many("too_many_sockets", detail, TICKET_LIFE))
@@ -88,16 +103,17 @@ pub async fn redeem_ticket(
     }
 }
 
-/// Whom a connection speaks for; `None` once it was closed.
+/// Whom an open connection speaks for; `None` once it was closed or its token has ended.
 pub async fn socket_caller(
     clients: &Clients,
     connection: &ConnectionId,
 ) -> Result<Option<AccessClaims>, Unreachable> {
-    let Some(text) = clients.queue.socket(connection).await? else {
+    let found = clients.queue.socket(connection).await?;
+    let is_open = |(_, until): &(String, i64)| *until > Utc::now().timestamp_millis();
+    let Some((text, _)) = found.filter(is_open) else {
         return Ok(None);
     };
-    let claims = serde_json::from_str(&text).map_err(|e| QueueError::Record(e.to_string()))?;
-    Ok(Some(claims))
+    Ok(Some(claims_of(&text)?))
 }
 
 /// Forgets a closed connection, and what it listened to.
@@ -105,14 +121,44 @@ pub async fn forget_socket(
     clients: &Clients,
     connection: &ConnectionId,
 ) -> Result<(), Unreachable> {
-    let caller = socket_caller(clients, connection).await?;
+    let found = clients.queue.socket(connection).await?;
+    let caller = found.map(|(text, _)| claims_of(&text)).transpose()?;
     let user = caller.map(|claims| UserId::new(&claims.sub));
     Ok(clients.queue.disconnect(connection, user.as_ref()).await?)
 }
 
+/// Ends the connections of a user, or those of one of its tokens, at once.
+pub async fn hang_up(clients: &Clients, sub: &str, token: Option<Uuid>) -> Result<(), Unreachable> {
+    let token = token.map(|jti| jti.to_string());
+    let user = UserId::new(sub);
+    let ended = clients.queue.hang_up(&user, token.as_deref()).await?;
+    if ended > 0 {
+        ring_for_ended(clients).await;
+    }
+    Ok(())
+}
+
+/// Has connections closed whose token has ended; returns whether there are any.
+pub async fn ring_for_ended_sockets(clients: &Clients) -> Result<bool, Unreachable> {
+    let ended = !clients.queue.expired_sockets(Utc::now()).await?.is_empty();
+    if ended {
+        ring_for_ended(clients).await;
+    }
+    Ok(ended)
+}
+
+async fn ring_for_ended(clients: &Clients) {
+    if let Err(error) = clients.notices.ring(None, 1, Duration::ZERO).await {
+        tracing::warn!(error = %error, "ended connections are closed by the next round of the sweep");
+    }
+}
+
+fn claims_of(text: &str) -> Result<AccessClaims, QueueError> {
+    serde_json::from_str(text).map_err(|error| QueueError::Record(error.to_string()))
+}
+
 fn verify(ring: &KeyRing, ticket: &str) -> Result<TicketClaims, Refused> {
     ring.verify(TokenKind::Ticket, ticket)
-        .map(|(claims, _)| claims)
 }
 
 #[cfg(test)]
@@ -132,7 +178,7 @@ mod tests {
             ..AccessClaims::new("worker", Role::Worker, hours(9))
         };
         let spoken = spoken_for(service);
-        assert_eq!((spoken.jti, spoken.email), (None, None));
+        assert_eq!((spoken.jti.as_deref(), spoken.email), (Some("a"), None));
         assert!((now() + 890..=now() + 900).contains(&spoken.exp));
     }
 

@@ -1,9 +1,11 @@
 //! Users: their names, which are nobody else's, and their revisions.
 //!
-//! A name is reserved first and points to an id; the first revision of that id makes the user. So a creation that broke off leaves a
-//! name that points to nobody, and the next try for the same address goes on with that id.
+//! A name is reserved first and points to an id; the first revision of that id makes the user. So a
+//! creation that broke off leaves a name that points to nobody, and the next try for the same
+//! address goes on with that id. A username that points to nobody for longer than a creation can
+//! take is free again, and so is one that points to a user who got another.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -15,6 +17,8 @@ use crate::store::{Put, Store, StoreError};
 /// An e-mail address is as long as SMTP can carry it (RFC 5321 §4.5.3.1.3).
 const EMAIL_MAX: usize = 254;
 const USERNAME_MAX: usize = 64;
+/// Longer than any creation takes.
+const CREATION: TimeDelta = TimeDelta::minutes(10);
 
 /// Something that looks like an e-mail address, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,10 +131,11 @@ impl From<&Account> for User {
     }
 }
 
-/// `auth/names/<hash>.json`.
+/// `auth/names/<hash>/<revision>.json`.
 #[derive(Serialize, Deserialize)]
 struct Named {
     user: Uuid,
+    at: DateTime<Utc>,
 }
 
 /// Whether somebody has one of the names already.
@@ -168,11 +173,12 @@ impl Account {
         {
             return Ok(Reserved::Taken("username"));
         }
-        let Some(id) = take(store, person.email.as_str(), Uuid::now_v7()).await? else {
-            return Ok(Reserved::Taken("email"));
+        let id = match take(store, person.email.as_str(), Uuid::now_v7()).await? {
+            Holder::Us(id) | Holder::Nobody(id) => id,
+            Holder::User => return Ok(Reserved::Taken("email")),
         };
         if let Some(username) = &person.username
-            && take(store, username.as_str(), id).await? != Some(id)
+            && take(store, username.as_str(), id).await? != Holder::Us(id)
         {
             return Ok(Reserved::Taken("username"));
         }
@@ -186,8 +192,8 @@ impl Account {
 
     /// Whom a name means, with the number of the revision. A name of nobody costs as many requests as one of somebody.
     pub async fn by_name(store: &Store, name: &str) -> Result<Option<(Self, u64)>, StoreError> {
-        let named: Option<Named> = store.user_name(&name_hash(name)).await?;
-        let id = named.map_or(Uuid::nil(), |named| named.user);
+        let named: Option<(Named, u64)> = store.user_name(&name_hash(name)).await?;
+        let id = named.map_or(Uuid::nil(), |(named, _)| named.user);
         let found = Self::read(store, id).await?;
         Ok(found.filter(|(account, _)| account.is_called(name)))
     }
@@ -208,23 +214,51 @@ impl Account {
     }
 }
 
-/// The id that has the name now: this one, or that of a creation that broke off; none if it is a user's.
-async fn take(store: &Store, name: &str, id: Uuid) -> Result<Option<Uuid>, StoreError> {
+/// Who has a name after somebody tried to take it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holder {
+    /// It points to the id for which it was taken.
+    Us(Uuid),
+    /// It points to the id of a creation that broke off, or is under way.
+    Nobody(Uuid),
+    /// A user has it.
+    User,
+}
+
+/// Points a name to `id`, unless a user has it or a creation that may be under way.
+async fn take(store: &Store, name: &str, id: Uuid) -> Result<Holder, StoreError> {
     let hash = name_hash(name);
-    if store.put_user_name(&hash, &Named { user: id }).await? == Put::Stored {
-        return Ok(Some(id));
-    }
-    let named: Option<Named> = store.user_name(&hash).await?;
-    let Some(Named { user }) = named else {
-        return Ok(None);
+    let found: Option<(Named, u64)> = store.user_name(&hash).await?;
+    let revision = match &found {
+        None => 1,
+        Some((named, _)) if named.user == id => return Ok(Holder::Us(id)),
+        Some((named, revision)) => match Account::read(store, named.user).await? {
+            Some((account, _)) if account.is_called(name) => return Ok(Holder::User),
+            None if Utc::now() - named.at < CREATION => return Ok(Holder::Nobody(named.user)),
+            _ => revision + 1,
+        },
     };
-    let made = Account::read(store, user).await?.is_some();
-    Ok((!made).then_some(user))
+    let named = Named {
+        user: id,
+        at: Utc::now(),
+    };
+    match store.put_user_name(&hash, revision, &named).await? {
+        Put::Stored => Ok(Holder::Us(id)),
+        // Somebody else was quicker, with a creation of his own.
+        Put::Existed => {
+            let found: Option<(Named, u64)> = store.user_name(&hash).await?;
+            let user = found.map_or(Uuid::nil(), |(named, _)| named.user);
+            Ok(Holder::Nobody(user))
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Pace;
+
+    const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$5n3XW0w7sXlC1nJmD0Q2Bg$q0b8yO6yA4kZ8nB1v4sGm3xJw5rT7uH2eL9dKcFiP0M";
 
     #[test]
     fn an_address_has_an_at_and_a_username_has_none() {
@@ -238,5 +272,55 @@ mod tests {
         for wrong in ["", "a@b", "a b", "é", "a/b", &"x".repeat(65)] {
             assert_eq!(Username::parse(wrong), None, "{wrong:?}");
         }
+    }
+
+    /// A store with a reservation of the username `ann` for an id, so many minutes ago.
+    async fn reserved(user: Uuid, minutes: i64) -> (local::Scratch, Store) {
+        let files = local::Scratch::new().unwrap();
+        let url = url::Url::from_directory_path(files.path()).unwrap();
+        let store = Store::open(&url, Pace::Prompt).unwrap();
+        let named = Named {
+            user,
+            at: Utc::now() - TimeDelta::minutes(minutes),
+        };
+        let put = store.put_user_name(&name_hash("ann"), 1, &named).await;
+        assert_eq!(put.unwrap(), Put::Stored);
+        (files, store)
+    }
+
+    fn person(username: &str) -> Person {
+        Person {
+            email: Email::parse("new@example.com").unwrap(),
+            username: Username::parse(username),
+            role: Role::User,
+            tenant: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_username_of_a_creation_that_broke_off_is_free_after_ten_minutes() {
+        for (minutes, is_free) in [(9, false), (11, true)] {
+            let (_files, store) = reserved(Uuid::now_v7(), minutes).await;
+            let reserved = Account::reserve(&store, &person("ann")).await.unwrap();
+            assert_eq!(matches!(reserved, Reserved::For(_)), is_free, "{minutes}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_username_that_points_to_a_user_of_another_name_is_free() {
+        let user = Uuid::now_v7();
+        let (_files, store) = reserved(user, 0).await;
+        let hash = PasswordHash::parse(HASH).unwrap();
+        let other = Account::new(user, person("other"), hash.clone());
+        other.begin(&store).await.unwrap();
+        let Reserved::For(id) = Account::reserve(&store, &person("ann")).await.unwrap() else {
+            panic!("it is taken")
+        };
+        let ann = Account::new(id, person("ann"), hash);
+        ann.begin(&store).await.unwrap();
+        let found = Account::by_name(&store, "ann").await.unwrap();
+        assert_eq!(found, Some((ann, 1)));
+        let again = Account::reserve(&store, &person("ann")).await.unwrap();
+        assert_eq!(again, Reserved::Taken("username"));
     }
 }

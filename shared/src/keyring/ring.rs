@@ -37,11 +37,24 @@ pub enum RingError {
 /// Why a signed text was not believed. Says what its owner may know, never what the parser saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    #[error("the token is malformed")]
+    /// Also of a sealed text that is no token.
+    #[error("the token is not a JWT with a known `alg`: header, claims and signature in base64url")]
     Malformed,
+    #[error("the token has more than {MAX_TOKEN} bytes")]
+    TooLong,
+    #[error("the token's header has an extension (crit), and none is known here")]
+    Critical,
+    #[error(
+        "the token's algorithm (alg) is not taken here, or only from an issuer that is not configured"
+    )]
+    WrongAlgorithm,
+    #[error("the token has no {0}")]
+    Missing(&'static str),
+    #[error("the token's {0}")]
+    WrongClaim(&'static str),
     #[error("the signature does not match")]
     BadSignature,
-    #[error("the token is of another kind")]
+    #[error("the token is of another kind: its typ is not one that is taken here")]
     WrongKind,
     #[error("it was taken back")]
     Revoked,
@@ -49,14 +62,16 @@ pub enum Refused {
     Expired,
     #[error("it is not valid yet")]
     NotYet,
-    #[error("it comes from another issuer")]
+    #[error("the token's issuer (iss) is not the one that is configured here")]
     WrongIssuer,
-    #[error("it is for another audience")]
+    #[error("the token's audience (aud) does not name this service")]
     WrongAudience,
     #[error("it names a key that its issuer does not have, or none where there are several")]
     UnknownKey,
-    #[error("a token without its own type may live for one hour, unless it has a service role")]
-    TooLongLived,
+    #[error("a token without the typ at+jwt may live for one hour, unless it has a service role")]
+    Unmarked,
+    #[error("the token lives for longer than {0} seconds, the longest that its issuer's may")]
+    TooLongLived(u64),
 }
 
 /// The claims could not be written as a token.
@@ -85,8 +100,9 @@ impl TokenKind {
     }
 
     /// Whether the token bears the `typ` that we write ourselves. An access token may come from another issuer, which writes `JWT` or
-    /// nothing.
+    /// nothing. `application/` may stand before a type or be left out (RFC 7515 §4.1.9).
     pub(crate) fn admits(self, typ: Option<&str>) -> Result<bool, Refused> {
+        let typ = typ.map(short_type);
         let plain = |typ: &str| self == Self::Access && typ.eq_ignore_ascii_case("JWT");
         match typ {
             Some(typ) if typ.eq_ignore_ascii_case(self.typ()) => Ok(true),
@@ -94,6 +110,15 @@ impl TokenKind {
             None if self == Self::Access => Ok(false),
             _ => Err(Refused::WrongKind),
         }
+    }
+}
+
+/// A media type without the `application/` that may be left out.
+fn short_type(typ: &str) -> &str {
+    const LONG: &str = "application/";
+    match typ.split_at_checked(LONG.len()) {
+        Some((long, rest)) if long.eq_ignore_ascii_case(LONG) && !rest.contains('/') => rest,
+        _ => typ,
     }
 }
 
@@ -165,21 +190,38 @@ impl KeyRing {
         encode(&header, claims, &key.jwt(kind).sign).map_err(CannotSign)
     }
 
-    /// The claims, and whether the token bears the `typ` that we write ourselves.
+    /// The claims of a token that only we make, within its time.
     pub(crate) fn verify<T: DeserializeOwned>(
         &self,
         kind: TokenKind,
         token: &str,
+    ) -> Result<T, Refused> {
+        let mut validation = signature_alone(Algorithm::HS256);
+        validation.validate_exp = true;
+        validation.validate_nbf = true;
+        validation.set_required_spec_claims(&["exp"]);
+        self.signed(kind, token, &validation)
+            .map(|(claims, _)| claims)
+    }
+
+    /// The claims, and whether the token bears the `typ` that we write ourselves.
+    pub(super) fn signed<T: DeserializeOwned>(
+        &self,
+        kind: TokenKind,
+        token: &str,
+        validation: &Validation,
     ) -> Result<(T, bool), Refused> {
         let header = read_header(token)?;
+        if header.alg != Algorithm::HS256 {
+            return Err(Refused::WrongAlgorithm);
+        }
         let marked = kind.admits(header.typ.as_deref())?;
-        let validation = validation();
         for key in self
             .0
             .iter()
             .filter(|key| key.may_have_signed(header.kid.as_deref()))
         {
-            match decode(token, &key.jwt(kind).verify, &validation) {
+            match decode(token, &key.jwt(kind).verify, validation) {
                 Ok(data) => return Ok((data.claims, marked)),
                 Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => {}
                 Err(error) => return Err(refusal(error.kind())),
@@ -279,30 +321,28 @@ fn derive(secret: &[u8], label: &[u8]) -> Result<[u8; 32], RingError> {
 /// The header of a token that is short enough to look at.
 pub(crate) fn read_header(token: &str) -> Result<Header, Refused> {
     if token.len() > MAX_TOKEN {
-        return Err(Refused::Malformed);
+        return Err(Refused::TooLong);
     }
     let header = decode_header(token).map_err(|_| Refused::Malformed)?;
     // RFC 7515 §4.1.11: an extension that one must understand, and we understand none.
     if header.crit.is_some() {
-        return Err(Refused::Malformed);
+        return Err(Refused::Critical);
     }
     Ok(header)
 }
 
-/// The algorithm comes from here, never from the token.
-fn validation() -> Validation {
-    let mut validation = Validation::new(Algorithm::HS256);
+/// A look at the signature alone. The algorithm comes from here, never from the token.
+pub(crate) fn signature_alone(algorithm: Algorithm) -> Validation {
+    let mut validation = Validation::new(algorithm);
     validation.leeway = LEEWAY;
-    validation.validate_nbf = true;
-    // Whoever holds the secret speaks for us; an elder issuer may name any audience.
+    validation.validate_exp = false;
     validation.validate_aud = false;
+    validation.set_required_spec_claims::<&str>(&[]);
     validation
 }
 
-pub(crate) fn refusal(kind: &ErrorKind) -> Refused {
+fn refusal(kind: &ErrorKind) -> Refused {
     match kind {
-        ErrorKind::InvalidIssuer => Refused::WrongIssuer,
-        ErrorKind::InvalidAudience => Refused::WrongAudience,
         ErrorKind::ExpiredSignature => Refused::Expired,
         ErrorKind::ImmatureSignature => Refused::NotYet,
         _ => Refused::Malformed,

@@ -323,7 +323,7 @@ impl Keys {
         self.key(format_args!("socket:{connection}"))
     }
 
-    /// zset: open connection → ms when its token expires.
+    /// zset: open connection → ms when its token expires; 0 where it was ended.
     pub fn sockets(&self) -> String {
         self.key("sockets")
     }

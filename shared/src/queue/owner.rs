@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::job::{JobId, JobStatus, TenantId, UserId};
 use crate::priority::Priority;
@@ -99,6 +100,8 @@ pub enum Enqueued {
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Reprioritised {
     Ok,
+    /// It stands at this level already; nothing changed.
+    Same,
     /// It has ended.
     Ended {
         status: JobStatus,
@@ -270,8 +273,11 @@ impl Queue {
         struct Args<'a> {
             id: JobId,
             reason: &'a str,
+            call: Uuid,
         }
-        self.call(&scripts::CANCEL, &Args { id, reason }).await
+        let call = Uuid::new_v4();
+        self.call(&scripts::CANCEL, &Args { id, reason, call })
+            .await
     }
 
     /// Moves a live job to another level.
@@ -286,10 +292,16 @@ impl Queue {
             id: JobId,
             level: u32,
             reason: &'a str,
+            call: Uuid,
         }
-        let level = priority.level();
-        self.call(&scripts::REPRIORITISE, &Args { id, level, reason })
-            .await
+        let (level, call) = (priority.level(), Uuid::new_v4());
+        let args = Args {
+            id,
+            level,
+            reason,
+            call,
+        };
+        self.call(&scripts::REPRIORITISE, &args).await
     }
 
     /// The completed job of this tenant that answers `digest`, for as long as it is kept.

@@ -70,6 +70,7 @@ scripts! {
     EXPIRE = "expire";
     FAIL = "fail";
     GLANCE = "glance";
+    HANG_UP = "hang_up";
     LIST = "list";
     MEND = "mend";
     NOTICE = "notice";

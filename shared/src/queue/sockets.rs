@@ -20,6 +20,8 @@ pub const SUBSCRIPTIONS_MAX: u32 = 100;
 const TURN: Duration = Duration::from_secs(30);
 /// Connections whose tokens expired, closed at a time.
 const EXPIRED_PAGE: isize = 100;
+/// Connections of a user that one script looks at.
+const HANG_UP_PAGE: u32 = 500;
 /// What is kept of a connection outlives it by this much: clocks differ.
 const SLACK: Duration = Duration::from_secs(300);
 
@@ -32,6 +34,9 @@ pub struct NewSocket<'a> {
     pub user: &'a UserId,
     /// Whom it speaks for, JSON.
     pub caller: String,
+    /// `jti` of its token, if that can be taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<&'a str>,
     /// When its token expires, ms since 1970.
     pub until_ms: u64,
     /// Connections that the user may have.
@@ -47,6 +52,8 @@ pub enum Connected {
     Used,
     /// The user has too many open.
     Full,
+    /// Its token was taken back.
+    Revoked,
 }
 
 /// Answer of `subscribe`.
@@ -120,10 +127,48 @@ impl Queue {
             .await
     }
 
-    /// Whom a connection speaks for, JSON; `None` once it is closed, and some minutes after its token expired.
-    pub async fn socket(&self, connection: &ConnectionId) -> Result<Option<String>, QueueError> {
-        let get = redis::Cmd::get(self.keys.socket(connection));
-        self.redis.run(&get).await
+    /// Whom a connection speaks for, JSON, and when its token expires, ms since 1970; `None` once
+    /// it is closed, and some minutes after its token expired.
+    pub async fn socket(
+        &self,
+        connection: &ConnectionId,
+    ) -> Result<Option<(String, i64)>, QueueError> {
+        let mut pipe = redis::pipe();
+        pipe.get(self.keys.socket(connection))
+            .zscore(self.keys.sockets(), connection.as_str());
+        let (caller, until): (Option<String>, Option<i64>) = self.redis.pipe(&pipe).await?;
+        Ok(caller.map(|caller| (caller, until.unwrap_or(0))))
+    }
+
+    /// Ends the connections of a user, or those of the token with this `jti`: they are told nothing
+    /// more and are due to be closed. Returns how many.
+    pub async fn hang_up(&self, user: &UserId, token: Option<&str>) -> Result<u32, QueueError> {
+        #[derive(Serialize)]
+        struct Args<'a> {
+            user: &'a UserId,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            token: Option<&'a str>,
+            from: u32,
+            most: u32,
+        }
+        #[derive(Deserialize)]
+        struct Ended {
+            ended: u32,
+            next: Option<u32>,
+        }
+        let (mut ended, mut next) = (0, Some(0));
+        while let Some(from) = next {
+            let args = Args {
+                user,
+                token,
+                from,
+                most: HANG_UP_PAGE,
+            };
+            let answer: Ended = self.call_plain(&scripts::HANG_UP, &args).await?;
+            ended += answer.ended;
+            next = answer.next;
+        }
+        Ok(ended)
     }
 
     /// Tells a connection what happens to a job after event `after`; without a job, what happens to the user's jobs from now on.
@@ -330,7 +375,7 @@ impl Queue {
         self.redis.run(&zrem).await
     }
 
-    /// Open connections whose token has expired, with whom they speak for where that is still known.
+    /// Open connections whose token has expired or was taken back.
     pub async fn expired_sockets(
         &self,
         now: DateTime<Utc>,

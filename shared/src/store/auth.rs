@@ -44,12 +44,7 @@ impl Store {
         &self,
         id: Uuid,
     ) -> Result<Option<(T, u64)>, StoreError> {
-        let folder = self.path(&["auth", "users", &id.to_string()]);
-        let mut objects = self.objects.list(Some(&folder));
-        let mut newest = 1;
-        while let Some(object) = objects.try_next().await? {
-            newest = newest.max(number(&object.location).unwrap_or(0));
-        }
+        let newest = self.newest(&["auth", "users", &id.to_string()]).await?;
         let found = self.get_json(&self.user_path(id, newest)).await?;
         Ok(found.map(|user| (user, newest)))
     }
@@ -79,22 +74,15 @@ impl Store {
         Ok(page.into_iter().map(|(id, _)| id).collect())
     }
 
-    /// Whom a name means; `name` is the hash of its lower-case form.
-    pub async fn user_name<T: DeserializeOwned>(
-        &self,
-        name: &str,
-    ) -> Result<Option<T>, StoreError> {
-        self.get_json(&self.auth_path("names", name)).await
-    }
-
-    /// Gives a name to a user, unless somebody has it; for ever.
-    pub async fn put_user_name<T: Serialize>(
-        &self,
-        name: &str,
-        whose: &T,
-    ) -> Result<Put, StoreError> {
-        let path = self.auth_path("names", name);
-        self.put_if_absent(&path, json(&path, whose)?).await
+    /// The number of the newest revision in a folder; 1 where there is none.
+    pub(super) async fn newest(&self, folder: &[&str]) -> Result<u64, StoreError> {
+        let folder = self.path(folder);
+        let mut objects = self.objects.list(Some(&folder));
+        let mut newest = 1;
+        while let Some(object) = objects.try_next().await? {
+            newest = newest.max(number(&object.location).unwrap_or(0));
+        }
+        Ok(newest)
     }
 
     /// Whether the first admin was made.
@@ -312,7 +300,7 @@ fn padded(number: u64) -> String {
     format!("{number:010}")
 }
 
-fn numbered(revision: u64) -> String {
+pub(super) fn numbered(revision: u64) -> String {
     format!("{}.json", padded(revision))
 }
 

@@ -1,9 +1,10 @@
-//! What operators set, `config/<name>/<revision>.json`, and what they did, `audit/<when>-<id>.json`.
+//! What operators set, `config/<name>/<revision>.json`, what they are about to do,
+//! `intents/<id>.json`, and what they did, `audit/<when>-<id>.json`.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -96,16 +97,50 @@ impl Store {
         Ok(put)
     }
 
-    /// Keeps one entry of what operators did.
+    fn intent_path(&self, id: Uuid) -> Path {
+        self.path(&["intents", &format!("{id}.json")])
+    }
+
+    /// Notes what an operator is about to do.
+    pub async fn put_intent<T: Serialize>(&self, id: Uuid, entry: &T) -> Result<(), StoreError> {
+        let path = self.intent_path(id);
+        self.put(&path, json(&path, entry)?).await
+    }
+
+    /// It was done and is on record, or it was not done. An absent intent is fine.
+    pub async fn remove_intent(&self, id: Uuid) -> Result<(), StoreError> {
+        self.remove(&self.intent_path(id)).await
+    }
+
+    /// At most `limit` intents; on S3 the oldest. One that vanishes or cannot be read is passed
+    /// over.
+    pub async fn intents<T: DeserializeOwned>(&self, limit: usize) -> Result<Vec<T>, StoreError> {
+        let prefix = self.path(&["intents"]);
+        let objects = self.objects.list(Some(&prefix)).take(limit);
+        let objects: Vec<_> = objects.try_collect().await?;
+        let mut intents = Vec::new();
+        for object in objects {
+            match self.get_json(&object.location).await {
+                Ok(found) => intents.extend(found),
+                Err(StoreError::Unreadable { path, source }) => {
+                    tracing::error!(path, error = %source, "an intent cannot be read");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(intents)
+    }
+
+    /// Keeps one entry of what operators did. An entry is never replaced.
     pub async fn put_audit<T: Serialize>(
         &self,
         id: Uuid,
         at: DateTime<Utc>,
         entry: &T,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Put, StoreError> {
         let name = format!("{:013}-{id}", LAST_MS - at.timestamp_millis());
         let path = self.path(&["audit", &format!("{name}.json")]);
-        self.put(&path, json(&path, entry)?).await
+        self.put_if_absent(&path, json(&path, entry)?).await
     }
 
     /// At most `limit` (at most [`MAX_PAGE`]) entries after the one named `after`, the newest first, each with its name.

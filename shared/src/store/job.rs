@@ -270,7 +270,7 @@ impl Store {
     }
 
     /// Removes the job's objects: the request first, because without it nothing can be run again, then
-    /// the rest of `jobs/<id>/` and `due/<id>`. May be repeated after it broke off. A track that another
+    /// the rest of `jobs/<id>/`, its secret and `due/<id>/`. May be repeated after it broke off. A track that another
     /// job plays stays.
     pub async fn remove_job(&self, id: JobId) -> Result<Remains, StoreError> {
         self.remove(&self.job_path(id, "request.json")).await?;
@@ -294,6 +294,7 @@ impl Store {
         while let Some(one) = removed.next().await {
             present(one)?;
         }
+        self.remove_job_secret(id).await?;
         for name in self.due_names(id).await? {
             self.remove_due(id, &name).await?;
         }
@@ -310,6 +311,7 @@ mod tests {
     use super::super::testing::Scratch;
     use super::super::{MAX_OBJECT, StoreError};
     use super::*;
+    use crate::endpoint::SigningSecret;
     use crate::envelope::{Open, Tombstone};
     use crate::job::TenantId;
     use crate::stage::Stage;
@@ -500,11 +502,15 @@ mod tests {
                 .await
                 .map(drop),
             store.put_open(open, &json!({})).await,
+            store
+                .put_job_secret(id, &SigningSecret::make().unwrap())
+                .await,
         ];
         for put in taken_back {
             assert!(matches!(put, Err(StoreError::Deleted { .. })), "{put:?}");
         }
         assert_eq!(files(dir, id), [""; 0]);
+        assert_eq!(store.job_secret(id).await.unwrap(), None);
         assert_eq!(store.open_page(None, 10).await.unwrap().entries, []);
     }
 

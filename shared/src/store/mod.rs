@@ -14,10 +14,13 @@
 //! keys/<tenant>/<key>[.<dead job>]    whose a key is              put_claim_if_absent
 //! deleted/<id>                        the job is dead             put_tombstone
 //! due/<id>/<name>                     what the end still owes     put_due
+//! secrets/jobs/<id>                   signs for a job's webhook   put_job_secret
+//! secrets/tenants/<tenant>/<secret>   signs for a tenant          put_tenant_secret
 //! config/<name>/<revision>.json       what operators set          put_setting
+//! intents/<id>.json                   an operator is about to act put_intent
 //! audit/<when>-<id>.json              what operators did          put_audit
 //! auth/users/<id>/<revision>.json     who may sign in             put_user
-//! auth/names/<hash>.json              whom a name means           put_user_name
+//! auth/names/<hash>/<revision>.json   whom a name means           put_user_name
 //! auth/first-admin.json               the first admin was made    put_first_admin
 //! auth/families/<family>/<n>.json     refresh tokens given out    put_family_token
 //! auth/families/<family>/revoked.json none of them is good        revoke_family
@@ -32,8 +35,10 @@ mod claim;
 mod config;
 mod due;
 mod job;
+mod name;
 mod open;
 mod place;
+mod secret;
 mod tombstone;
 
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
-use super::{Listed, Store, StoreError, json, present};
+use super::{Listed, Put, Store, StoreError, json, present};
 use crate::envelope::Tombstone;
 use crate::job::JobId;
 
@@ -14,10 +14,9 @@ impl Store {
     }
 
     /// Declares a job dead; a repeat changes nothing.
-    pub async fn put_tombstone(&self, id: JobId, stone: &Tombstone) -> Result<(), StoreError> {
+    pub async fn put_tombstone(&self, id: JobId, stone: &Tombstone) -> Result<Put, StoreError> {
         let path = self.tombstone_path(id);
-        self.put_if_absent(&path, json(&path, stone)?).await?;
-        Ok(())
+        self.put_if_absent(&path, json(&path, stone)?).await
     }
 
     /// Reads the tombstone of a dead job.

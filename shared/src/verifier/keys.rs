@@ -1,7 +1,9 @@
 //! The keys of a JWKS (RFC 7517) that tokens may be verified with.
 
 use data_encoding::BASE64URL_NOPAD;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse,
+};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,6 +14,8 @@ const MAX_KEYS: usize = 100;
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// Bytes of a coordinate on P-256, and of a point on Ed25519.
 const COORDINATE: usize = 32;
+/// Bytes of a coordinate on P-384.
+const COORDINATE_384: usize = 48;
 
 /// The document is no JWKS, or too long.
 #[derive(Debug, thiserror::Error)]
@@ -67,25 +71,31 @@ impl Key {
     }
 }
 
-/// What the key is made for; `alg`, if the key has it, must say the same.
+/// What the key is made for; `alg`, if the key has it, must say the same. An RSA key that does not
+/// say is for RS256.
 fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
+    let named = jwk.common.key_algorithm;
     let made_for = match &jwk.algorithm {
-        AlgorithmParameters::RSA(key) if RSA_BITS.contains(&bits(&key.n)?) => Algorithm::RS256,
-        AlgorithmParameters::EllipticCurve(key)
-            if key.curve == EllipticCurve::P256
-                && is_coordinate(&key.x)
-                && is_coordinate(&key.y) =>
-        {
-            Algorithm::ES256
+        AlgorithmParameters::RSA(key) if RSA_BITS.contains(&bits(&key.n)?) => match named {
+            Some(KeyAlgorithm::PS256) => Algorithm::PS256,
+            _ => Algorithm::RS256,
+        },
+        AlgorithmParameters::EllipticCurve(key) => {
+            let (algorithm, length) = match key.curve {
+                EllipticCurve::P256 => (Algorithm::ES256, COORDINATE),
+                EllipticCurve::P384 => (Algorithm::ES384, COORDINATE_384),
+                _ => return None,
+            };
+            let sound = has_bytes(&key.x, length) && has_bytes(&key.y, length);
+            sound.then_some(algorithm)?
         }
         AlgorithmParameters::OctetKeyPair(key)
-            if key.curve == EllipticCurve::Ed25519 && is_coordinate(&key.x) =>
+            if key.curve == EllipticCurve::Ed25519 && has_bytes(&key.x, COORDINATE) =>
         {
             Algorithm::EdDSA
         }
         _ => return None,
     };
-    let named = jwk.common.key_algorithm;
     named
         .is_none_or(|named| named == made_for.into())
         .then_some(made_for)
@@ -109,7 +119,7 @@ fn bits(number: &str) -> Option<usize> {
     Some((bytes.len() - first) * 8 - zeros)
 }
 
-fn is_coordinate(text: &str) -> bool {
+fn has_bytes(text: &str, length: usize) -> bool {
     let bytes = BASE64URL_NOPAD.decode(text.as_bytes());
-    bytes.is_ok_and(|bytes| bytes.len() == COORDINATE)
+    bytes.is_ok_and(|bytes| bytes.len() == length)
 }

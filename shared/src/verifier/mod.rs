@@ -70,16 +70,21 @@ impl Verifier {
         Ok(claims)
     }
 
-    /// Believes an access token. Its `alg` says who is to judge it and nothing more: HS256 our ring alone, RS256, ES256 and EdDSA the
-    /// other issuer's keys alone, anything else nobody.
+    /// Believes an access token. Its `alg` says who is to judge it and nothing more: HS256 our ring
+    /// alone, the public-key ones the other issuer's keys alone, anything else nobody.
     async fn verify(&self, token: &str) -> Result<AccessClaims, Unverified> {
         let header = read_header(token)?;
         match (header.alg, &self.issuer) {
             (Algorithm::HS256, _) => Ok(self.ring.verify_access(token)?),
-            (Algorithm::RS256 | Algorithm::ES256 | Algorithm::EdDSA, Some(issuer)) => {
-                issuer.verify(token, &header, now()).await
-            }
-            _ => Err(Refused::Malformed.into()),
+            (
+                Algorithm::RS256
+                | Algorithm::PS256
+                | Algorithm::ES256
+                | Algorithm::ES384
+                | Algorithm::EdDSA,
+                Some(issuer),
+            ) => issuer.verify(token, &header, now()).await,
+            _ => Err(Refused::WrongAlgorithm.into()),
         }
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::audit::Operator;
+use crate::audit::{Act, Effect, Operator};
 use crate::clients::Clients;
 use crate::endpoint::{Ending, Endings, EndpointUrl, SigningSecret};
 use crate::job::TenantId;
@@ -40,12 +40,15 @@ pub struct Hooks {
     pub items: Vec<Registered>,
 }
 
-/// One secret; it is shown when it is made and never again.
+/// What is known of a secret. It is shown when it is made and never again, and lies apart in the
+/// store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Secret {
     pub id: Uuid,
-    pub secret: SigningSecret,
+    /// The secret itself, while it is new.
+    #[serde(skip)]
+    pub fresh: Option<SigningSecret>,
     pub created_at: DateTime<Utc>,
     /// It signs until then; the newest has no end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -164,7 +167,7 @@ async fn read(clients: &Clients, tenant: &TenantId) -> Result<(Hooks, u64), Unre
 pub async fn change<T: Send>(
     clients: &Clients,
     operator: &Operator,
-    action: &str,
+    action: &'static str,
     tenant: &TenantId,
     change: impl Fn(&mut Hooks) -> Result<T, Problem> + Send + Sync,
 ) -> Result<T, Problem> {
@@ -181,13 +184,18 @@ pub async fn change<T: Send>(
         if after == before {
             return Ok(done);
         }
-        let (old, new) = (before.on_record(), after.on_record());
-        operator
-            .record(clients, action, tenant.as_str(), old, new)
-            .await?;
+        let act = Act::new(action, tenant, before.on_record(), after.on_record());
         let name = [NAME, tenant.as_str()];
-        let put = clients.store.put_setting(&name, revision + 1, &after).await;
-        if put.map_err(Unreachable::from)? == Put::Stored {
+        let put = async {
+            keep_fresh(clients, tenant, &after).await?;
+            let put = clients.store.put_setting(&name, revision + 1, &after).await;
+            Ok(match put.map_err(Unreachable::from)? {
+                Put::Stored => Effect::Changed(Put::Stored),
+                Put::Existed => Effect::Unchanged(Put::Existed),
+            })
+        };
+        if operator.act(clients, act, put).await? == Put::Stored {
+            forget_ended(clients, tenant, &before, &after).await;
             hook().await?;
             return Ok(done);
         }
@@ -198,6 +206,33 @@ pub async fn change<T: Send>(
         detail,
         Duration::from_secs(1),
     ))
+}
+
+/// Stores the new secrets, before anything names them.
+async fn keep_fresh(
+    clients: &Clients,
+    tenant: &TenantId,
+    hooks: &Hooks,
+) -> Result<(), Unreachable> {
+    for secret in &hooks.secrets {
+        if let Some(fresh) = &secret.fresh {
+            clients
+                .store
+                .put_tenant_secret(tenant, secret.id, fresh)
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the secrets that nothing names any more. What stays of them signs nothing.
+async fn forget_ended(clients: &Clients, tenant: &TenantId, before: &Hooks, after: &Hooks) {
+    let stays = |id: Uuid| after.secrets.iter().any(|secret| secret.id == id);
+    for secret in before.secrets.iter().filter(|secret| !stays(secret.id)) {
+        if let Err(error) = clients.store.remove_tenant_secret(tenant, secret.id).await {
+            tracing::warn!(%tenant, secret = %secret.id, error = %error, "a secret that ended is still stored");
+        }
+    }
 }
 
 /// Tells an endpoint of nothing more, until an operator enables it again.
@@ -234,7 +269,7 @@ mod tests {
     fn secret(created_at: DateTime<Utc>) -> Secret {
         Secret {
             id: Uuid::now_v7(),
-            secret: SigningSecret::make().unwrap(),
+            fresh: Some(SigningSecret::make().unwrap()),
             created_at,
             expires_at: None,
         }

@@ -1,7 +1,5 @@
 //! Who is told of an end, and how a message gets there.
 
-use chrono::{DateTime, Utc};
-
 use super::register::{Hooks, failing_name};
 use crate::endpoint::{Ending, EndpointUrl, Hook, SigningSecret};
 use crate::envelope::Manifest;
@@ -56,22 +54,15 @@ pub(crate) fn address(
     hook: Hook,
     manifest: &Manifest,
     hooks: &Hooks,
-    now: DateTime<Utc>,
+    secrets: Vec<SigningSecret>,
 ) -> Result<Addressed, Nowhere> {
-    let of_tenant = || {
-        hooks
-            .in_force(now)
-            .map(|secret| secret.secret.clone())
-            .collect()
-    };
     let addressed = match hook {
         Hook::Job => {
             let own = manifest.request.submission.webhook.as_ref();
             let own = own.ok_or(Nowhere::Removed)?;
-            let secret = own.secret.clone().map(|secret| vec![secret]);
             Addressed {
                 url: own.url.clone(),
-                secrets: secret.unwrap_or_else(of_tenant),
+                secrets,
                 failing: None,
             }
         }
@@ -82,7 +73,7 @@ pub(crate) fn address(
             }
             Addressed {
                 url: item.url.clone(),
-                secrets: of_tenant(),
+                secrets,
                 failing: Some(failing_name(&manifest.job.tenant, id)),
             }
         }

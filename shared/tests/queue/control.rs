@@ -171,7 +171,8 @@ async fn another_priority_moves_a_waiting_job_and_takes_effect_on_the_next_acqui
     assert_eq!((answer.outcome, answer.debt.ring), (Reprioritised::Ok, 1));
     assert_eq!(rig.job(first).await.position, Some(1));
     let seq = rig.job(last).await.job.seq;
-    rig.reprioritise(last, Priority::High, "again").await;
+    let again = rig.reprioritise(last, Priority::High, "again").await;
+    assert_eq!(again.outcome, Reprioritised::Same);
     let job = rig.job(last).await.job;
     assert_eq!((job.priority, job.seq), (Priority::High, seq), "sent twice");
     assert_eq!(rig.take().await.id, last);

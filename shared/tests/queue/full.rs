@@ -147,6 +147,7 @@ async fn listeners_hear(rig: &Rig, tried: &mut Tried, id: JobId) {
         connection: &connection,
         user: &user,
         caller: "{}".to_owned(),
+        token: None,
         until_ms: u64::try_from(Utc::now().timestamp_millis()).unwrap() + 60_000,
         most: 2,
     };
@@ -168,6 +169,8 @@ async fn listeners_hear(rig: &Rig, tried: &mut Tried, id: JobId) {
     let forgotten = queue.forget_listeners(id, &[connection.clone()]).await;
     tried.works("forget_listeners", forgotten);
     tried.works("expired_sockets", queue.expired_sockets(Utc::now()).await);
+    let ended = tried.works("hang_up", queue.hang_up(&user, None).await);
+    assert_eq!(ended, 1);
     let gone = queue.disconnect(&connection, Some(&user)).await;
     tried.works("disconnect", gone);
 }

@@ -2,10 +2,18 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
 use redis::Cmd;
-use shared::queue::{Attempted, Limit, MAX_REVOKED};
+use shared::identity;
+use shared::job::UserId;
+use shared::queue::{Attempted, Connected, Limit, MAX_REVOKED, NewSocket};
+use shared::socket::ConnectionId;
+use uuid::Uuid;
 
 use crate::rig::Rig;
+use crate::site::Site;
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 fn limit(kind: &'static str, who: &str, per_minute: u32) -> Limit {
     Limit {
@@ -93,4 +101,37 @@ async fn a_revoked_token_is_known_at_once_and_others_once_all_were_told() {
     assert!((1..=600).contains(&lives));
     rig.empty_redis().await;
     assert_eq!(known("token-7").await, None);
+}
+
+#[tokio::test]
+async fn a_connection_whose_token_ended_is_rung_for_until_it_is_closed() {
+    let site = Site::start().await;
+    let (queue, user) = (&site.clients.queue, UserId::new("alice"));
+    let (ticket, connection): (_, ConnectionId) = (Uuid::new_v4(), "c=".parse().unwrap());
+    queue.issue_ticket(ticket, HOUR).await.unwrap();
+    let ended = NewSocket {
+        ticket,
+        connection: &connection,
+        user: &user,
+        caller: r#"{"sub":"alice","exp":1}"#.to_owned(),
+        token: None,
+        until_ms: u64::try_from(Utc::now().timestamp_millis()).unwrap() - 1,
+        most: 1,
+    };
+    assert_eq!(queue.connect(&ended).await.unwrap(), Connected::Ok);
+    let speaks = identity::socket_caller(&site.clients, &connection).await;
+    assert_eq!(speaks.unwrap(), None);
+    let rings = async || {
+        identity::ring_for_ended_sockets(&site.clients)
+            .await
+            .unwrap()
+    };
+    assert!(rings().await && rings().await);
+    let bells = Cmd::xlen(queue.keys().notice());
+    let bells: u64 = queue.redis().run(&bells).await.unwrap();
+    assert_eq!(bells, 2);
+    identity::forget_socket(&site.clients, &connection)
+        .await
+        .unwrap();
+    assert!(!rings().await);
 }

@@ -3,6 +3,7 @@
 use chrono::{TimeDelta, Utc};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use shared::audit::Effect;
 use shared::burial::{self, Burial};
 use shared::envelope::{Claim, ClaimName, Manifest, Open, OpenMarker, Tombstone};
 use shared::job::{JobId, JobStatus, TenantId, UserId, sha256_hex};
@@ -230,7 +231,7 @@ async fn of_a_delete_and_a_retry_at_the_same_time_one_happens() {
         empty_redis(&site).await;
         let status = site.found(id).await.map(|known| known.job.status);
         match deleted {
-            Ok(()) => assert_eq!(status, None, "{retried:?}"),
+            Ok(_) => assert_eq!(status, None, "{retried:?}"),
             Err(_) => {
                 retried.unwrap();
                 assert_eq!(status, Some(JobStatus::Queued));
@@ -319,6 +320,18 @@ async fn a_marker_of_an_older_generation_goes_though_redis_has_forgotten_the_job
     empty_redis(&site).await;
     lookup::ensure_open(&site.clients, first(id)).await.unwrap();
     assert_eq!(site.objects("open"), [""; 0]);
+}
+
+#[tokio::test]
+async fn of_two_deletes_at_the_same_time_one_changes_something() {
+    let site = Site::start().await;
+    let known = site.submit_as("alice", None, song("rain")).await.unwrap();
+    site.cancel(known.job.id).await;
+    let ended = site.found(known.job.id).await.unwrap();
+    let delete = async || change::delete(&site.clients, &ended).await.unwrap();
+    let (one, other) = tokio::join!(delete(), delete());
+    let changed = [one, other].map(|effect| effect == Effect::Changed(()));
+    assert!(changed[0] != changed[1], "{changed:?}");
 }
 
 /// Runs the next job to its end, with audio of these bytes.

@@ -75,6 +75,7 @@ async fn notify_is_waited_for_from_the_first_notice_until_it_comes_for_one() {
         connection: &connection,
         user: &user,
         caller: r#"{"sub":"a"}"#.to_owned(),
+        token: None,
         until_ms: u64::try_from(Utc::now().timestamp_millis() + HOUR).unwrap(),
         most: 1,
     };

@@ -12,7 +12,7 @@ use shared::caller::{Caller, Role};
 use shared::clients::Clients;
 use shared::config::Config;
 use shared::delivery::{self, DeliveryPage};
-use shared::endpoint::{Endings, EndpointUrl, Target};
+use shared::endpoint::{Endings, EndpointUrl, SigningSecret, Target};
 use shared::http::RequestId;
 use shared::job::{JobId, TenantId, UserId};
 use shared::problem::Problem;
@@ -90,6 +90,25 @@ impl Site {
             _redis: redis,
             files,
         }
+    }
+
+    /// Where in the store this text stands.
+    pub(crate) fn objects_with(&self, text: &str) -> Vec<String> {
+        let root = self.files.path();
+        let (mut folders, mut found) = (vec![root.to_owned()], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains(text) {
+                    let path = path.strip_prefix(root).unwrap();
+                    found.push(path.display().to_string());
+                }
+            }
+        }
+        found.sort();
+        found
     }
 
     pub(crate) fn answer(&self, status: u16) {
@@ -216,9 +235,12 @@ impl Site {
         };
         self.change(|hooks| {
             hooks.items.push(endpoint.clone());
-            let secret =
-                json!({"id": Uuid::now_v7(), "secret": SECRET, "createdAt": chrono::Utc::now()});
-            let secret: Secret = serde_json::from_value(secret).unwrap();
+            let secret = Secret {
+                id: Uuid::now_v7(),
+                fresh: Some(SigningSecret::parse(&json!(SECRET)).unwrap()),
+                created_at: chrono::Utc::now(),
+                expires_at: None,
+            };
             hooks.rotate(secret, std::time::Duration::ZERO);
         })
         .await;

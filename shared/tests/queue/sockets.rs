@@ -34,6 +34,7 @@ fn socket<'a>(ticket: Uuid, name: &'a ConnectionId, user: &'a UserId) -> NewSock
         connection: name,
         user,
         caller: r#"{"sub":"alice"}"#.to_owned(),
+        token: None,
         until_ms: in_a_minute(),
         most: 2,
     }
@@ -84,7 +85,7 @@ async fn a_ticket_opens_one_connection_and_the_same_call_again_changes_nothing()
     }
     let again = queue.connect(&socket(ticket, &two, &user)).await;
     assert_eq!(again.unwrap(), Connected::Used);
-    let caller = queue.socket(&one).await.unwrap();
+    let caller = queue.socket(&one).await.unwrap().map(|(caller, _)| caller);
     assert_eq!(caller.as_deref(), Some(r#"{"sub":"alice"}"#));
     assert_eq!(queue.socket(&two).await.unwrap(), None);
 }
@@ -337,4 +338,54 @@ async fn a_listener_is_known_with_the_end_of_its_token() {
         .await;
     let gone: Option<DateTime<Utc>> = rig.queue.listeners(id, 1).await.unwrap()[0].until;
     assert_eq!(gone, None);
+}
+
+/// A connection of alice by a token that can be taken back.
+async fn connect_by(queue: &Queue, name: &str, jti: &str) -> Result<ConnectionId, Connected> {
+    let (ticket, name, user) = (Uuid::new_v4(), connection(name), alice());
+    queue.issue_ticket(ticket, MINUTE).await.unwrap();
+    let opened = NewSocket {
+        caller: format!(r#"{{"sub":"alice","jti":"{jti}"}}"#),
+        token: Some(jti),
+        most: 2000,
+        ..socket(ticket, &name, &user)
+    };
+    match queue.connect(&opened).await.unwrap() {
+        Connected::Ok => Ok(name),
+        refused => Err(refused),
+    }
+}
+
+async fn is_open(queue: &Queue, name: &ConnectionId) -> bool {
+    let (_, until) = queue.socket(name).await.unwrap().unwrap();
+    until > 0
+}
+
+#[tokio::test]
+async fn a_token_that_is_taken_back_ends_its_connections_and_opens_none() {
+    let Rig { queue, .. } = &Rig::start();
+    let one = connect_by(queue, "one=", "a").await.unwrap();
+    let other = connect_by(queue, "other=", "b").await.unwrap();
+    queue.revoke(&["a".to_owned()], None).await.unwrap();
+    assert_eq!(queue.hang_up(&alice(), Some("a")).await.unwrap(), 1);
+    assert!(!is_open(queue, &one).await && is_open(queue, &other).await);
+    let ended = queue.expired_sockets(Utc::now()).await.unwrap();
+    assert_eq!(ended.into_iter().collect::<Vec<_>>(), [one]);
+    let again = connect_by(queue, "again=", "a").await;
+    assert_eq!(again, Err(Connected::Revoked));
+}
+
+#[tokio::test]
+async fn a_user_whose_sessions_end_is_told_nothing_more_on_any_of_many_connections() {
+    let Rig { queue, .. } = &Rig::start();
+    for n in 0..1001 {
+        connect_by(queue, &format!("c{n}="), "a").await.unwrap();
+    }
+    let id = new_job("a").id;
+    let said = queue.hang_up(&UserId::new("bob"), None).await;
+    assert_eq!(said.unwrap(), 0);
+    assert_eq!(queue.hang_up(&alice(), None).await.unwrap(), 1001);
+    let (name, user) = (connection("c7="), alice());
+    let listens = queue.subscribe(&name, &user, Some((id, 0))).await;
+    assert_eq!(listens.unwrap(), Subscribed::Gone);
 }

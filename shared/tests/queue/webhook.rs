@@ -249,6 +249,32 @@ async fn a_message_is_sent_again_by_hand_under_its_own_id() {
 }
 
 #[tokio::test]
+async fn no_object_but_those_apart_holds_a_secret() {
+    let site = Site::start().await;
+    site.register().await;
+    let id = site.ended(site.own()).await;
+    assert_eq!(site.deliver().await, 2);
+    let holders = site.objects_with("whsec_");
+    assert_eq!(holders.len(), 2, "{holders:?}");
+    assert!(
+        holders.iter().all(|path| path.starts_with("secrets/")),
+        "{holders:?}"
+    );
+    site.clients.store.remove_job(id).await.unwrap();
+    assert_eq!(site.objects_with("whsec_").len(), 1, "that of the tenant");
+}
+
+#[tokio::test]
+async fn a_secret_that_was_replaced_at_once_is_gone_from_the_store() {
+    let site = Site::start().await;
+    site.register().await;
+    let before = site.objects_with("whsec_");
+    site.register().await;
+    let after = site.objects_with("whsec_");
+    assert!(after.len() == 1 && after != before, "{before:?} {after:?}");
+}
+
+#[tokio::test]
 async fn an_outage_of_the_store_costs_a_message_no_try() {
     let site = Site::start().await;
     let id = site.ended(site.own()).await;

@@ -22,6 +22,7 @@ mod layers;
 mod policies;
 mod project;
 mod queue;
+mod reach;
 mod routes;
 mod runbook;
 mod settings;

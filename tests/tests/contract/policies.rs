@@ -1,130 +1,70 @@
-//! What each function may do in the account: what its code does, and nothing else.
+//! What each function may do in the account: what its code can come to do, and nothing else.
+
+mod methods;
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::project;
+use crate::reach::Code;
 use crate::template::{Function, Template};
+use methods::METHODS;
 
-/// Function, and its rights: `+` may, `-` may not although a line above says so. The bucket's objects are named by their prefix.
+/// Rights beside those to the bucket's objects.
 const RIGHTS: [(&str, &[&str]); 11] = [
     (
         "compose",
-        &[
-            "+ s3:GetObject s3:PutObject on /*",
-            // `submit` takes back what Redis refused; `settle` removes markers.
-            "+ s3:DeleteObject on /jobs/* /open/* /due/*",
-            "+ s3:ListBucket on /",
-            "- s3:DeleteObject s3:PutObject on /auth/*",
-            "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
-            "+ sqs:SendMessage on WorkQueue NotifyQueue DeliverQueue",
-        ],
+        &["sqs:SendMessage on WorkQueue NotifyQueue DeliverQueue"],
     ),
     (
         "jobs",
-        &[
-            "+ s3:GetObject s3:PutObject on /*",
-            "+ s3:DeleteObject on /jobs/* /open/* /due/*",
-            "+ s3:ListBucket on /",
-            "- s3:DeleteObject s3:PutObject on /auth/*",
-            "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
-            "+ sqs:SendMessage on WorkQueue NotifyQueue DeliverQueue",
-        ],
+        &["sqs:SendMessage on WorkQueue NotifyQueue DeliverQueue"],
     ),
     (
         "report",
-        &[
-            "+ s3:GetObject s3:PutObject on /*",
-            "+ s3:DeleteObject on /open/* /due/*",
-            "+ s3:ListBucket on /",
-            "- s3:DeleteObject s3:PutObject on /auth/*",
-            "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
-            "+ sqs:SendMessage on WorkQueue NotifyQueue DeliverQueue",
-        ],
+        &["sqs:SendMessage on WorkQueue NotifyQueue DeliverQueue"],
     ),
     ("health", &[]),
     (
         "admin",
-        &[
-            "+ s3:GetObject s3:PutObject on /*",
-            // A setting of an operator is a new revision, which removes the old ones.
-            "+ s3:DeleteObject on /open/* /due/* /config/*",
-            "+ s3:ListBucket on /",
-            "- s3:DeleteObject s3:PutObject on /auth/*",
-            "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
-            // How many bells are on their way.
-            "+ sqs:GetQueueAttributes sqs:SendMessage on WorkQueue NotifyQueue DeliverQueue",
-        ],
+        // How many bells are on their way.
+        &["sqs:GetQueueAttributes sqs:SendMessage on WorkQueue NotifyQueue DeliverQueue"],
     ),
-    (
-        "auth",
-        &[
-            "+ s3:GetObject on /auth/*",
-            "+ s3:PutObject on /auth/* /audit/*",
-            "+ s3:DeleteObject on /auth/users/* /auth/families/*",
-            "+ s3:ListBucket on /",
-        ],
-    ),
+    // Sockets of a token that was taken back are to be closed.
+    ("auth", &["sqs:SendMessage on NotifyQueue"]),
     (
         "worker",
         &[
-            "+ s3:GetObject s3:PutObject on /*",
-            "+ s3:DeleteObject on /jobs/* /open/* /due/*",
-            "+ s3:ListBucket on /",
-            "- s3:DeleteObject s3:PutObject on /auth/*",
-            "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
             // Lambda takes the bells in its name.
-            "+ sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage sqs:SendMessage on WorkQueue",
-            "+ sqs:SendMessage on NotifyQueue DeliverQueue",
+            "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage sqs:SendMessage on WorkQueue",
+            "sqs:SendMessage on NotifyQueue DeliverQueue",
         ],
     ),
     (
         "live",
         &[
-            "+ s3:GetObject s3:PutObject on /*",
-            "+ s3:DeleteObject on /open/* /due/*",
-            "+ s3:ListBucket on /",
-            "- s3:DeleteObject s3:PutObject on /auth/*",
-            "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
-            "+ sqs:SendMessage on WorkQueue NotifyQueue DeliverQueue",
-            "+ execute-api:ManageConnections on SocketApi",
+            "sqs:SendMessage on WorkQueue NotifyQueue DeliverQueue",
+            "execute-api:ManageConnections on SocketApi",
         ],
     ),
     (
         "notify",
         &[
-            "+ s3:GetObject s3:PutObject on /*",
-            "+ s3:DeleteObject on /open/* /due/*",
-            "+ s3:ListBucket on /",
-            "- s3:DeleteObject s3:PutObject on /auth/*",
-            "- s3:GetObject on /auth/users/* /auth/names/* /auth/families/*",
-            "+ sqs:SendMessage on WorkQueue DeliverQueue",
-            "+ sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage sqs:SendMessage on NotifyQueue",
-            "+ execute-api:ManageConnections on SocketApi",
+            "sqs:SendMessage on WorkQueue DeliverQueue",
+            "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage sqs:SendMessage on NotifyQueue",
+            "execute-api:ManageConnections on SocketApi",
         ],
     ),
     (
         "deliver",
         &[
-            // What a message says stands in the manifest.
-            "+ s3:GetObject on /jobs/* /config/*",
-            // An endpoint that is gone for good is disabled, on record.
-            "+ s3:PutObject on /config/webhooks/* /audit/*",
-            "+ s3:DeleteObject on /due/* /config/webhooks/*",
-            "+ s3:ListBucket on /",
-            "+ sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage sqs:SendMessage on DeliverQueue",
+            "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage sqs:SendMessage on DeliverQueue",
         ],
     ),
     (
         "sweep",
-        &[
-            "+ s3:GetObject s3:PutObject on /*",
-            "+ s3:DeleteObject on /open/* /due/* /auth/families/* /auth/service-tokens/* /auth/revoked/*",
-            "+ s3:ListBucket on /",
-            "- s3:PutObject on /auth/*",
-            "+ sqs:SendMessage on WorkQueue NotifyQueue DeliverQueue",
-        ],
+        &["sqs:SendMessage on WorkQueue NotifyQueue DeliverQueue"],
     ),
 ];
 
@@ -141,19 +81,70 @@ const USES: [(&str, &str); 9] = [
     ("execute-api:ManageConnections", ".post_to_connection()"),
 ];
 
-/// A statement in the words of [`RIGHTS`].
-fn in_words(statement: &Value) -> String {
-    let sign = match statement["Effect"].as_str() {
-        Some("Allow") => '+',
-        _ => '-',
-    };
+/// Rights of one statement: to objects as `get jobs/*`, others as in [`RIGHTS`].
+fn in_words(statement: &Value) -> BTreeSet<String> {
+    assert_eq!(
+        statement["Effect"], "Allow",
+        "what is not allowed is forbidden"
+    );
     assert!(statement["NotAction"].is_null() && statement["NotResource"].is_null());
     let mut actions: Vec<_> = each(&statement["Action"])
         .map(|action| action.as_str().unwrap())
         .collect();
     actions.sort_unstable();
     let resources: Vec<_> = each(&statement["Resource"]).map(resource).collect();
-    format!("{sign} {} on {}", actions.join(" "), resources.join(" "))
+    if !actions.iter().all(|action| action.starts_with("s3:")) {
+        let right = format!("{} on {}", actions.join(" "), resources.join(" "));
+        return BTreeSet::from([right]);
+    }
+    // A put with this condition must say that nothing is to be there.
+    let condition = &statement["Condition"];
+    let only_new = *condition == json!({"Null": {"s3:if-none-match": "false"}});
+    assert!(only_new || condition.is_null(), "{condition}");
+    let rights = actions.iter().flat_map(|action| {
+        let verb = match *action {
+            "s3:GetObject" => "get",
+            "s3:PutObject" if only_new => "new",
+            "s3:PutObject" => "put",
+            "s3:DeleteObject" => "delete",
+            "s3:ListBucket" => "list",
+            other => panic!("{other}"),
+        };
+        let right = |at: &String| match at.as_str() {
+            "/" => verb.to_owned(),
+            path => format!("{verb} {}", path.trim_start_matches('/')),
+        };
+        resources.iter().map(right).collect::<Vec<_>>()
+    });
+    rights.collect()
+}
+
+/// What the code of a function can come to do.
+fn needed(code: &Code, function: &str) -> BTreeSet<String> {
+    let mut needed = BTreeSet::new();
+    for (file, method) in code.store_calls(function) {
+        let (_, rights) = METHODS.iter().find(|(known, _)| *known == method).unwrap();
+        // The one setting that is not the queue's.
+        let of_webhooks = file.starts_with("shared/src/webhook/");
+        for right in *rights {
+            needed.insert(match of_webhooks {
+                true => right.replace("config/*", "config/webhooks/*"),
+                false => (*right).to_owned(),
+            });
+        }
+    }
+    // Without the right to list, an absent object is "forbidden" instead of "not found".
+    if !needed.is_empty() {
+        needed.insert("list".to_owned());
+    }
+    let all = needed.clone();
+    needed.retain(|right| {
+        let wider = right.replace("config/webhooks/*", "config/*");
+        wider == *right || !all.contains(&wider)
+    });
+    let (_, others) = RIGHTS.iter().find(|(name, _)| *name == function).unwrap();
+    needed.extend(others.iter().map(|right| (*right).to_owned()));
+    needed
 }
 
 fn resource(value: &Value) -> String {
@@ -188,41 +179,73 @@ fn statements<'a>(function: &Function<'a>) -> Vec<&'a Value> {
 }
 
 #[test]
-fn every_function_may_do_what_the_table_says_and_nothing_else() {
-    let template = Template::read();
+fn every_function_may_do_what_its_code_does_and_nothing_else() {
+    let (template, code) = (Template::read(), Code::read());
     let functions = template.functions();
     assert_eq!(functions.len(), RIGHTS.len());
+    let mut faults = Vec::new();
     for function in &functions {
-        let (_, rights) = RIGHTS
-            .iter()
-            .find(|(name, _)| *name == function.binary)
-            .unwrap_or_else(|| panic!("{} is not in the table", function.binary));
-        let written: Vec<_> = statements(function).into_iter().map(in_words).collect();
-        assert_eq!(written, *rights, "{}", function.binary);
+        let granted: BTreeSet<_> = statements(function)
+            .into_iter()
+            .flat_map(in_words)
+            .collect();
+        let needed = needed(&code, &function.binary);
+        let missing: Vec<_> = needed.difference(&granted).collect();
+        let unused: Vec<_> = granted.difference(&needed).collect();
+        if !missing.is_empty() || !unused.is_empty() {
+            let name = &function.binary;
+            faults.push(format!(
+                "{name} lacks {missing:?}, has for nothing {unused:?}"
+            ));
+        }
         // Rights that came another way would stand in no statement.
         assert!(function.property("Role").is_null(), "{}", function.name);
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_method_of_the_store_is_in_the_table() {
+    let known: BTreeSet<_> = METHODS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(Code::read().store_methods(), known);
+}
+
+#[test]
+fn what_models_call_touches_neither_settings_nor_the_record_nor_secrets() {
+    let (template, code) = (Template::read(), Code::read());
+    let functions = template.functions();
+    let report = functions
+        .iter()
+        .find(|function| function.binary == "report")
+        .unwrap();
+    let granted = statements(report).into_iter().flat_map(in_words);
+    for right in granted.chain(needed(&code, "report")) {
+        // A submission that was refused goes with its secret.
+        let apart = ["audit/", "intents/", "secrets/"]
+            .iter()
+            .any(|at| right.contains(at) && right != "delete secrets/jobs/*");
+        let settings = right.contains("config/") && right != "get config/webhooks/*";
+        assert!(!apart && !settings, "{right}");
     }
 }
 
 #[test]
 fn no_action_is_a_pattern_and_each_is_used_by_some_code() {
-    let sources = project::sources();
-    let code = || {
-        let shipped = sources.iter().filter(|text| text.is_of(&["shared/src/"]));
-        shipped.flat_map(|text| text.code())
-    };
-    let granted: BTreeSet<_> = RIGHTS
-        .iter()
-        .flat_map(|(_, rights)| rights.iter())
-        .filter_map(|line| line.strip_prefix("+ "))
-        .flat_map(|line| line.split(" on ").next().unwrap().split(' '))
+    let template = Template::read();
+    let functions = template.functions();
+    let statements = functions.iter().flat_map(statements);
+    let granted: BTreeSet<_> = statements
+        .flat_map(|statement| each(&statement["Action"]))
+        .map(|action| action.as_str().unwrap())
         .collect();
     let known: BTreeSet<_> = USES.iter().map(|(action, _)| *action).collect();
     assert_eq!(granted, known);
+    let sources = project::sources();
+    let shipped = || sources.iter().filter(|text| text.is_of(&["shared/src/"]));
     for (action, call) in USES {
         assert!(!action.contains('*'), "{action}");
-        let used = call == "Lambda" || code().any(|line| line.contains(call));
-        assert!(used, "nobody does {call}");
+        let used = shipped().any(|text| text.code().any(|line| line.contains(call)));
+        assert!(call == "Lambda" || used, "nobody does {call}");
     }
 }
 
@@ -266,7 +289,4 @@ fn rights_that_few_have_are_had_by_those_whose_code_asks_for_them() {
 
     let woken_by_bells = whose_code_has(&["SqsBatchResponse"]);
     assert_eq!(woken, woken_by_bells);
-
-    let deletes_jobs = whose_code_has(&["remove_job(", "remove_upload(", "submit::"]);
-    assert_eq!(who_may("s3:DeleteObject on /jobs/*"), deletes_jobs);
 }

@@ -52,6 +52,7 @@ async fn what_an_operator_sets_takes_effect_on_the_next_job_and_is_on_record() {
     wrong_input_is_refused_and_changes_nothing(&app).await;
     what_was_set_survives_an_emptied_redis(&app).await;
     all_of_it_is_on_record(&app).await;
+    what_an_admin_does_to_anothers_job_is_on_record_once(&app).await;
     app.stop().await;
 }
 
@@ -272,6 +273,7 @@ async fn all_of_it_is_on_record(app: &App) {
         .iter()
         .rev()
         .map(|e| e["action"].as_str().unwrap())
+        .filter(|action| *action != "job.list")
         .collect();
     let expected = [
         "queue.pause",
@@ -306,4 +308,43 @@ async fn all_of_it_is_on_record(app: &App) {
     let cursor = page["nextCursor"].as_str().unwrap();
     let next = look(app, &format!("/admin/audit?limit=2&cursor={cursor}")).await;
     assert_eq!(next["items"][0]["id"], entries[2]["id"]);
+}
+
+async fn what_an_admin_does_to_anothers_job_is_on_record_once(app: &App) {
+    act(app, "/admin/queue/pause", Value::Null).await;
+    let id = app.submit(ten_seconds()).await;
+    let path = format!("/jobs/{id}");
+    for _ in 0..2 {
+        look(app, &path).await;
+        look(app, &format!("{path}/events")).await;
+        act(app, &format!("{path}/cancel"), Value::Null).await;
+    }
+    act(app, &format!("{path}/retry"), Value::Null).await;
+    let again = ask(app, Method::POST, &format!("{path}/retry"), Value::Null).await;
+    assert_eq!(again.0, StatusCode::CONFLICT);
+    act(app, &format!("{path}/cancel"), Value::Null).await;
+    done(app, Method::DELETE, &path, Value::Null).await;
+    act(app, "/admin/queue/resume", Value::Null).await;
+    let entries = look(app, "/admin/audit?limit=100").await["items"].clone();
+    let of_job = entries.as_array().unwrap().iter();
+    let of_job = of_job.filter(|entry| entry["target"] == json!(id));
+    let mut done: Vec<_> = of_job
+        .map(|entry| {
+            assert_eq!(
+                (&entry["who"], &entry["outcome"]),
+                (&json!("ops"), &json!("done"))
+            );
+            entry["action"].as_str().unwrap()
+        })
+        .collect();
+    done.sort_unstable();
+    done.dedup_by(|a, b| a == b && *a == "job.read"); // An hour may have begun in between.
+    let expected = [
+        "job.cancel",
+        "job.cancel",
+        "job.delete",
+        "job.read",
+        "job.retry",
+    ];
+    assert_eq!(done, expected);
 }

@@ -60,11 +60,13 @@ pub(crate) struct Page {
 pub(crate) async fn list(
     State(clients): State<Clients>,
     Admin(caller): Admin,
+    request: RequestId,
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page>, Problem> {
     let limit = list::limit(paging.limit)?;
     let cursor = paging.cursor.as_deref();
     let page = list::page(&clients, &caller, &Listed::Dead, DEAD, cursor, limit).await?;
+    page.look(&clients, &caller, request, DEAD).await?;
     let total = clients
         .queue
         .counts()

@@ -4,19 +4,18 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use shared::caller::Admin;
 use shared::change;
 use shared::clients::Clients;
 use shared::http::{Body, JobPath, Query, RequestId};
-use shared::job::{JobId, JobStatus, TenantId};
+use shared::job::{JobId, TenantId};
 use shared::list::{self, Filter};
 use shared::lookup;
 use shared::priority::Priority;
 use shared::problem::Problem;
 use shared::view::{self, JobView, Known};
 
-use shared::audit::Operator;
+use shared::audit::{Act, Operator};
 
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = FoundJob)]
@@ -55,9 +54,11 @@ pub(crate) struct Page {
 pub(crate) async fn search(
     State(clients): State<Clients>,
     Admin(caller): Admin,
+    request: RequestId,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Page>, Problem> {
     let page = list::list(&clients, &caller, &filter).await?;
+    page.look(&clients, &caller, request, "jobs").await?;
     let item = |known: Known| Item {
         tenant: known.job.tenant.clone(),
         job: view::item(&clients, known),
@@ -93,15 +94,9 @@ pub(crate) async fn cancel(
     JobPath(id): JobPath,
 ) -> Result<Json<JobView>, Problem> {
     let known = find(&clients, id).await?;
-    if !known.job.status.is_terminal() {
-        let (operator, target) = (Operator::new(&caller, request), id.to_string());
-        let before = json!({"status": known.job.status});
-        let after = json!({"status": JobStatus::Cancelled});
-        operator
-            .record(&clients, "job.cancel", &target, before, after)
-            .await?;
-    }
-    change::cancel(&clients, &known, &caller.sub).await?;
+    let operator = Operator::new(&caller, request);
+    let cancel = change::cancel(&clients, &known, &operator.who);
+    operator.act(&clients, Act::cancel(&known), cancel).await?;
     let now = find(&clients, id).await?;
     Ok(Json(view::shown(&clients, now)))
 }
@@ -141,16 +136,8 @@ pub(super) async fn retry_known(
     operator: &Operator,
     known: &Known,
 ) -> Result<(), Problem> {
-    let status = known.job.status;
-    if status.is_terminal() && status != JobStatus::Completed {
-        let before = json!({"status": status, "error": known.error.as_ref().map(|e| &e.code)});
-        let after = json!({"status": JobStatus::Queued});
-        let target = known.job.id.to_string();
-        operator
-            .record(clients, "job.retry", &target, before, after)
-            .await?;
-    }
-    change::retry(clients, known, &operator.who).await
+    let retry = change::retry(clients, known, &operator.who);
+    operator.act(clients, Act::retry(known), retry).await
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -182,15 +169,10 @@ pub(crate) async fn priority(
     Body(Level { priority }): Body<Level>,
 ) -> Result<Json<JobView>, Problem> {
     let known = find(&clients, id).await?;
-    if known.job.priority != priority && !known.job.status.is_terminal() {
-        let (operator, target) = (Operator::new(&caller, request), id.to_string());
-        let before = json!({"priority": known.job.priority});
-        let after = json!({"priority": priority});
-        operator
-            .record(&clients, "job.priority", &target, before, after)
-            .await?;
-    }
-    change::reprioritise(&clients, &known, priority, &caller.sub).await?;
+    let operator = Operator::new(&caller, request);
+    let moved = change::reprioritise(&clients, &known, priority, &operator.who);
+    let act = Act::reprioritise(&known, priority);
+    operator.act(&clients, act, moved).await?;
     let now = find(&clients, id).await?;
     Ok(Json(view::shown(&clients, now)))
 }

@@ -112,7 +112,7 @@ pub(crate) async fn slots(
 async fn set(
     clients: &Clients,
     operator: &Operator,
-    action: &str,
+    action: &'static str,
     change: impl Fn(&mut QueueSettings) + Send + Sync,
 ) -> Result<Json<InForce>, Problem> {
     let now = setting::change(clients, operator, (action, "queue"), &(), change).await?;

@@ -92,16 +92,6 @@ pub(crate) struct NewSecret {
     created_at: DateTime<Utc>,
 }
 
-impl From<&Secret> for NewSecret {
-    fn from(secret: &Secret) -> Self {
-        Self {
-            id: secret.id,
-            secret: secret.secret.expose().to_owned(),
-            created_at: secret.created_at,
-        }
-    }
-}
-
 /// An endpoint; with the first one of a tenant comes its first secret, which is shown this once.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = NewTenantWebhook)]
@@ -149,7 +139,7 @@ pub(crate) async fn create(
         disabled: None,
         created_at: Utc::now(),
     };
-    let secret = new_secret()?;
+    let (secret, shown) = new_secret()?;
     let (tenant, operator) = (named(&name), Operator::new(&caller, request));
     let add = |hooks: &mut Hooks| {
         if hooks.items.len() >= ENDPOINTS_MAX {
@@ -161,9 +151,10 @@ pub(crate) async fn create(
         if unsigned {
             hooks.rotate(secret.clone(), Duration::ZERO);
         }
-        Ok(unsigned.then(|| NewSecret::from(&secret)))
+        Ok(unsigned)
     };
-    let secret = webhook::change(&clients, &operator, "webhook.create", &tenant, add).await?;
+    let signs = webhook::change(&clients, &operator, "webhook.create", &tenant, add).await?;
+    let secret = signs.then_some(shown);
     let created = Created { endpoint, secret };
     Ok((StatusCode::CREATED, Json(created)))
 }
@@ -262,7 +253,7 @@ pub(crate) async fn rotate(
     Body(body): Body<Map<String, Value>>,
 ) -> Result<(StatusCode, Json<NewSecret>), Problem> {
     let keep = Form::rotation(body)?;
-    let secret = new_secret()?;
+    let (secret, shown) = new_secret()?;
     let (tenant, operator) = (named(&name), Operator::new(&caller, request));
     let add = |hooks: &mut Hooks| {
         if hooks.rotate(secret.clone(), keep) {
@@ -274,17 +265,26 @@ pub(crate) async fn rotate(
         Err(Problem::conflict("limit_reached", detail))
     };
     webhook::change(&clients, &operator, "webhook.secret", &tenant, add).await?;
-    Ok((StatusCode::CREATED, Json(NewSecret::from(&secret))))
+    Ok((StatusCode::CREATED, Json(shown)))
 }
 
-fn new_secret() -> Result<Secret, Problem> {
-    let secret = SigningSecret::make();
-    Ok(Secret {
-        id: Uuid::now_v7(),
-        secret: secret.map_err(|error| Problem::internal().with_source(error))?,
-        created_at: Utc::now(),
+/// A secret, and how it is shown this once.
+fn new_secret() -> Result<(Secret, NewSecret), Problem> {
+    let made = SigningSecret::make();
+    let made = made.map_err(|error| Problem::internal().with_source(error))?;
+    let (id, created_at) = (Uuid::now_v7(), Utc::now());
+    let shown = NewSecret {
+        id,
+        secret: made.expose().to_owned(),
+        created_at,
+    };
+    let secret = Secret {
+        id,
+        fresh: Some(made),
+        created_at,
         expires_at: None,
-    })
+    };
+    Ok((secret, shown))
 }
 
 async fn forget_failures(clients: &Clients, tenant: &TenantId, id: Uuid) -> Result<(), Problem> {

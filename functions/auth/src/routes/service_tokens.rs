@@ -5,11 +5,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use shared::audit::Operator;
+use shared::audit::{Act, Effect, Operator};
 use shared::caller::Admin;
 use shared::clients::Clients;
 use shared::http::{Body, IdPath, Query, RequestId};
-use shared::identity::{Revocations, ServiceToken};
+use shared::identity::{self, Revocations, ServiceToken};
 use shared::lookup::Unreachable;
 use shared::problem::Problem;
 
@@ -52,19 +52,14 @@ pub(crate) async fn create(
     let asked = Form::service_token(body)?;
     let issued = ServiceToken::issue(&clients.config.keys, asked);
     let (about, token) = issued.map_err(|error| Problem::internal().with_source(error))?;
-    let target = about.jti.to_string();
     let operator = Operator::new(&caller, request);
-    operator
-        .record(
-            &clients,
-            "service_token.create",
-            &target,
-            Value::Null,
-            &about,
-        )
-        .await?;
-    let put = clients.store.put_service_token(about.jti, &about).await;
-    put.map_err(Unreachable::from)?;
+    let act = Act::new("service_token.create", about.jti, Value::Null, &about);
+    let kept = async {
+        let put = clients.store.put_service_token(about.jti, &about).await;
+        put.map_err(Unreachable::from)?;
+        Ok(Effect::Changed(()))
+    };
+    operator.act(&clients, act, kept).await?;
     Ok((StatusCode::CREATED, Json(Issued { token, about })))
 }
 
@@ -97,7 +92,7 @@ pub(crate) async fn list(
 
 /// Takes a service token back.
 ///
-/// In force at once, everywhere; again changes nothing.
+/// In force at once, everywhere, also for its open sockets; again changes nothing.
 #[utoipa::path(
     delete,
     path = "/auth/service-tokens/{jti}",
@@ -117,15 +112,18 @@ pub(crate) async fn revoke(
     let found = ServiceToken::read(&clients.store, jti).await;
     let unknown = || Problem::not_found("unknown_token", "no such token was issued here");
     let token = found.map_err(Unreachable::from)?.ok_or_else(unknown)?;
-    if token.revoked_at.is_none() {
-        let operator = Operator::new(&caller, request);
-        let target = jti.to_string();
-        let after = json!({"revoked": true});
-        operator
-            .record(&clients, "service_token.revoke", &target, &token, after)
-            .await?;
-    }
+    let act = Act::new(
+        "service_token.revoke",
+        jti,
+        &token,
+        json!({"revoked": true}),
+    );
+    let revocations = Revocations::from(&clients);
+    let revoke = async { Ok(revocations.revoke(jti, token.exp()).await?) };
     // Also of one that was taken back: Redis may not have heard of it.
-    Revocations::from(&clients).revoke(jti, token.exp()).await?;
+    Operator::new(&caller, request)
+        .act(&clients, act, revoke)
+        .await?;
+    identity::hang_up(&clients, &token.sub, Some(jti)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use shared::http::Body;
 use shared::identity::{self, ACCESS_LIFE, Account, Attempt, Tokens, User};
+use shared::lookup::Unreachable;
 use shared::problem::Problem;
 
 use super::Desk;
@@ -44,13 +45,14 @@ pub(crate) async fn login(
     Body(body): Body<Map<String, Value>>,
 ) -> Result<Json<Session>, Problem> {
     let credentials = Form::credentials(body)?;
-    let attempt = Attempt::Login {
-        name: &credentials.name,
-    };
-    count(&desk, attempt, address).await?;
     desk.first_admin.ensure(&desk.clients).await?;
-    let (name, password) = (&credentials.name, credentials.password);
-    let session = identity::login(&desk.clients, &desk.hasher, name, password).await?;
+    let name = &credentials.name;
+    let found = Account::by_name(&desk.clients.store, name).await;
+    let found = found.map_err(Unreachable::from)?;
+    let user = found.as_ref().map(|(account, _)| account.id);
+    count(&desk, Attempt::Login { name, user }, address).await?;
+    let password = credentials.password;
+    let session = identity::login(&desk.clients, &desk.hasher, found, password).await?;
     Ok(Json(Session::from(session)))
 }
 

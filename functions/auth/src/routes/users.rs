@@ -1,4 +1,4 @@
-//! `/auth/users`: who may sign in. For admins; every change is put on record before it is made.
+//! `/auth/users`: who may sign in. For admins; every change is put on record.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
 use serde_json::{Map, Value};
-use shared::audit::Operator;
+use shared::audit::{Act, Effect, Operator};
 use shared::caller::{Admin, Caller, Role};
 use shared::clients::Clients;
 use shared::http::{Body, IdPath, Query, RequestId};
-use shared::identity::{Account, Hasher, PasswordHash, Reserved, User};
+use shared::identity::{self, Account, Hasher, PasswordHash, Reserved, User};
 use shared::lookup::Unreachable;
 use shared::problem::Problem;
 use shared::store::Put;
@@ -63,13 +63,15 @@ pub(crate) async fn create(
     };
     let account = Account::new(id, person, hash);
     let operator = Operator::new(&caller, request);
-    operator
-        .record_user(&clients, "user.create", None, &account)
-        .await?;
-    let begun = account.begin(&clients.store).await;
-    if begun.map_err(Unreachable::from)? == Put::Existed {
-        return Err(taken("email"));
-    }
+    let begin = async {
+        match account.begin(&clients.store).await {
+            Ok(Put::Stored) => Ok(Effect::Changed(())),
+            Ok(Put::Existed) => Err(taken("email")),
+            Err(error) => Err(Unreachable::from(error).into()),
+        }
+    };
+    let act = Act::user("user.create", None, &account);
+    operator.act(&clients, act, begin).await?;
     let location = [(LOCATION, format!("/auth/users/{id}"))];
     let user = Json(User::from(&account));
     Ok((StatusCode::CREATED, location, user).into_response())
@@ -130,7 +132,8 @@ pub(crate) async fn read(
 
 /// Changes a user.
 ///
-/// A new password and a disabling end all sessions; a role holds from the next access token.
+/// A new password and a disabling end all sessions and open sockets; a role holds from the next
+/// access token.
 #[utoipa::path(
     patch,
     path = "/auth/users/{id}",
@@ -163,13 +166,24 @@ pub(crate) async fn change(
     for _ in 0..TRIES {
         let (now, revision) = known(&clients, id).await?;
         let Some(next) = changed(&now, &change, hash.as_ref()) else {
+            // Again: Redis may not have heard of it.
+            if now.disabled {
+                identity::hang_up(&clients, &id.to_string(), None).await?;
+            }
             return Ok(Json(User::from(&now)));
         };
-        operator
-            .record_user(&clients, "user.change", Some(&now), &next)
-            .await?;
-        let put = clients.store.put_user(id, revision + 1, &next).await;
-        if put.map_err(Unreachable::from)? == Put::Stored {
+        let put = async {
+            match clients.store.put_user(id, revision + 1, &next).await {
+                Ok(Put::Stored) => Ok(Effect::Changed(Put::Stored)),
+                Ok(Put::Existed) => Ok(Effect::Unchanged(Put::Existed)),
+                Err(error) => Err(Unreachable::from(error).into()),
+            }
+        };
+        let act = Act::user("user.change", Some(&now), &next);
+        if operator.act(&clients, act, put).await? == Put::Stored {
+            if next.sessions != now.sessions {
+                identity::hang_up(&clients, &id.to_string(), None).await?;
+            }
             return Ok(Json(User::from(&next)));
         }
     }

@@ -14,14 +14,14 @@ use serde::Deserialize;
 use shared::callback;
 use shared::caller::Caller;
 use shared::clients::Clients;
-use shared::http::{JobPath, Query, matches};
+use shared::http::{JobPath, Query, RequestId, matches};
 use shared::job::JobId;
 use shared::lookup::{self, Unreachable};
 use shared::problem::Problem;
 use shared::track::Track;
 use shared::view::{Known, audio_path};
 
-use super::{owned, unknown_job};
+use super::{look, owned, unknown_job};
 
 /// How long a link into the object store works.
 const LINK_LIFE: Duration = Duration::from_secs(3600);
@@ -96,6 +96,7 @@ pub(crate) struct Link {
 pub(crate) async fn audio(
     State(clients): State<Clients>,
     caller: Result<Caller, Problem>,
+    request: RequestId,
     JobPath(id): JobPath,
     Query(link): Query<Link>,
     method: Method,
@@ -103,7 +104,12 @@ pub(crate) async fn audio(
 ) -> Result<Response, Problem> {
     let known = match (link.exp, link.sig) {
         (Some(exp), Some(sig)) => linked(&clients, id, exp, &sig).await?,
-        _ => owned(&clients, &caller?, id).await?,
+        _ => {
+            let caller = caller?;
+            let known = owned(&clients, &caller, id).await?;
+            look(&clients, (&caller, request), &known, "job.audio").await?;
+            known
+        }
     };
     let live = !known.job.status.is_terminal();
     let Some(track) = known.track else {

@@ -4,15 +4,16 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use shared::audit::Act;
 use shared::caller::Caller;
 use shared::change;
 use shared::clients::Clients;
-use shared::http::JobPath;
+use shared::http::{JobPath, RequestId};
 use shared::job::JobId;
 use shared::problem::Problem;
 use shared::view::{self, JobView};
 
-use super::owned;
+use super::{act, owned};
 
 /// Ends a live job and frees its slot at once; the model is told. Again: 200. Ended otherwise: 409.
 #[utoipa::path(
@@ -28,10 +29,13 @@ use super::owned;
 pub(crate) async fn cancel(
     State(clients): State<Clients>,
     caller: Caller,
+    request: RequestId,
     JobPath(id): JobPath,
 ) -> Result<Json<JobView>, Problem> {
     let known = owned(&clients, &caller, id).await?;
-    change::cancel(&clients, &known, caller.role.as_str()).await?;
+    let cancel = change::cancel(&clients, &known, caller.role.as_str());
+    let who = (&caller, request);
+    act(&clients, who, &known, Act::cancel(&known), cancel).await?;
     let now = owned(&clients, &caller, id).await?;
     Ok(Json(view::shown(&clients, now)))
 }
@@ -55,10 +59,13 @@ pub(crate) async fn cancel(
 pub(crate) async fn retry(
     State(clients): State<Clients>,
     caller: Caller,
+    request: RequestId,
     JobPath(id): JobPath,
 ) -> Result<Response, Problem> {
     let known = owned(&clients, &caller, id).await?;
-    change::retry(&clients, &known, caller.role.as_str()).await?;
+    let retry = change::retry(&clients, &known, caller.role.as_str());
+    let who = (&caller, request);
+    act(&clients, who, &known, Act::retry(&known), retry).await?;
     let now = owned(&clients, &caller, id).await?;
     Ok(view::accepted(&clients, now))
 }
@@ -77,9 +84,12 @@ pub(crate) async fn retry(
 pub(crate) async fn delete(
     State(clients): State<Clients>,
     caller: Caller,
+    request: RequestId,
     JobPath(id): JobPath,
 ) -> Result<StatusCode, Problem> {
     let known = owned(&clients, &caller, id).await?;
-    change::delete(&clients, &known).await?;
+    let delete = change::delete(&clients, &known);
+    let who = (&caller, request);
+    act(&clients, who, &known, Act::delete(&known), delete).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -4,15 +4,16 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
+use shared::audit::{Act, Effect};
 use shared::caller::Caller;
 use shared::change;
 use shared::clients::Clients;
 use shared::delivery::{self, DeliveryPage};
-use shared::http::{Body, JobPath};
+use shared::http::{Body, JobPath, RequestId};
 use shared::job::JobId;
 use shared::problem::Problem;
 
-use super::owned;
+use super::{act, owned};
 
 /// The messages to webhooks about the job's last end, and every try.
 ///
@@ -66,6 +67,7 @@ pub(crate) struct Redeliver {
 pub(crate) async fn redeliver(
     State(clients): State<Clients>,
     caller: Caller,
+    request: RequestId,
     JobPath(id): JobPath,
     Body(wanted): Body<Redeliver>,
 ) -> Result<(StatusCode, Json<DeliveryPage>), Problem> {
@@ -73,7 +75,13 @@ pub(crate) async fn redeliver(
     if !known.job.status.is_terminal() {
         return Err(change::not_ended());
     }
-    delivery::redeliver(&clients, &known, wanted.id.as_deref()).await?;
+    let message = wanted.id.as_deref();
+    let again = async {
+        let again = delivery::redeliver(&clients, &known, message).await;
+        again.map(Effect::Changed)
+    };
+    let (who, redeliver) = ((&caller, request), Act::redeliver(&known, message));
+    act(&clients, who, &known, redeliver, again).await?;
     let page = delivery::page(&clients, id).await?;
     Ok((StatusCode::ACCEPTED, Json(page)))
 }

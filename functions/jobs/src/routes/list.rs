@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::Serialize;
 use shared::caller::Caller;
 use shared::clients::Clients;
-use shared::http::Query;
+use shared::http::{Query, RequestId};
 use shared::list::{self, Filter};
 use shared::problem::Problem;
 use shared::view::{self, JobView};
@@ -43,9 +43,11 @@ pub(crate) struct Page {
 pub(crate) async fn list(
     State(clients): State<Clients>,
     caller: Caller,
+    request: RequestId,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Page>, Problem> {
     let page = list::list(&clients, &caller, &filter).await?;
+    page.look(&clients, &caller, request, "jobs").await?;
     let item = |known| view::item(&clients, known);
     Ok(Json(Page {
         items: page.items.into_iter().map(item).collect(),

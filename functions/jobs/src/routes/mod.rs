@@ -9,8 +9,10 @@ mod submit;
 
 use axum::Router;
 use axum::routing::{get, post};
+use shared::audit::{Act, Effect, Operator};
 use shared::caller::Caller;
 use shared::clients::Clients;
+use shared::http::RequestId;
 use shared::job::JobId;
 use shared::lookup;
 use shared::problem::Problem;
@@ -56,6 +58,37 @@ async fn owned(clients: &Clients, caller: &Caller, id: JobId) -> Result<Known, P
     known
         .filter(|known| caller.may_see(&known.job.user))
         .ok_or_else(unknown_job)
+}
+
+/// Changes a job. What an admin does to another's is on record.
+async fn act<T>(
+    clients: &Clients,
+    (caller, request): (&Caller, RequestId),
+    known: &Known,
+    act: Act,
+    change: impl Future<Output = Result<Effect<T>, Problem>>,
+) -> Result<T, Problem> {
+    if caller.user == known.job.user {
+        return change.await.map(Effect::into_inner);
+    }
+    let operator = Operator::new(caller, request);
+    operator.act(clients, act, change).await
+}
+
+/// Puts on record that an admin is shown another's job.
+async fn look(
+    clients: &Clients,
+    (caller, request): (&Caller, RequestId),
+    known: &Known,
+    action: &'static str,
+) -> Result<(), Problem> {
+    if caller.user == known.job.user {
+        return Ok(());
+    }
+    let operator = Operator::new(caller, request);
+    operator
+        .look(clients, action, &known.job.id.to_string())
+        .await
 }
 
 fn unknown_job() -> Problem {

@@ -11,14 +11,14 @@ use serde::Deserialize;
 use shared::caller::Caller;
 use shared::clients::Clients;
 use shared::event::EventPage;
-use shared::http::{JobPath, Query, matches};
+use shared::http::{JobPath, Query, RequestId, matches};
 use shared::job::JobId;
 use shared::lookup::Unreachable;
 use shared::problem::Problem;
 use shared::view;
 use shared::wait::{self, Until};
 
-use super::owned;
+use super::{look, owned};
 
 /// When to look at a live job again without long-polling, in seconds: half of the time that it will probably wait, within these.
 const LOOK_AGAIN: (f64, f64) = (2.0, 30.0);
@@ -69,6 +69,7 @@ pub(crate) struct Follow {
 pub(crate) async fn job(
     State(clients): State<Clients>,
     caller: Caller,
+    request: RequestId,
     JobPath(id): JobPath,
     Query(follow): Query<Follow>,
     headers: HeaderMap,
@@ -82,6 +83,7 @@ pub(crate) async fn job(
             .map_err(Unreachable::from)?;
         known = owned(&clients, &caller, id).await?;
     }
+    look(&clients, (&caller, request), &known, "job.read").await?;
     let live = !known.job.status.is_terminal();
     let job = view::shown(&clients, known);
     let etag = job.etag();

@@ -77,7 +77,8 @@ impl Place {
     }
 
     async fn login(&self, name: &str, password: &str) -> Result<(Account, Tokens), Problem> {
-        login(&self.clients, &self.hasher, name, password.to_owned()).await
+        let found = Account::by_name(&self.clients.store, name).await.unwrap();
+        login(&self.clients, &self.hasher, found, password.to_owned()).await
     }
 
     async fn session(&self) -> (Account, Tokens) {

@@ -169,10 +169,11 @@ impl Model {
         if status.is_terminal() {
             return Reprioritised::Ended { status };
         }
-        if job.level != level {
-            job.level = level;
-            job.seq += 1;
+        if job.level == level {
+            return Reprioritised::Same;
         }
+        job.level = level;
+        job.seq += 1;
         Reprioritised::Ok
     }
 
