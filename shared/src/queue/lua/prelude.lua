@@ -147,6 +147,7 @@ local function vacate(id, job, unharmed)
   local cost = (unharmed or not since) and 0 or math.ceil(math.max(now - tonumber(since), policy.turn_ms) / (tonumber(own[1]) or 1))
   redis.call('HSET', key('tenant', job.tenant), 'v' .. level, math.max(0, (tonumber(own[2]) or 0) + cost - job.charged))
   redis.call('HDEL', key('job', id), 'charged', 'charged_level')
+  job.charged_level = nil
 end
 
 -- Takes the job out of every place where a live job can stand. What a model had of it counts as used.
