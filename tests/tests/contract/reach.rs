@@ -372,7 +372,7 @@ fn a_request_is_followed_from_its_handler_to_the_store() {
     assert!(has("compose", "shared/src/identity/revoked.rs", "revoked"));
     assert!(has(
         "compose",
-        "shared/src/submit.rs",
+        "shared/src/submit/accept.rs",
         "put_request_if_absent"
     ));
     assert!(has(

@@ -1,7 +1,7 @@
 //! The methods of the store, and the rights that each needs.
 
 /// What a method of the store does to which objects. `new` is a put that replaces nothing.
-pub(crate) const METHODS: [(&str, &[&str]); 79] = [
+pub(crate) const METHODS: [(&str, &[&str]); 80] = [
     ("audit_page", &["list", "get audit/*"]),
     ("claim", &["get keys/*"]),
     (
@@ -97,6 +97,7 @@ pub(crate) const METHODS: [(&str, &[&str]); 79] = [
     ("remove_tombstone", &["delete deleted/*"]),
     ("remove_track", &["delete jobs/*"]),
     ("remove_upload", &["delete jobs/*"]),
+    ("renew_seal", &["put keys/*"]),
     ("request", &["get jobs/*"]),
     ("revoke_family", &["put auth/families/*"]),
     ("revoked", &["get auth/revoked/*"]),
