@@ -158,8 +158,8 @@ fn unit(text: &str) -> Option<u16> {
 
 /// The length of the comment that a text begins with.
 fn comment(text: &str) -> Option<usize> {
-    if text.starts_with("/*") {
-        return Some(text[2..].find("*/").map_or(text.len(), |end| end + 4));
+    if let Some(inside) = text.strip_prefix("/*") {
+        return Some(inside.find("*/").map_or(text.len(), |end| end + 4));
     }
     let line = text.starts_with("//") || text.starts_with('#');
     line.then(|| text.find('\n').unwrap_or(text.len()))

@@ -166,7 +166,9 @@ async fn listeners_hear(rig: &Rig, tried: &mut Tried, id: JobId) {
     let left = tried.works("listeners", queue.listeners(id, 2).await);
     assert_eq!(left[0].seq, 1);
     tried.works("unsubscribe", queue.unsubscribe(&connection, id).await);
-    let forgotten = queue.forget_listeners(id, &[connection.clone()]).await;
+    let forgotten = queue
+        .forget_listeners(id, std::slice::from_ref(&connection))
+        .await;
     tried.works("forget_listeners", forgotten);
     tried.works("expired_sockets", queue.expired_sockets(Utc::now()).await);
     let ended = tried.works("hang_up", queue.hang_up(&user, None).await);

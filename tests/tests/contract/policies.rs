@@ -189,7 +189,7 @@ fn every_function_may_do_what_its_code_does_and_nothing_else() {
             .into_iter()
             .flat_map(in_words)
             .collect();
-        let needed = needed(&code, &function.binary);
+        let needed = needed(&code, function.binary);
         let missing: Vec<_> = needed.difference(&granted).collect();
         let unused: Vec<_> = granted.difference(&needed).collect();
         if !missing.is_empty() || !unused.is_empty() {

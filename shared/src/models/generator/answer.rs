@@ -138,7 +138,7 @@ fn decoded(coded: &str) -> Result<Vec<u8>, DecodeError> {
             .with_decode_allow_trailing_bits(true),
     );
     let is_other = |byte: &u8| byte.is_ascii_whitespace() || b"-_".contains(byte);
-    if !coded.as_bytes().iter().any(|byte| is_other(byte)) {
+    if !coded.as_bytes().iter().any(is_other) {
         return LENIENT.decode(coded);
     }
     let bytes = coded.bytes().filter(|byte| !byte.is_ascii_whitespace());

@@ -128,7 +128,7 @@ fn plans(text: &str) -> Vec<Result<Plan, String>> {
     let mut rest = text.to_owned();
     while let Some(start) = object(&rest) {
         let sound =
-            String::from_utf8_lossy(&lenient::mended(rest[start..].as_bytes())).into_owned();
+            String::from_utf8_lossy(&lenient::mended(&rest.as_bytes()[start..])).into_owned();
         let mut values = Deserializer::from_str(&sound).into_iter::<Value>();
         match values.next() {
             Some(Ok(value)) => {

@@ -38,8 +38,11 @@ pub struct Ollama {
     base: Url,
     model: Option<String>,
     /// The installed models that may chat, and when they were read; clones share them.
-    installed: Arc<Mutex<Option<(Instant, Vec<Installed>)>>>,
+    installed: Arc<Mutex<Option<Read>>>,
 }
+
+/// The installed models, and when they were read.
+type Read = (Instant, Vec<Installed>);
 
 impl Ollama {
     /// Below `base`, which may have a path. Without a `model` the first installed one that can chat
