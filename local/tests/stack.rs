@@ -84,8 +84,12 @@ async fn a_function_that_cannot_start_is_named_with_what_it_said() {
 
 #[tokio::test]
 async fn many_callers_are_answered_and_long_polls_keep_nobody_waiting() {
+    // A tenant may hold half of the places.
+    let variables = [("READ_RATE", "0"), ("WAITERS_MAX", "200")];
     let stack = Stack::start(StackOptions {
-        env: vec![("READ_RATE".into(), "0".into())],
+        env: variables
+            .map(|(name, value)| (name.into(), value.into()))
+            .to_vec(),
         ..StackOptions::default()
     });
     let stack = stack.await.unwrap();

@@ -140,6 +140,19 @@ mod tests {
     }
 
     #[test]
+    fn a_token_that_another_issuer_signs_in_its_own_way_is_of_another_kind() {
+        for header in [r#"{"alg":"RS256"}"#, r#"{"alg":"ES256","typ":"at+jwt"}"#] {
+            let part = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
+            let token = format!("{}.{}.AA", part(header), part("{}"));
+            assert_eq!(
+                CallbackClaims::verify(&ring(), &token),
+                Err(Refused::WrongKind),
+                "{header}"
+            );
+        }
+    }
+
+    #[test]
     fn a_callback_token_signed_with_the_shared_secret_itself_is_refused() {
         let header = jsonwebtoken::Header {
             typ: Some("tutti-callback+jwt".to_owned()),

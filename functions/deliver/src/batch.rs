@@ -20,6 +20,12 @@ pub(crate) async fn receive(clients: &Clients, event: SqsEvent) -> Result<SqsBat
     for record in event.records {
         if let Err(error) = serve(clients, &record, begun + SHIFT).await {
             tracing::error!(error = %error, "messages could not be sent; the bell is delivered again");
+            let received = record.attributes.get("ApproximateReceiveCount");
+            let receipt = record.receipt_handle.as_deref();
+            clients
+                .messages
+                .bring_back(receipt, received.map(String::as_str))
+                .await;
             response.add_failure(record.message_id.unwrap_or_default());
         }
     }

@@ -19,6 +19,12 @@ pub(crate) async fn receive(desk: &Desk, event: SqsEvent) -> Result<SqsBatchResp
     for record in event.records {
         if let Err(error) = serve(desk, &record).await {
             tracing::error!(error = %error, "a notice could not be served; it is delivered again");
+            let received = record.attributes.get("ApproximateReceiveCount");
+            let receipt = record.receipt_handle.as_deref();
+            desk.clients
+                .notices
+                .bring_back(receipt, received.map(String::as_str))
+                .await;
             response.add_failure(record.message_id.unwrap_or_default());
         }
     }

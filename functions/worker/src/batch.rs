@@ -18,6 +18,12 @@ pub(crate) async fn receive(
     for record in event.payload.records {
         if let Err(error) = serve(clients, &record, time).await {
             tracing::error!(error = %error, "a bell could not be served; it is delivered again");
+            let received = record.attributes.get("ApproximateReceiveCount");
+            let receipt = record.receipt_handle.as_deref();
+            clients
+                .doorbell
+                .bring_back(receipt, received.map(String::as_str))
+                .await;
             response.add_failure(record.message_id.unwrap_or_default());
         }
     }

@@ -108,7 +108,10 @@ pub async fn run(options: &Options) -> Verdict {
     let stack = Stack::start(StackOptions {
         env: unlimited
             .map(|name| (name.to_owned(), "0".to_owned()))
-            .to_vec(),
+            .into_iter()
+            // A tenant may hold half of the places.
+            .chain([("WAITERS_MAX".to_owned(), "200".to_owned())])
+            .collect(),
         ..StackOptions::default()
     })
     .await?;

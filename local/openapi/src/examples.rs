@@ -79,7 +79,7 @@ fn examples() -> Vec<(&'static str, Value)> {
         (
             "AuditEntry",
             json!({
-                "id": ID, "at": "2030-01-31T12:00:00Z", "who": "olga", "action": "tenant.change", "target": "alice",
+                "id": ID, "at": "2030-01-31T12:00:00Z", "who": "olga", "action": "tenant.change", "target": "alice", "outcome": "done",
                 "before": {"weight": null}, "after": {"weight": 3}, "requestId": "r-1",
             }),
         ),

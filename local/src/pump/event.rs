@@ -3,13 +3,13 @@
 use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
-/// One record, delivered for the `count`-th time; batch size is 1.
-pub(super) fn of(id: &str, body: &str, count: u64) -> Value {
+/// One record, delivered for the `count`-th time; batch size is 1. By `receipt` its receiver can name it to the queue.
+pub(super) fn of(id: &str, receipt: &str, body: &str, count: u64) -> Value {
     let now = chrono::Utc::now().timestamp_millis().to_string();
     let md5 = Md5::digest(body);
     json!({"Records": [{
         "messageId": id,
-        "receiptHandle": id,
+        "receiptHandle": receipt,
         "body": body,
         "attributes": {
             "ApproximateReceiveCount": count.to_string(),
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_bell_is_handed_over_in_the_shape_that_sqs_has() {
-        let ours = of("m", "Message Body", 2);
+        let ours = of("m", "r", "Message Body", 2);
         for name in ["worker", "notify", "deliver"] {
             compare(&ours, &recorded(name), &LACKING);
         }

@@ -71,6 +71,14 @@ enum Receipt {
 }
 
 impl Receipt {
+    /// By which its receiver can name the message to the queue; a stream has no use for it.
+    fn handle(&self) -> &str {
+        match self {
+            Self::Sqs(receipt) => receipt.handle(),
+            Self::Stream(_) => "",
+        }
+    }
+
     async fn delete(self) -> Result<()> {
         match self {
             Self::Stream(receipt) => receipt.delete().await,
@@ -218,7 +226,7 @@ async fn deliver(bell: Delivery, permit: OwnedSemaphorePermit, shared: Arc<Share
         let fields = json!({"bell": id, "body": bell.body, "fate": fate.as_str()});
         shared.log.line("INFO", "a bell meets its fate", fields);
     }
-    let event = event::of(&bell.id, &bell.body, bell.count);
+    let event = event::of(&bell.id, bell.receipt.handle(), &bell.body, bell.count);
     let invoke = || shared.invoker.invoke(shared.function, &event);
     let answer = match fate {
         Fate::Delivered => invoke().await,

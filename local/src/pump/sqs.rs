@@ -32,6 +32,10 @@ pub(super) struct Receipt {
 }
 
 impl Receipt {
+    pub(super) fn handle(&self) -> &str {
+        &self.handle
+    }
+
     pub(super) async fn delete(self) -> Result<()> {
         let delete = self.client.delete_message().queue_url(self.queue_url);
         delete

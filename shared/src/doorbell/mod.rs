@@ -27,6 +27,10 @@ pub const MAX_RINGS: u32 = 10;
 /// The longest delay that SQS knows; what is due later is found by the sweep.
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
 
+/// How long a bell rests at most that failed for the first time. The fourth time is 16 times as long and more:
+/// five receives outlast a failure of a quarter of an hour.
+const FIRST_REST: Duration = Duration::from_secs(15);
+
 /// No bell, or not every bell, was rung.
 #[derive(Debug, thiserror::Error)]
 pub enum RingError {
@@ -106,6 +110,21 @@ impl Doorbell {
         }
     }
 
+    /// Brings a bell back soon that could not be answered: after 15 s at first, four times as long with each
+    /// time that it was `received`, at most 15 minutes, ±50 %. `receipt` and `received` are SQS's own words.
+    ///
+    /// Without it a queue hides the bell as long as an invocation may last. A failure is logged, because the
+    /// bell comes back all the same. A stream gives its bells out again by itself.
+    pub async fn bring_back(&self, receipt: Option<&str>, received: Option<&str>) {
+        let (Wire::Sqs(queue), Some(receipt)) = (&self.wire, receipt) else {
+            return;
+        };
+        let received = received.and_then(|count| count.parse().ok()).unwrap_or(1);
+        if let Err(error) = queue.show_after(receipt, rest(received)).await {
+            tracing::warn!(error = %error, "a bell stays hidden for as long as an invocation may last");
+        }
+    }
+
     /// Rings `count` times (at most [`MAX_RINGS`]), after `delay` (at most [`MAX_DELAY`]); `job` is named in every bell.
     pub async fn ring(
         &self,
@@ -122,6 +141,35 @@ impl Doorbell {
         match &self.wire {
             Wire::Sqs(queue) => queue.ring(&bell, count, delay).await,
             Wire::Stream(stream) => stream.ring(&bell, count, delay).await,
+        }
+    }
+}
+
+/// How long a bell rests that failed for the `received`-th time.
+fn rest(received: u32) -> Duration {
+    let longest = FIRST_REST * 4_u32.pow(received.saturating_sub(1).min(3));
+    longest.min(MAX_DELAY).mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bell_that_fails_rests_longer_each_time_and_never_beyond_the_bound() {
+        for (received, longest) in [
+            (0, 15),
+            (1, 15),
+            (2, 60),
+            (3, 240),
+            (4, 900),
+            (u32::MAX, 900),
+        ] {
+            let longest = Duration::from_secs(longest);
+            let rests: Vec<_> = (0..50).map(|_| rest(received)).collect();
+            let within = |rest: &Duration| *rest >= longest / 2 && *rest <= longest;
+            assert!(rests.iter().all(within), "{received}: {rests:?}");
+            assert!(rests.iter().any(|rest| *rest != rests[0]));
         }
     }
 }

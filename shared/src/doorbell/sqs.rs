@@ -85,6 +85,20 @@ impl Queue {
 }
 
 impl Queue {
+    /// Shows a message again after `rest`, whoever has received it.
+    pub(super) async fn show_after(&self, receipt: &str, rest: Duration) -> Result<(), RingError> {
+        let seconds = i32::try_from(rest.as_secs()).unwrap_or(i32::MAX);
+        let changed = self
+            .client()
+            .await
+            .change_message_visibility()
+            .queue_url(&self.url)
+            .receipt_handle(receipt)
+            .visibility_timeout(seconds)
+            .send();
+        changed.await.map(drop).map_err(|e| trouble(&e))
+    }
+
     pub(super) async fn depth(&self) -> Result<u64, RingError> {
         use QueueAttributeName::{
             ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed,
@@ -236,6 +250,24 @@ mod tests {
             let body = entry["MessageBody"].as_str().unwrap();
             assert_eq!(Bell::decode(body).unwrap(), bell);
         }
+    }
+
+    #[tokio::test]
+    async fn a_message_is_shown_again_after_its_rest() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let notes = seen.clone();
+        let queue = queue(move |asked| {
+            notes.lock().unwrap().push(asked);
+            json!({})
+        })
+        .await;
+        let rest = Duration::from_millis(9_900);
+        queue.show_after("handle", rest).await.unwrap();
+        let seen = seen.lock().unwrap();
+        assert_eq!(
+            (&seen[0]["ReceiptHandle"], &seen[0]["VisibilityTimeout"]),
+            (&json!("handle"), &json!(9))
+        );
     }
 
     #[tokio::test]

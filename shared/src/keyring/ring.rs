@@ -212,10 +212,11 @@ impl KeyRing {
         validation: &Validation,
     ) -> Result<(T, bool), Refused> {
         let header = read_header(token)?;
+        // The kind first: a token of another kind may be one that another issuer signs in its own way.
+        let marked = kind.admits(header.typ.as_deref())?;
         if header.alg != Algorithm::HS256 {
             return Err(Refused::WrongAlgorithm);
         }
-        let marked = kind.admits(header.typ.as_deref())?;
         for key in self
             .0
             .iter()

@@ -37,7 +37,7 @@ const RIGHTS: [(&str, &[&str]); 11] = [
         "worker",
         &[
             // Lambda takes the bells in its name.
-            "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage sqs:SendMessage on WorkQueue",
+            "sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage sqs:SendMessage on WorkQueue",
             "sqs:SendMessage on NotifyQueue DeliverQueue",
         ],
     ),
@@ -52,14 +52,14 @@ const RIGHTS: [(&str, &[&str]); 11] = [
         "notify",
         &[
             "sqs:SendMessage on WorkQueue DeliverQueue",
-            "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage sqs:SendMessage on NotifyQueue",
+            "sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage sqs:SendMessage on NotifyQueue",
             "execute-api:ManageConnections on SocketApi",
         ],
     ),
     (
         "deliver",
         &[
-            "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage sqs:SendMessage on DeliverQueue",
+            "sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage sqs:SendMessage on DeliverQueue",
         ],
     ),
     (
@@ -69,13 +69,17 @@ const RIGHTS: [(&str, &[&str]); 11] = [
 ];
 
 /// What somebody must write who uses an action; `Lambda` does it for the function.
-const USES: [(&str, &str); 9] = [
+const USES: [(&str, &str); 10] = [
     ("s3:GetObject", "self.objects.get("),
     ("s3:PutObject", "self.objects.put"),
     ("s3:DeleteObject", "self.objects.delete("),
     ("s3:ListBucket", "self.objects.list("),
     ("sqs:SendMessage", ".send_message_batch()"),
     ("sqs:GetQueueAttributes", ".get_queue_attributes()"),
+    (
+        "sqs:ChangeMessageVisibility",
+        ".change_message_visibility()",
+    ),
     ("sqs:ReceiveMessage", "Lambda"),
     ("sqs:DeleteMessage", "Lambda"),
     ("execute-api:ManageConnections", ".post_to_connection()"),
@@ -289,4 +293,8 @@ fn rights_that_few_have_are_had_by_those_whose_code_asks_for_them() {
 
     let woken_by_bells = whose_code_has(&["SqsBatchResponse"]);
     assert_eq!(woken, woken_by_bells);
+    assert_eq!(
+        who_may("sqs:ChangeMessageVisibility"),
+        whose_code_has(&["bring_back("])
+    );
 }

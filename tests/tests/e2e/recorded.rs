@@ -280,14 +280,18 @@ async fn a_round_is_made(scene: &Scene) {
     assert_eq!(
         members,
         [
+            "acts",
+            "broken",
             "buried",
             "expired",
             "overdue",
+            "passed_over",
             "pruned",
             "reconciled",
             "rung",
             "settings",
             "settled",
+            "sockets_ended",
             "steps",
             "unheard"
         ]

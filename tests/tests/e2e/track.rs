@@ -157,7 +157,8 @@ async fn the_main_job_passes_over_the_redis_stream_and_s3_and_over_sqs_and_files
         let by_our_door = !app.logged(&["PUT /jobs/{id}/audio answered"]).is_empty();
         if is_s3 {
             assert!(url.starts_with(moto.endpoint()), "{url}");
-            assert_eq!((&upload["headers"], by_our_door), (&json!({}), false));
+            let headers = json!({"Content-Type": "application/octet-stream"});
+            assert_eq!((&upload["headers"], by_our_door), (&headers, false));
         } else {
             assert!(url.starts_with(app.stack.api()) && by_our_door, "{url}");
         }

@@ -148,6 +148,13 @@ pub(super) fn open(artifacts: &Path) -> usize {
     names(&artifacts.join("open")).len()
 }
 
+/// How many jobs owe somebody a message about their end.
+pub(super) fn owed(artifacts: &Path) -> usize {
+    let due = artifacts.join("due");
+    let jobs = names(&due).into_iter();
+    jobs.filter(|id| !names(&due.join(id)).is_empty()).count()
+}
+
 fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries

@@ -1,6 +1,6 @@
 //! What a run leaves behind: facts, written down as they were seen. The checker knows nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -27,6 +27,8 @@ pub struct History {
     pub faults: Vec<Injected>,
     pub samples: Vec<Sample>,
     pub bells: Bells,
+    /// The jobs of whose end the API with its own job table was told, where there is one.
+    pub told: Option<BTreeSet<String>>,
 }
 
 /// One submission, with everything that was answered to it.
@@ -171,6 +173,9 @@ pub enum Kind {
     Hole,
     Deaf,
     Cut,
+    Full,
+    ApiHangs,
+    StoreAway,
 }
 
 impl Kind {
@@ -184,12 +189,23 @@ impl Kind {
             Self::Hole => "wire black-holed",
             Self::Deaf => "replies swallowed",
             Self::Cut => "connections cut",
+            Self::Full => "Redis full",
+            Self::ApiHangs => "API hung",
+            Self::StoreAway => "store away",
         }
     }
 
     /// The functions may be without Redis, or without what it held, while it lasts.
     pub fn is_of_redis(self) -> bool {
-        !matches!(self, Self::Kill | Self::Freeze)
+        matches!(
+            self,
+            Self::Restart | Self::Flush | Self::Hole | Self::Deaf | Self::Cut
+        )
+    }
+
+    /// No job can go on while it lasts. A full Redis only refuses new ones.
+    pub fn stops_all(self) -> bool {
+        self.is_of_redis() || self == Self::StoreAway
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use local::{Signal, Stack};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::api::Api;
 use super::history::{Injected, Kind, now};
 use super::schedule::{Fault, Planned};
 
@@ -15,6 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Does what is planned to one stack.
 pub(super) struct Injector<'a> {
     pub(super) stack: &'a Stack,
+    pub(super) api: &'a Api,
     pub(super) begin: Instant,
     pub(super) made: Arc<Mutex<Vec<Injected>>>,
 }
@@ -80,6 +82,33 @@ impl Injector<'_> {
                 self.stack.proxy()?.cut();
                 Some((Kind::Cut, None))
             }
+            Fault::Full { lasts } => {
+                let url = self.stack.redis()?.url();
+                let bound = async |bytes| {
+                    local::until(PATIENCE, async || limit_memory(url, bytes).await.ok()).await
+                };
+                bound("1").await?;
+                sleep(lasts).await;
+                bound("0").await?;
+                Some((Kind::Full, None))
+            }
+            Fault::ApiHangs { lasts } => {
+                self.api.hang(true);
+                sleep(lasts).await;
+                self.api.hang(false);
+                Some((Kind::ApiHangs, None))
+            }
+            Fault::StoreAway { lasts } => {
+                let store = self.stack.folder().join("artifacts");
+                let aside = self.stack.folder().join("artifacts-away");
+                std::fs::rename(&store, &aside).ok()?;
+                // A file where the folder was: so nothing can be written meanwhile either.
+                std::fs::write(&store, "").ok()?;
+                sleep(lasts).await;
+                std::fs::remove_file(&store).ok()?;
+                std::fs::rename(&aside, &store).ok()?;
+                Some((Kind::StoreAway, None))
+            }
         }
     }
 
@@ -89,7 +118,16 @@ impl Injector<'_> {
 }
 
 async fn flush(url: &str) -> redis::RedisResult<()> {
+    order(url, &redis::cmd("FLUSHALL")).await
+}
+
+async fn limit_memory(url: &str, bytes: &str) -> redis::RedisResult<()> {
+    let mut limit = redis::cmd("CONFIG");
+    order(url, limit.arg("SET").arg("maxmemory").arg(bytes)).await
+}
+
+async fn order(url: &str, command: &redis::Cmd) -> redis::RedisResult<()> {
     let client = redis::Client::open(url)?;
     let mut connection = client.get_multiplexed_async_connection().await?;
-    redis::cmd("FLUSHALL").exec_async(&mut connection).await
+    command.exec_async(&mut connection).await
 }

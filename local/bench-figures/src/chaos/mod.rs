@@ -4,6 +4,7 @@
 //! Reading order: `options` and `schedule` (drawn from a seed), `run` (one run), `callers`, `board`, `samples`, `inject` (who acts
 //! and who looks), `collect` and `history` (the record), `check` (the verdict), `table` and `report` (what is printed).
 
+mod api;
 mod board;
 mod callers;
 pub mod check;

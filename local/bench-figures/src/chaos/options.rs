@@ -69,6 +69,21 @@ impl Options {
         if self.is_long() { 2 } else { 1 }
     }
 
+    /// Times that Redis is full, that the API hangs, and that the object store is away.
+    pub fn outages(&self) -> usize {
+        if self.is_long() { 3 } else { 1 }
+    }
+
+    /// How long the API hangs at most.
+    pub fn api_hangs(&self) -> Duration {
+        Duration::from_secs(if self.is_long() { 40 } else { 15 })
+    }
+
+    /// How long the object store is away at most: in the long form longer than a lease and than all attempts took once.
+    pub fn store_away(&self) -> Duration {
+        Duration::from_secs(if self.is_long() { 60 } else { 6 })
+    }
+
     /// Times that the wire between the functions and Redis is spoiled.
     pub fn holes(&self) -> usize {
         (self.span().as_secs() as usize / 60).max(3)
@@ -78,8 +93,8 @@ impl Options {
         self.span() >= Duration::from_secs(300)
     }
 
-    /// The stack that is put under faults.
-    pub fn stack(&self) -> StackOptions {
+    /// The stack that is put under faults, and tells the API at `api_url` of every end.
+    pub fn stack(&self, api_url: &str) -> StackOptions {
         let set = |name: &str, value: String| (name.to_owned(), value);
         StackOptions {
             redis: RedisChoice::Own { durable: true },
@@ -101,6 +116,8 @@ impl Options {
                 set("RENDER_DEADLINE", RENDER_DEADLINE.as_secs().to_string()),
                 set("SUBMIT_RATE", "0".to_owned()),
                 set("READ_RATE", "0".to_owned()),
+                set("API_URL", api_url.to_owned()),
+                set("ORCHESTRATOR_TOKEN", "chaos".to_owned()),
             ],
             ..StackOptions::default()
         }

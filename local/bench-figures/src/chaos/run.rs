@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::api::Api;
 use super::board::Board;
 use super::callers::{Caller, Door, user};
 use super::check::{Bounds, Violation, check};
@@ -41,8 +42,9 @@ pub struct Outcome {
 
 /// Runs it, and judges. The log stays at `log` where one is given.
 pub async fn run(options: &Options, log: Option<&Path>) -> Result<Outcome, HarnessError> {
-    let stack = Stack::start(options.stack()).await?;
-    let ran = record(options, &stack).await;
+    let api = Api::start().await?;
+    let stack = Stack::start(options.stack(&api.url)).await?;
+    let ran = record(options, &stack, &api).await;
     if let Some(log) = log {
         let _ = std::fs::copy(stack.logs(), log);
     }
@@ -72,7 +74,7 @@ struct Notes {
     samples: Arc<Mutex<Vec<Sample>>>,
 }
 
-async fn record(options: &Options, stack: &Stack) -> Result<History, HarnessError> {
+async fn record(options: &Options, stack: &Stack, api: &Api) -> Result<History, HarnessError> {
     spoil_models(options, stack).await?;
     let users: Vec<_> = (0..options.tenants).map(user).collect();
     let tokens = users
@@ -96,7 +98,7 @@ async fn record(options: &Options, stack: &Stack) -> Result<History, HarnessErro
     });
     lookers.spawn(notes.board.clone().watch(door.clone()));
     let ran = async {
-        act(options, stack, &door, &notes).await;
+        act(options, stack, api, &door, &notes).await;
         settle(stack, &notes.board).await;
     };
     tokio::select! {
@@ -104,7 +106,9 @@ async fn record(options: &Options, stack: &Stack) -> Result<History, HarnessErro
         silent = silence(stack) => return Err(silent),
     }
     lookers.shutdown().await;
-    gather(stack, &door, notes).await
+    let mut history = gather(stack, &door, notes).await?;
+    history.told = Some(api.told());
+    Ok(history)
 }
 
 /// The models of this run: quick, and now and then bad.
@@ -127,7 +131,7 @@ async fn spoil_models(options: &Options, stack: &Stack) -> Result<(), HarnessErr
 }
 
 /// Everything that is planned, at its time; returns when all of it is over.
-async fn act(options: &Options, stack: &Stack, door: &Door, notes: &Notes) {
+async fn act(options: &Options, stack: &Stack, api: &Api, door: &Door, notes: &Notes) {
     let Schedule { orders, faults } = Schedule::draw(options);
     let begin = Instant::now();
     let mut callers = JoinSet::new();
@@ -147,6 +151,7 @@ async fn act(options: &Options, stack: &Stack, door: &Door, notes: &Notes) {
     }
     let injector = Injector {
         stack,
+        api,
         begin,
         made: notes.made.clone(),
     };
@@ -176,11 +181,14 @@ async fn silence(stack: &Stack) -> HarnessError {
     }
 }
 
-/// Until every job has ended and the store holds none for unfinished; the checker says which did not.
+/// Until every job has ended, the store holds none for unfinished, and nobody is owed a message; the checker says which did not.
 async fn settle(stack: &Stack, board: &Board) {
     let artifacts = stack.folder().join("artifacts");
     let over = local::until(QUIET, async || {
-        (board.unfinished() == 0 && collect::open(&artifacts) == 0).then_some(())
+        let over = board.unfinished() == 0
+            && collect::open(&artifacts) == 0
+            && collect::owed(&artifacts) == 0;
+        over.then_some(())
     });
     // What is not over by then is stuck, and is found in the record.
     let _ = over.await;

@@ -30,6 +30,12 @@ pub enum Fault {
     Deaf { lasts: Duration },
     /// Every connection to Redis is closed.
     Cut,
+    /// Redis is over its `maxmemory`.
+    Full { lasts: Duration },
+    /// The API that is told of ends takes calls and says nothing.
+    ApiHangs { lasts: Duration },
+    /// Every call to the object store fails.
+    StoreAway { lasts: Duration },
 }
 
 /// One submission.
@@ -139,6 +145,14 @@ fn redis_faults(options: &Options, rng: &mut Rng) -> Vec<Planned> {
             _ => Fault::Cut,
         });
     }
+    for _ in 0..options.outages() {
+        let lasts = seconds(rng, 2.0, 4.0);
+        faults.push(Fault::Full { lasts });
+        let lasts = options.api_hangs().mul_f64(0.5 + rng.f64() / 2.0);
+        faults.push(Fault::ApiHangs { lasts });
+        let lasts = options.store_away().mul_f64(0.5 + rng.f64() / 2.0);
+        faults.push(Fault::StoreAway { lasts });
+    }
     rng.shuffle(&mut faults);
     let lead = Duration::from_secs(5);
     let part = (options.span() - lead) / faults.len() as u32;
@@ -185,6 +199,9 @@ mod tests {
             assert!(count(&schedule, |f| matches!(f, Fault::Hole { .. })) > 0);
             assert!(count(&schedule, |f| matches!(f, Fault::Deaf { .. })) > 0);
             assert!(count(&schedule, |f| *f == Fault::Cut) > 0);
+            assert!(count(&schedule, |f| matches!(f, Fault::Full { .. })) > 0);
+            assert!(count(&schedule, |f| matches!(f, Fault::ApiHangs { .. })) > 0);
+            assert!(count(&schedule, |f| matches!(f, Fault::StoreAway { .. })) > 0);
         }
     }
 

@@ -74,7 +74,7 @@ fn is_well(page: &Value) -> bool {
     page["status"] == "ready"
         && all_up(&page["dependencies"])
         && all_up(&page["functions"])
-        && known == 9
+        && known == 10
 }
 
 /// The page is well, new jobs end, and every job that was accepted was run once to its end.

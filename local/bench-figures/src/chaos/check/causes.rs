@@ -53,7 +53,8 @@ fn is_traced(code: &str, at: Option<Ms>, job: &Job, history: &History) -> bool {
         "model_silent" => {
             fate("jen1", &["late", "never"]) || fate("muscgen", &["late", "never"]) || redis()
         }
-        "upload_failed" => redis(),
+        // The model gave up: our door could not keep its audio.
+        "upload_failed" => redis() || fault(|fault| fault.kind == Kind::StoreAway),
         "worker_lost" | "finish_abandoned" => {
             fault(|fault| matches!(fault.kind, Kind::Kill | Kind::Freeze)) || redis()
         }

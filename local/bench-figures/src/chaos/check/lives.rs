@@ -1,8 +1,16 @@
 //! What one job may go through: to one end, seen by everybody alike, with at most one track.
 
 use super::{Bounds, Violation};
-use crate::chaos::history::{Job, Ms, is_terminal, moment};
+use crate::chaos::history::{History, Job, Ms, is_terminal, moment};
 use crate::chaos::options::LEASE;
+
+/// The API with its own job table hears of every end at last, whatever hung meanwhile.
+pub(super) fn untold(id: &str, job: &Job, history: &History) -> Option<Violation> {
+    let told = history.told.as_ref()?;
+    let ended = job.stored.accepted && job.status().is_some_and(is_terminal);
+    let what = "it ended, and the API never heard of it";
+    (ended && !told.contains(id)).then(|| Violation::of("end not told", id, what))
+}
 
 pub(super) fn check(id: &str, job: &Job, bounds: &Bounds) -> Vec<Violation> {
     let mut found = Vec::new();

@@ -58,6 +58,7 @@ pub fn check(history: &History, bounds: &Bounds) -> Vec<Violation> {
     let mut found = answers::check(history, bounds);
     for (id, job) in &history.jobs {
         found.extend(lives::check(id, job, bounds));
+        found.extend(lives::untold(id, job, history));
         found.extend(causes::check(id, job, history));
     }
     found.extend(strand::check(history, bounds));

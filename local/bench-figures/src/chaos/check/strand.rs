@@ -134,10 +134,10 @@ impl Strand {
     }
 }
 
-/// Whether a fault of Redis was there at any time between two looks.
+/// Whether a fault that stops all work was there at any time between two looks.
 fn out_of_reach(faults: &[Injected], from: Ms, to: Ms) -> bool {
-    let mut of_redis = faults.iter().filter(|fault| fault.kind.is_of_redis());
-    of_redis.any(|fault| fault.at <= to && fault.until >= from)
+    let mut stopping = faults.iter().filter(|fault| fault.kind.stops_all());
+    stopping.any(|fault| fault.at <= to && fault.until >= from)
 }
 
 fn frozen(faults: &[Injected], at: Ms) -> usize {
@@ -147,7 +147,7 @@ fn frozen(faults: &[Injected], at: Ms) -> usize {
         .count()
 }
 
-/// How the queue came back after a fault of Redis, in milliseconds after its end.
+/// How the queue came back after a fault that stopped all work, in milliseconds after its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recovery {
     pub kind: Kind,
@@ -158,12 +158,12 @@ pub struct Recovery {
     pub whole_ms: Option<Ms>,
 }
 
-/// One for each fault of Redis, by time.
+/// One for each fault that stops all work, by time.
 pub fn recoveries(history: &History) -> Vec<Recovery> {
     let mut faults: Vec<_> = history
         .faults
         .iter()
-        .filter(|fault| fault.kind.is_of_redis())
+        .filter(|fault| fault.kind.stops_all())
         .collect();
     faults.sort_by_key(|fault| fault.at);
     let recovery = |fault: &&Injected| {

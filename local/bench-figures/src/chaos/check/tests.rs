@@ -297,6 +297,18 @@ fn jobs_that_nobody_was_promised_are_found() {
 }
 
 #[test]
+fn an_end_that_the_api_never_heard_of_is_found() {
+    let told = |ids: &[&str]| {
+        let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+        with(|history, _| history.told = Some(ids))
+    };
+    found("end not told", &told(&[]));
+    let all: Vec<_> = good().jobs.into_keys().collect();
+    let all: Vec<_> = all.iter().map(String::as_str).collect();
+    assert_eq!(rules(&told(&all)), [""; 0]);
+}
+
+#[test]
 fn one_key_that_became_two_jobs_is_found() {
     let mut two = good();
     two.submissions[0].key = Some("key".to_owned());
