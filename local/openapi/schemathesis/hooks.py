@@ -91,7 +91,7 @@ ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 WEB = re.compile(r"https?://[a-z0-9.]+(?=$|/)/?")
 RENEWALS = ("POST /auth/refresh", "POST /auth/logout")
-LISTS = ("GET /jobs", "GET /admin/jobs")
+LISTS = ("GET /jobs", "GET /admin/jobs", "GET /admin/dead")
 # Operation and cursor → the query that it came with.
 CURSORS = {}
 # Refresh tokens that were given out and not used yet.

@@ -97,10 +97,10 @@ fn all_are_tried(usual: &Value, cases: &[Case]) {
     }
 }
 
-/// A stack whose other service is quick, and which waits four seconds for a word.
+/// A stack whose other service is quick, and which waits ten seconds for a word.
 async fn app(mode: &str, model: Model) -> (App, Value) {
     let app = App::with(StackOptions {
-        env: vec![("RENDER_DEADLINE".to_owned(), "4".to_owned())],
+        env: vec![("RENDER_DEADLINE".to_owned(), "10".to_owned())],
         sweep_every: Duration::from_secs(1),
         workers: 2,
         ..StackOptions::default()

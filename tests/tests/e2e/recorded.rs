@@ -143,6 +143,8 @@ async fn every_function_does_its_work_when_aws_asks_for_it() {
     a_listener_is_told(&scene, &job).await;
     an_admin_cancels(&scene, &job).await;
     a_round_is_made(&scene).await;
+    let sent = scene.send("deliver", &[]).await;
+    assert_eq!(sent["batchItemFailures"], json!([]), "{sent}");
 
     let functions = std::fs::read_dir(local::root().join("functions")).unwrap();
     let functions: BTreeSet<_> = functions
