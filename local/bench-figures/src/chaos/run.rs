@@ -23,6 +23,8 @@ use super::schedule::Schedule;
 
 /// How long after the last fault every job must have come to its end.
 const QUIET: Duration = Duration::from_secs(240);
+/// How long after the last job's end the last message about an end must have arrived.
+const TOLD: Duration = Duration::from_secs(30);
 /// An emulator that has answered nothing for so long will not.
 const SILENT: Duration = Duration::from_secs(45);
 /// What a stranded job may cost beyond the sweep period.
@@ -181,17 +183,19 @@ async fn silence(stack: &Stack) -> HarnessError {
     }
 }
 
-/// Until every job has ended, the store holds none for unfinished, and nobody is owed a message; the checker says which did not.
+/// Until every job has ended, the store holds none for unfinished, and the messages have had their time; the checker says which did not.
 async fn settle(stack: &Stack, board: &Board) {
     let artifacts = stack.folder().join("artifacts");
     let over = local::until(QUIET, async || {
-        let over = board.unfinished() == 0
-            && collect::open(&artifacts) == 0
-            && collect::owed(&artifacts) == 0;
-        over.then_some(())
+        (board.unfinished() == 0 && collect::open(&artifacts) == 0).then_some(())
     });
     // What is not over by then is stuck, and is found in the record.
     let _ = over.await;
+    // A note of a message that arrived stays where the store was away just then; whether all were told is in the record.
+    let told = local::until(TOLD, async || {
+        (collect::owed(&artifacts) == 0).then_some(())
+    });
+    let _ = told.await;
 }
 
 async fn gather(stack: &Stack, door: &Door, notes: Notes) -> Result<History, HarnessError> {
