@@ -1,7 +1,7 @@
 //! Lists: one script a page, whatever is asked for.
 
 use chrono::{TimeDelta, Utc};
-use redis::Cmd;
+use redis::{Cmd, Value};
 use shared::job::{JobId, JobStatus, TenantId, UserId};
 use shared::priority::Priority;
 use shared::queue::{Listed, Owner, Page, Policy, Position, Queue, Snapshot};
@@ -162,7 +162,12 @@ async fn the_dead_are_listed_by_their_end_and_leave_with_their_records() {
 /// EVALSHA calls and other commands that Redis has run, those of scripts included.
 async fn calls(rig: &Rig) -> (u64, u64) {
     let mut ask = redis::cmd("INFO");
-    let stats: String = rig.raw(ask.arg("commandstats")).await;
+    // A cluster answers a text for each of its nodes, of which there is one.
+    let stats = match rig.raw(ask.arg("commandstats")).await {
+        Value::Map(mut nodes) => nodes.remove(0).1,
+        text => text,
+    };
+    let stats: String = redis::from_redis_value(stats).unwrap();
     let of = |line: &str| -> Option<(bool, u64)> {
         let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
         let calls = rest.split(',').next()?.parse().ok()?;
