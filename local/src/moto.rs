@@ -21,6 +21,7 @@ const MESSAGES: &str = "messages";
 /// A moto server on a free port with three queues and one bucket; it ends with its owner.
 #[derive(Debug)]
 pub struct Moto {
+    port: u16,
     endpoint: String,
     queue_url: String,
     notify_queue_url: String,
@@ -65,6 +66,7 @@ impl Moto {
         let notify_queue_url = make_queue(&endpoint, NOTICES).await?;
         let deliver_queue_url = make_queue(&endpoint, MESSAGES).await?;
         Ok(Self {
+            port,
             furnisher: tokio::spawn(furnish(endpoint.clone(), deaths)),
             endpoint,
             queue_url,
@@ -73,6 +75,11 @@ impl Moto {
             kept,
             _scratch: scratch,
         })
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// For `AWS_ENDPOINT_URL_SQS` and `AWS_ENDPOINT_URL_S3`.

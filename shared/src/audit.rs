@@ -13,7 +13,7 @@ use crate::caller::Caller;
 use crate::clients::Clients;
 use crate::http::RequestId;
 use crate::identity::{Account, User};
-use crate::job::{JobStatus, sha256_hex};
+use crate::job::{JobRecord, JobStatus, sha256_hex};
 use crate::lookup::Unreachable;
 use crate::priority::Priority;
 use crate::problem::Problem;
@@ -100,9 +100,9 @@ impl Act {
     }
 
     /// Ends a job.
-    pub fn cancel(known: &Known) -> Self {
+    pub fn cancel(job: &JobRecord) -> Self {
         let after = json!({"status": JobStatus::Cancelled});
-        Self::new("job.cancel", known.job.id, status(known), after)
+        Self::new("job.cancel", job.id, status(job), after)
     }
 
     /// Starts an ended job afresh.
@@ -122,7 +122,7 @@ impl Act {
 
     /// Removes a job.
     pub fn delete(known: &Known) -> Self {
-        Self::new("job.delete", known.job.id, status(known), Value::Null)
+        Self::new("job.delete", known.job.id, status(&known.job), Value::Null)
     }
 
     /// Sends a job's messages again.
@@ -141,8 +141,8 @@ impl Act {
     }
 }
 
-fn status(known: &Known) -> Value {
-    json!({"status": known.job.status})
+fn status(job: &JobRecord) -> Value {
+    json!({"status": job.status})
 }
 
 /// An operator at work: who, and in which request.

@@ -1,12 +1,14 @@
 //! What an owner or an operator does to a job: cancel, retry, another priority, delete.
 
+use std::time::Duration;
+
 use chrono::Utc;
 
 use crate::audit::Effect;
 use crate::clients::Clients;
 use crate::envelope::{Open, OpenMarker, Tombstone};
-use crate::job::{JobId, JobStatus};
-use crate::lookup::{self, Unreachable};
+use crate::job::{JobId, JobRecord, JobStatus};
+use crate::lookup::{self, TRY_AGAIN, Unreachable};
 use crate::priority::Priority;
 use crate::problem::Problem;
 use crate::queue::{Cancelled, Deleted, Enqueued, Reprioritised, Retried};
@@ -15,17 +17,22 @@ use crate::store::{Put, Remains, StoreError};
 use crate::submit;
 use crate::view::Known;
 
+/// How long a cancel may wait for the store before it answers, to settle the job and again to show it.
+const STORE_WITHIN: Duration = Duration::from_millis(800);
+
 /// Ends a live job and frees its slot at once; the model is told. Again: fine. Ended otherwise: 409.
-pub async fn cancel(clients: &Clients, known: &Known, by: &str) -> Result<Effect<()>, Problem> {
-    let id = known.job.id;
+///
+/// It needs the queue alone: a store that is away must not keep a job on its GPU.
+pub async fn cancel(clients: &Clients, job: &JobRecord, by: &str) -> Result<Effect<()>, Problem> {
+    let id = job.id;
     let reason = format!("cancelled by {by}");
     let answer = clients.queue.cancel(id, &reason).await;
     let answer = answer.map_err(Unreachable::from)?;
-    settle::pay(clients, answer.debt, None).await;
+    settle::pay_within(clients, answer.debt, None, STORE_WITHIN).await;
     let status = match answer.outcome {
         Cancelled::Ok => return Ok(Effect::Changed(())),
         Cancelled::Ended { status } => status,
-        Cancelled::Unknown => known.job.status,
+        Cancelled::Unknown => job.status,
     };
     if status == JobStatus::Cancelled {
         return Ok(Effect::Unchanged(()));
@@ -34,6 +41,19 @@ pub async fn cancel(clients: &Clients, known: &Known, by: &str) -> Result<Effect
         "already_ended",
         format!("the job is {status} and cannot be cancelled"),
     ))
+}
+
+/// The job as it is read after a cancel. 503 if the store cannot tell soon: the job is cancelled, but
+/// that is not on record, and a caller who was told so must be able to rely on it.
+pub async fn cancelled(
+    read: impl Future<Output = Result<Known, Problem>>,
+) -> Result<Known, Problem> {
+    let late = |_| {
+        let detail = "the job is cancelled, but the store did not put it on record yet; try again";
+        Problem::unavailable("store_unavailable", detail, TRY_AGAIN)
+    };
+    let read = tokio::time::timeout(STORE_WITHIN, read).await;
+    read.map_err(late)?
 }
 
 /// Starts a failed, cancelled or expired job afresh at the stage that it had reached. Completed or live: 409.

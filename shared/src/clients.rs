@@ -8,7 +8,7 @@ use lru::LruCache;
 
 use crate::config::{Address, Config, GeneratorApi};
 use crate::doorbell::Doorbell;
-use crate::envelope::Envelope;
+use crate::envelope::{Envelope, Manifest};
 use crate::identity::Revocations;
 use crate::job::JobId;
 use crate::models::{Cog, Fetcher, Generator, Jen1, Muscgen, Ollama, OrchestratorApi};
@@ -40,13 +40,18 @@ pub struct Clients {
     /// Calls webhooks.
     pub webhooks: Sender,
     /// What was read of the store lately and never changes.
-    pub(crate) envelopes: Envelopes,
+    pub(crate) envelopes: Recent<JobId, Envelope>,
+    /// The same, by job and generation.
+    pub(crate) manifests: Recent<(JobId, u32), Manifest>,
 }
 
-type Envelopes = Arc<Mutex<LruCache<JobId, Envelope>>>;
+/// What was read last, by its name.
+pub(crate) type Recent<K, V> = Arc<Mutex<LruCache<K, V>>>;
 
 /// An envelope has some kilobytes, at most 40.
 const ENVELOPES_KEPT: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+/// A manifest holds its envelope, a plan and a waveform.
+const MANIFESTS_KEPT: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 /// A setting that cannot work.
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +146,7 @@ impl Clients {
             webhooks: Sender::new(http.clone(), config.dev_mode),
             api,
             envelopes: Arc::new(Mutex::new(LruCache::new(ENVELOPES_KEPT))),
+            manifests: Arc::new(Mutex::new(LruCache::new(MANIFESTS_KEPT))),
             config: Arc::new(config),
         })
     }

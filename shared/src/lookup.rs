@@ -2,10 +2,11 @@
 
 mod restore;
 
+use std::hash::Hash;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use crate::clients::Clients;
+use crate::clients::{Clients, Recent};
 use crate::envelope::{Envelope, Manifest};
 use crate::http::Quota;
 use crate::job::{JobId, JobRecord, JobStatus, TenantId};
@@ -20,7 +21,7 @@ pub use self::restore::{Ensured, adopt, align, end_as_stored, ensure, ensure_ope
 pub(crate) use self::restore::{forget, proven};
 
 /// When a caller should come back after we could not ask.
-const TRY_AGAIN: Duration = Duration::from_secs(2);
+pub(crate) const TRY_AGAIN: Duration = Duration::from_secs(2);
 
 /// Redis or the store could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -78,14 +79,37 @@ pub async fn find_for(
     id: JobId,
     tenant: &TenantId,
 ) -> Result<Option<Known>, Problem> {
+    Ok(match counted(clients, id, tenant).await? {
+        Some(snapshot) => known(clients, *snapshot).await?,
+        None => forgotten(clients, id).await?,
+    })
+}
+
+/// Its record alone, counted in the same way: the store is asked only for a job that Redis does not know.
+pub async fn record_for(
+    clients: &Clients,
+    id: JobId,
+    tenant: &TenantId,
+) -> Result<Option<JobRecord>, Problem> {
+    Ok(match counted(clients, id, tenant).await? {
+        Some(snapshot) => Some(snapshot.job),
+        None => forgotten(clients, id).await?.map(|known| known.job),
+    })
+}
+
+async fn counted(
+    clients: &Clients,
+    id: JobId,
+    tenant: &TenantId,
+) -> Result<Option<Box<Snapshot>>, Problem> {
     let found = clients.queue.read_for(id, tenant).await;
     let (found, left) = found.map_err(Unreachable::from)?;
     note_quota("read", clients.queue.policy().read_per_minute, left);
-    Ok(match found {
-        Found::Job(snapshot) => known(clients, *snapshot).await?,
-        Found::Unknown => forgotten(clients, id).await?,
-        Found::Limited { retry_ms } => return Err(too_often(retry_ms)),
-    })
+    match found {
+        Found::Job(snapshot) => Ok(Some(snapshot)),
+        Found::Unknown => Ok(None),
+        Found::Limited { retry_ms } => Err(too_often(retry_ms)),
+    }
 }
 
 /// The same for the bearer of a signed link: counted against the limit of the job's own tenant, before the store is read if possible.
@@ -188,12 +212,15 @@ pub(crate) async fn unsettled(
 ) -> Result<Option<Known>, Unreachable> {
     // Redis lets go of a track's waveform when the manifest has it.
     if snapshot.job.status == JobStatus::Completed && !snapshot.unrecorded {
-        let (id, generation) = (snapshot.job.id, snapshot.job.generation);
-        if let Some(manifest) = clients.store.manifest::<Manifest>(id, generation).await? {
+        let name = (snapshot.job.id, snapshot.job.generation);
+        let read = || clients.store.manifest::<Manifest>(name.0, name.1);
+        if let Some(manifest) = recent(&clients.manifests, name, read).await? {
             return Ok(Some(manifest.into()));
         }
     }
     let Some(request) = envelope(clients, &snapshot.job).await? else {
+        // A bucket that is away has no envelope either.
+        clients.store.ready().await?;
         return Ok(None);
     };
     let plan = match snapshot.job.stage {
@@ -238,18 +265,23 @@ pub fn without_plan(snapshot: Snapshot, request: Envelope) -> Result<Known, Queu
 
 /// The job's envelope; one that was read lately is not read again, for it never changes.
 pub async fn envelope(clients: &Clients, job: &JobRecord) -> Result<Option<Envelope>, Unreachable> {
-    let kept = || {
-        clients
-            .envelopes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    };
-    if let Some(envelope) = kept().get(&job.id) {
-        return Ok(Some(envelope.clone()));
+    let read = || clients.store.request(job.id);
+    Ok(recent(&clients.envelopes, job.id, read).await?)
+}
+
+/// An object that never changes: as it was read lately, else by `read`.
+async fn recent<K: Copy + Eq + Hash, V: Clone>(
+    kept: &Recent<K, V>,
+    name: K,
+    read: impl AsyncFnOnce() -> Result<Option<V>, StoreError>,
+) -> Result<Option<V>, StoreError> {
+    let kept = || kept.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(value) = kept().get(&name) {
+        return Ok(Some(value.clone()));
     }
-    let found: Option<Envelope> = clients.store.request(job.id).await?;
-    if let Some(envelope) = &found {
-        kept().put(job.id, envelope.clone());
+    let found = read().await?;
+    if let Some(value) = &found {
+        kept().put(name, value.clone());
     }
     Ok(found)
 }

@@ -19,15 +19,31 @@ use crate::view::{Known, audio_path};
 
 /// Jobs settled, or told of, at the same time.
 const AT_ONCE: usize = 32;
-/// The longest that settling one job may take its caller.
-const SETTLE_WITHIN: Duration = Duration::from_secs(15);
+/// The longest that settling one job may take where nobody waits.
+pub const SETTLE_WITHIN: Duration = Duration::from_secs(15);
 /// How long the link in a report to the API works.
 const LINK_LIFE: Duration = Duration::from_secs(24 * 3600);
 
-/// Pays what a transition left to do: tells of the news, settles, then rings. Never fails its caller: the sweep does what is left undone.
-pub async fn pay(clients: &Clients, mut debt: Debt, job: Option<JobId>) {
+/// Pays what a transition left to do: tells of the news, settles and rings. Never fails its caller: the sweep does what is left undone.
+pub async fn pay(clients: &Clients, debt: Debt, job: Option<JobId>) {
+    pay_within(clients, debt, job, SETTLE_WITHIN).await;
+}
+
+/// The same for who is waited for: each job has so long to be settled.
+pub async fn pay_within(
+    clients: &Clients,
+    mut debt: Debt,
+    job: Option<JobId>,
+    settled_within: Duration,
+) {
     let news = std::mem::take(&mut debt.notices);
-    tokio::join!(tell_of(clients, news), settle_and_ring(clients, debt, job));
+    let ended = std::mem::take(&mut debt.ended);
+    // What only the queue is asked for does not wait for the store.
+    tokio::join!(
+        tell_of(clients, news),
+        ring(clients, &debt, job),
+        settle_all(clients, ended, settled_within)
+    );
 }
 
 /// Whoever listens to these jobs is told of what is new.
@@ -40,8 +56,7 @@ async fn tell_of(clients: &Clients, jobs: Vec<JobId>) {
     notices.buffer_unordered(AT_ONCE).collect().await
 }
 
-async fn settle_and_ring(clients: &Clients, debt: Debt, job: Option<JobId>) {
-    settle_all(clients, debt.ended).await;
+async fn ring(clients: &Clients, debt: &Debt, job: Option<JobId>) {
     let bells = [
         (debt.ring, Duration::ZERO),
         (
@@ -56,13 +71,13 @@ async fn settle_and_ring(clients: &Clients, debt: Debt, job: Option<JobId>) {
     }
 }
 
-/// Settles these jobs, some at the same time. Returns how many are left to the sweep.
-pub async fn settle_all(clients: &Clients, jobs: Vec<JobId>) -> u32 {
+/// Settles these jobs, some at the same time, each within so long. Returns how many are left to the sweep.
+pub async fn settle_all(clients: &Clients, jobs: Vec<JobId>, within: Duration) -> u32 {
     let settles = stream::iter(jobs).map(|id| async move {
-        let left = match tokio::time::timeout(SETTLE_WITHIN, settle(clients, id)).await {
+        let left = match tokio::time::timeout(within, settle(clients, id)).await {
             Ok(Ok(())) => return 0,
             Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no end within {SETTLE_WITHIN:?}"),
+            Err(_) => format!("no end within {within:?}"),
         };
         tracing::warn!(job_id = %id, error = left, "settling is left to the sweep");
         1
@@ -82,11 +97,7 @@ pub async fn settle(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
     let generation = snapshot.job.generation;
     let recorded = match lookup::unsettled(clients, snapshot).await? {
         Some(known) => record(clients, known).await,
-        None => {
-            // A bucket or a folder that is away has no envelope either.
-            clients.store.ready().await?;
-            Err(StoreError::Deleted { id }.into())
-        }
+        None => Err(StoreError::Deleted { id }.into()),
     };
     let manifest = match recorded {
         // Deleted meanwhile: nothing is left to tell of.

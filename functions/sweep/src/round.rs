@@ -280,7 +280,7 @@ async fn settle_due(
         }
         let count = some.len();
         let left = end.saturating_duration_since(Instant::now());
-        let settles = settle::settle_all(clients, some);
+        let settles = settle::settle_all(clients, some, settle::SETTLE_WITHIN);
         let Ok(unsettled) = tokio::time::timeout(left, settles).await else {
             break;
         };

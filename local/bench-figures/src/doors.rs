@@ -2,14 +2,15 @@
 //! long polls.
 
 use std::io::{Write, stdout};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use local::{Stack, StackOptions, until};
 use redis::AsyncCommands;
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use crate::caller::{Answers, Caller};
 use crate::{Result, Verdict};
 
 /// How many times the median of a read may be that of `GET /health`, which asks nobody.
@@ -37,71 +38,6 @@ pub struct Options {
     pub polls: usize,
 }
 
-/// The answers to the same request.
-#[derive(Debug, Default)]
-struct Answers {
-    /// Of each answer.
-    ms: Vec<f64>,
-    /// Not 2xx, or none.
-    refused: usize,
-}
-
-impl Answers {
-    fn quantile(&self, share: f64) -> f64 {
-        let mut sorted = self.ms.clone();
-        sorted.sort_by(f64::total_cmp);
-        let at = (sorted.len() as f64 * share) as usize;
-        let last = sorted.len().saturating_sub(1);
-        sorted.get(at.min(last)).copied().unwrap_or_default()
-    }
-
-    async fn time(&mut self, request: RequestBuilder) -> Result<Option<Value>> {
-        let from = Instant::now();
-        let answer = request.send().await?;
-        let ok = answer.status().is_success();
-        let bytes = answer.bytes().await;
-        self.ms.push(from.elapsed().as_secs_f64() * 1000.0);
-        match bytes {
-            Ok(bytes) if ok => Ok(serde_json::from_slice(&bytes).ok()),
-            _ => {
-                self.refused += 1;
-                Ok(None)
-            }
-        }
-    }
-}
-
-/// Who asks, over a connection of its own.
-#[derive(Debug, Clone)]
-struct Caller {
-    http: Client,
-    api: String,
-    token: String,
-}
-
-impl Caller {
-    fn of(stack: &Stack) -> Result<Self> {
-        Ok(Self {
-            http: Client::builder().no_proxy().build()?,
-            api: stack.api().to_owned(),
-            token: stack.token("user", "bench")?,
-        })
-    }
-
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = format!("{}{path}", self.api);
-        self.http.request(method, url).bearer_auth(&self.token)
-    }
-
-    async fn submit(&self, answers: &mut Answers, duration: u32) -> Result<String> {
-        let body = json!({"narrative": "a bench", "duration": duration});
-        let request = self.request(Method::POST, "/jobs").json(&body);
-        let fresh = request.header("cache-control", "no-cache");
-        let job = answers.time(fresh).await?.ok_or("a job was refused")?;
-        Ok(job["jobId"].as_str().unwrap_or_default().to_owned())
-    }
-}
-
 /// Starts a stack, measures, and says whether all targets were met.
 pub async fn run(options: &Options) -> Verdict {
     let unlimited = ["READ_RATE", "SUBMIT_RATE"];
@@ -121,7 +57,7 @@ pub async fn run(options: &Options) -> Verdict {
 }
 
 async fn measure(stack: &Stack, options: &Options) -> Verdict {
-    let caller = Caller::of(stack)?;
+    let caller = Caller::of(stack, "user", "bench")?;
     let job = caller.submit(&mut Answers::default(), TRACK).await?;
     let job_path = format!("/jobs/{job}");
     let done = until(Duration::from_secs(120), async || {
@@ -152,7 +88,7 @@ async fn measure(stack: &Stack, options: &Options) -> Verdict {
 async fn read(stack: &Stack, path: &str, times: usize, connections: usize) -> Result<Answers> {
     let mut readers = JoinSet::new();
     for number in 0..connections {
-        let caller = Caller::of(stack)?;
+        let caller = Caller::of(stack, "user", "bench")?;
         let path = path.to_owned();
         let share = times / connections + usize::from(number < times % connections);
         readers.spawn(async move {
@@ -165,19 +101,14 @@ async fn read(stack: &Stack, path: &str, times: usize, connections: usize) -> Re
     }
     let mut all = Answers::default();
     while let Some(answers) = readers.join_next().await {
-        let answers = answers??;
-        all.ms.extend(answers.ms);
-        all.refused += answers.refused;
+        all.add(answers??);
     }
     Ok(all)
 }
 
 /// Submits while so many wait for jobs that a paused queue does not begin.
 async fn beside_polls(stack: &Stack, caller: &Caller, polls: usize) -> Result<Answers> {
-    let operator = Caller {
-        token: stack.token("admin", "bench")?,
-        ..caller.clone()
-    };
+    let operator = Caller::of(stack, "admin", "bench")?;
     let pause = operator.request(Method::POST, "/admin/queue/pause");
     pause.json(&json!({})).send().await?.error_for_status()?;
     let job = caller.submit(&mut Answers::default(), 10).await?;
@@ -220,20 +151,4 @@ fn say(what: &str, answers: &Answers, target: f64) -> Verdict {
         answers.quantile(0.99),
     )?;
     Ok(answers.refused == 0 && median <= target)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_quantile_is_the_answer_that_so_many_are_faster_than() {
-        let answers = Answers {
-            ms: (1..=100).rev().map(f64::from).collect(),
-            refused: 0,
-        };
-        assert!((answers.quantile(0.5) - 51.0).abs() < f64::EPSILON);
-        assert!((answers.quantile(0.99) - 100.0).abs() < f64::EPSILON);
-        assert!(Answers::default().quantile(0.5).abs() < f64::EPSILON);
-    }
 }

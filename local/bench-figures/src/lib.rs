@@ -3,17 +3,20 @@
 //! `chaos`: jobs under faults, and a checker that reads the record afterwards. `scale`: what many waiting jobs cost in memory
 //! and time. `eta`: whether the promised waits come true. `overview`: how long an operator waits for the state of a full queue.
 //! `billed`: what a job costs in function time while its model renders. `logins`: whether the time of a refused login tells who exists.
-//! `sockets`: how fast a transition reaches those who listen. `doors`: what a caller waits for an answer.
+//! `sockets`: how fast a transition reaches those who listen. `doors`: what a caller waits for an answer. `outages`: what it costs that
+//! somebody we depend on is away for a while.
 
 pub mod billed;
 pub mod chaos;
 pub mod doors;
 pub mod eta;
 pub mod logins;
+pub mod outages;
 pub mod overview;
 pub mod scale;
 pub mod sockets;
 
+mod caller;
 mod made;
 
 use std::error::Error;

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::exchange::Callback;
 
-/// How long a report is tried again before it is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a report is tried again before it is given up: outages pass sooner, and a token's `expiresAt` is a day away.
+const PATIENCE: Duration = Duration::from_secs(3600);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -66,7 +66,7 @@ impl Reporter {
         send(request.timeout(Duration::from_secs(2))).await
     }
 
-    /// Tells an ending, again and again for a minute.
+    /// Tells an ending, again and again for an hour.
     pub async fn ending(
         &self,
         to: &Callback,
@@ -76,7 +76,7 @@ impl Reporter {
         patiently(|| send(self.report(to, request_id, body))).await
     }
 
-    /// Delivers the audio with the offered headers and no others, again and again for a minute.
+    /// Delivers the audio with the offered headers and no others, again and again for an hour.
     pub async fn upload(&self, to: &Upload, audio: &Bytes) -> Result<(), Undelivered> {
         let method = Method::from_bytes(to.method.as_bytes())
             .map_err(|_| Undelivered::Method(to.method.clone()))?;

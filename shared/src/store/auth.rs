@@ -77,7 +77,7 @@ impl Store {
     /// The number of the newest revision in a folder; 1 where there is none.
     pub(super) async fn newest(&self, folder: &[&str]) -> Result<u64, StoreError> {
         let folder = self.path(folder);
-        let mut objects = self.objects.list(Some(&folder));
+        let mut objects = self.objects()?.list(Some(&folder));
         let mut newest = 1;
         while let Some(object) = objects.try_next().await? {
             newest = newest.max(number(&object.location).unwrap_or(0));
@@ -100,7 +100,7 @@ impl Store {
     /// How far a family has come, in one request.
     pub async fn family(&self, family: Uuid) -> Result<FamilyState, StoreError> {
         let folder = self.path(&["auth", "families", &family.to_string()]);
-        let mut objects = self.objects.list(Some(&folder));
+        let mut objects = self.objects()?.list(Some(&folder));
         let mut state = FamilyState::default();
         while let Some(object) = objects.try_next().await? {
             state.newest = state.newest.max(number(&object.location));
@@ -155,7 +155,7 @@ impl Store {
     /// Removes what is kept of a family.
     pub async fn remove_family(&self, family: Uuid) -> Result<(), StoreError> {
         let folder = self.path(&["auth", "families", &family.to_string()]);
-        let objects: Vec<_> = self.objects.list(Some(&folder)).try_collect().await?;
+        let objects: Vec<_> = self.objects()?.list(Some(&folder)).try_collect().await?;
         for object in objects {
             self.remove(&object.location).await?;
         }
@@ -239,9 +239,9 @@ impl Store {
         let mut objects = match after {
             Some(after) => {
                 let after = self.auth_path(folder, &after.to_string());
-                self.objects.list_with_offset(Some(&prefix), &after)
+                self.objects()?.list_with_offset(Some(&prefix), &after)
             }
-            None => self.objects.list(Some(&prefix)),
+            None => self.objects()?.list(Some(&prefix)),
         };
         let mut page = BTreeSet::new();
         while let Some(object) = objects.try_next().await? {
@@ -272,9 +272,9 @@ impl Store {
             // Behind every object of the last folder.
             Some(after) => {
                 let after = self.path(&["auth", folder, &after.to_string(), "zzz"]);
-                self.objects.list_with_offset(Some(&prefix), &after)
+                self.objects()?.list_with_offset(Some(&prefix), &after)
             }
-            None => self.objects.list(Some(&prefix)),
+            None => self.objects()?.list(Some(&prefix)),
         };
         let mut page: BTreeMap<Uuid, DateTime<Utc>> = BTreeMap::new();
         while let Some(object) = objects.try_next().await? {

@@ -40,7 +40,7 @@ impl Store {
         let root = self.path(&["config"]);
         let parts: Vec<&str> = ["config"].into_iter().chain(name.iter().copied()).collect();
         let mut found = Listed::<BTreeMap<String, u64>>::default();
-        let mut objects = self.objects.list(Some(&self.path(&parts)));
+        let mut objects = self.objects()?.list(Some(&self.path(&parts)));
         while let Some(object) = objects.try_next().await? {
             let Some(parts) = object.location.prefix_match(&root) else {
                 continue;
@@ -116,7 +116,7 @@ impl Store {
     /// over.
     pub async fn intents<T: DeserializeOwned>(&self, limit: usize) -> Result<Vec<T>, StoreError> {
         let prefix = self.path(&["intents"]);
-        let objects = self.objects.list(Some(&prefix)).take(limit);
+        let objects = self.objects()?.list(Some(&prefix)).take(limit);
         let objects: Vec<_> = objects.try_collect().await?;
         let mut intents = Vec::new();
         for object in objects {
@@ -154,9 +154,9 @@ impl Store {
         let mut objects = match after {
             Some(after) => {
                 let after = self.path(&["audit", &format!("{after}.json")]);
-                self.objects.list_with_offset(Some(&prefix), &after)
+                self.objects()?.list_with_offset(Some(&prefix), &after)
             }
-            None => self.objects.list(Some(&prefix)),
+            None => self.objects()?.list(Some(&prefix)),
         };
         let mut names = BTreeMap::new();
         while let Some(object) = objects.try_next().await? {

@@ -29,7 +29,7 @@ impl Store {
     /// The names under which something is noted of a job, the earliest first.
     pub async fn due_names(&self, id: JobId) -> Result<Vec<DueName>, StoreError> {
         let folder = self.path(&["due", &id.to_string()]);
-        let mut objects = self.objects.list(Some(&folder));
+        let mut objects = self.objects()?.list(Some(&folder));
         let mut names = Vec::new();
         while let Some(object) = objects.try_next().await? {
             names.extend(object.location.filename().map(DueName::stored));
@@ -55,9 +55,9 @@ impl Store {
             // Behind all of the job's: `0` is the character after the slash.
             Some(after) => {
                 let last = self.path(&["due", &format!("{after}0")]);
-                self.objects.list_with_offset(Some(&folder), &last)
+                self.objects()?.list_with_offset(Some(&folder), &last)
             }
-            None => self.objects.list(Some(&folder)),
+            None => self.objects()?.list(Some(&folder)),
         };
         let (mut page, mut misnamed) = (BTreeSet::new(), 0);
         while let Some(object) = objects.try_next().await? {

@@ -83,7 +83,7 @@ impl Store {
 
     /// Bytes of what was uploaded under this render key.
     pub async fn upload_size(&self, id: JobId, key: &RenderKey) -> Result<Option<u64>, StoreError> {
-        let found = self.objects.head(&self.upload_path(id, key)).await;
+        let found = self.objects()?.head(&self.upload_path(id, key)).await;
         Ok(present(found)?.map(|meta| meta.size))
     }
 
@@ -172,12 +172,15 @@ impl Store {
     /// than [`MAX_PAGE`] of them.
     pub async fn drop_stale_shares(&self, home: JobId) -> Result<(), StoreError> {
         let shares = self.path(&["jobs", &home.to_string(), "shared"]);
-        let found = self.objects.list(Some(&shares)).take(MAX_PAGE);
+        let found = self.objects()?.list(Some(&shares)).take(MAX_PAGE);
         let found: Vec<ObjectMeta> = found.try_collect().await?;
         for share in found {
             let by = share.location.filename().and_then(|name| name.parse().ok());
             let Some(by) = by else { continue };
-            let request = self.objects.head(&self.job_path(by, "request.json")).await;
+            let request = self
+                .objects()?
+                .head(&self.job_path(by, "request.json"))
+                .await;
             if present(request)?.is_none() {
                 self.unshare_tracks(home, by).await?;
             }
@@ -198,7 +201,7 @@ impl Store {
         range: Range<u64>,
     ) -> Result<Option<Bytes>, StoreError> {
         let path = self.job_path(id, name);
-        present(self.objects.get_range(&path, range).await)
+        present(self.objects()?.get_range(&path, range).await)
     }
 
     /// A link to the track that is signed for one method, good for `expires` (and no longer than the credentials that sign it); none for a directory.
@@ -258,7 +261,7 @@ impl Store {
         id: JobId,
     ) -> Result<Option<T>, StoreError> {
         let all = self.path(&["jobs", &id.to_string()]);
-        let found = self.objects.list_with_delimiter(Some(&all)).await?;
+        let found = self.objects()?.list_with_delimiter(Some(&all)).await?;
         let generation = |meta: &ObjectMeta| {
             let name = meta.location.filename()?.strip_prefix("manifest-")?;
             name.strip_suffix(".json")?.parse::<u32>().ok()

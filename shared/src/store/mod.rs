@@ -156,9 +156,16 @@ impl Store {
 
     /// Whether the store answers now; at most 3 s.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        tokio::time::timeout(READY_WITHIN, self.place.probe(self.objects.as_ref()))
+        tokio::time::timeout(READY_WITHIN, self.place.probe(self.objects()?))
             .await
             .map_err(|_| StoreError::TimedOut(READY_WITHIN))?
+    }
+
+    /// The objects, unless the whole directory is away: what it held is not gone, and nothing may be
+    /// written where it was.
+    fn objects(&self) -> Result<&dyn ObjectStore, StoreError> {
+        self.place.is_there()?;
+        Ok(self.objects.as_ref())
     }
 
     /// The object path of `parts` below the configured prefix. A part with unsafe characters is percent-encoded.
@@ -169,7 +176,7 @@ impl Store {
     }
 
     async fn put(&self, path: &Path, bytes: Bytes) -> Result<(), StoreError> {
-        self.objects.put(path, bytes.into()).await?;
+        self.objects()?.put(path, bytes.into()).await?;
         Ok(())
     }
 
@@ -188,7 +195,7 @@ impl Store {
             attributes,
             ..PutOptions::default()
         };
-        match self.objects.put_opts(path, bytes.into(), options).await {
+        match self.objects()?.put_opts(path, bytes.into(), options).await {
             Ok(_) => Ok(Put::Stored),
             Err(object_store::Error::AlreadyExists { source, .. })
                 if self.place.says_existed(source.as_ref()) =>
@@ -200,7 +207,7 @@ impl Store {
     }
 
     async fn get(&self, path: &Path) -> Result<Option<Bytes>, StoreError> {
-        let Some(found) = present::<GetResult>(self.objects.get(path).await)? else {
+        let Some(found) = present::<GetResult>(self.objects()?.get(path).await)? else {
             return Ok(None);
         };
         // Judged by what is being read, not by an earlier look: an upload may have been replaced since.
@@ -223,7 +230,7 @@ impl Store {
     }
 
     async fn remove(&self, path: &Path) -> Result<(), StoreError> {
-        present(self.objects.delete(path).await)?;
+        present(self.objects()?.delete(path).await)?;
         Ok(())
     }
 }

@@ -61,7 +61,7 @@ impl Store {
             Some(after) => self
                 .objects
                 .list_with_offset(Some(&prefix), &self.path(&[folder, &after.to_string()])),
-            None => self.objects.list(Some(&prefix)),
+            None => self.objects()?.list(Some(&prefix)),
         };
         let (mut page, mut misnamed) = (BTreeMap::new(), 0);
         while let Some(marker) = markers.try_next().await? {

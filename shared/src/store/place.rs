@@ -157,18 +157,26 @@ impl Place {
         }
     }
 
+    /// An error if the directory is away, which would look like an empty one. A bucket says so itself.
+    pub(super) fn is_there(&self) -> Result<(), object_store::Error> {
+        let Self::Directory(dir) = self else {
+            return Ok(());
+        };
+        std::fs::read_dir(dir)
+            .map(drop)
+            .map_err(|source| object_store::Error::Generic {
+                store: "directory",
+                source: source.into(),
+            })
+    }
+
+    /// Asks a bucket for anything; that a directory is there has been seen.
     pub(super) async fn probe(&self, objects: &dyn ObjectStore) -> Result<(), StoreError> {
-        match self {
-            // The walk below takes an absent directory for an empty one.
-            Self::Directory(dir) => std::fs::read_dir(dir)
-                .map(drop)
-                .map_err(|e| StoreError::Address(format!("names {}: {e}", dir.display()))),
-            Self::Bucket { prefix, .. } => {
-                let open = prefix.clone().join("open");
-                objects.list(Some(&open)).try_next().await?;
-                Ok(())
-            }
+        if let Self::Bucket { prefix, .. } = self {
+            let open = prefix.clone().join("open");
+            objects.list(Some(&open)).try_next().await?;
         }
+        Ok(())
     }
 
     /// A link for one method on the object, good until `expires` from now and no longer than the credentials live; none for a

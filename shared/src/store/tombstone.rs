@@ -26,7 +26,7 @@ impl Store {
 
     /// Tells whether the job is dead.
     pub async fn is_deleted(&self, id: JobId) -> Result<bool, StoreError> {
-        let found = self.objects.head(&self.tombstone_path(id)).await;
+        let found = self.objects()?.head(&self.tombstone_path(id)).await;
         Ok(present(found)?.is_some())
     }
 

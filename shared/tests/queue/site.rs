@@ -193,7 +193,9 @@ impl Site {
 
     pub(crate) async fn cancel(&self, id: JobId) {
         let known = lookup::find(&self.clients, id).await.unwrap().unwrap();
-        change::cancel(&self.clients, &known, "user").await.unwrap();
+        change::cancel(&self.clients, &known.job, "user")
+            .await
+            .unwrap();
     }
 
     /// A worker has planned the job, and its audio is being rendered; the name of the render.

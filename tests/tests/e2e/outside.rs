@@ -11,7 +11,7 @@ use axum::routing::post;
 use local::StackOptions;
 use serde_json::{Value, json};
 
-use crate::app::{ALICE, App, PATIENCE, ten_seconds};
+use crate::app::{ALICE, App, Model, PATIENCE, at, ten_seconds};
 
 /// An API that says nothing until it is woken.
 #[derive(Clone, Default)]
@@ -109,5 +109,54 @@ async fn an_end_that_the_api_missed_is_told_after_redis_was_emptied() {
     api.wake(&[id]).await;
     let over = local::until(PATIENCE, async || (!due.exists()).then_some(())).await;
     over.expect("nothing is owed any more");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_keeps_no_job_from_its_cancel_and_is_not_taken_for_empty() {
+    let app = App::with(StackOptions {
+        sweep_every: Duration::from_secs(1),
+        ..StackOptions::default()
+    })
+    .await;
+    app.faults(Model::Muscgen, json!({"renderSeconds": 600}))
+        .await;
+    let admin = app.stack.token("admin", "admin").unwrap();
+    let folder = app.stack.folder();
+    let (store, aside) = (folder.join("artifacts"), folder.join("aside"));
+    for another_is_there in [false, true] {
+        let id = app.submit(ten_seconds()).await;
+        app.until(&id, PATIENCE, at("processing", "audio")).await;
+        std::fs::rename(&store, &aside).unwrap();
+        if another_is_there {
+            std::fs::write(&store, "no directory").unwrap();
+        }
+        // A function that has not read the job before.
+        let url = format!("{}/admin/jobs/{id}/retry", app.stack.api());
+        let unseen = app.http.post(url).bearer_auth(&admin).send();
+        assert_eq!(
+            unseen.await.unwrap().status(),
+            StatusCode::SERVICE_UNAVAILABLE
+        );
+        let path = format!("/jobs/{id}/cancel");
+        let unsure = app.post(&path, ALICE, &json!(null)).await;
+        assert_eq!(unsure.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(unsure.headers().contains_key("retry-after"));
+        let problem: Value = unsure.json().await.unwrap();
+        assert_eq!(problem["code"], "store_unavailable");
+        let refused = app.post("/jobs", ALICE, &ten_seconds()).await;
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        if another_is_there {
+            std::fs::remove_file(&store).unwrap();
+        }
+        // Nothing was written where it was.
+        assert!(!store.exists());
+        std::fs::rename(&aside, &store).unwrap();
+        let job = app.until_ended(&id).await;
+        assert_eq!(
+            (&job["status"], &job["attempt"]),
+            (&json!("cancelled"), &json!(1))
+        );
+    }
     app.stop().await;
 }

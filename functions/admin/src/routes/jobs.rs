@@ -70,8 +70,11 @@ pub(crate) async fn search(
 }
 
 pub(super) async fn find(clients: &Clients, id: JobId) -> Result<Known, Problem> {
-    let unknown = || Problem::not_found("unknown_job", "there is no such job");
     lookup::find(clients, id).await?.ok_or_else(unknown)
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("unknown_job", "there is no such job")
 }
 
 /// As its owner's cancel.
@@ -93,11 +96,11 @@ pub(crate) async fn cancel(
     request: RequestId,
     JobPath(id): JobPath,
 ) -> Result<Json<JobView>, Problem> {
-    let known = find(&clients, id).await?;
+    let job = lookup::record(&clients, id).await?.ok_or_else(unknown)?;
     let operator = Operator::new(&caller, request);
-    let cancel = change::cancel(&clients, &known, &operator.who);
-    operator.act(&clients, Act::cancel(&known), cancel).await?;
-    let now = find(&clients, id).await?;
+    let cancel = change::cancel(&clients, &job, &operator.who);
+    operator.act(&clients, Act::cancel(&job), cancel).await?;
+    let now = change::cancelled(find(&clients, id)).await?;
     Ok(Json(view::shown(&clients, now)))
 }
 

@@ -10,10 +10,11 @@ use shared::change;
 use shared::clients::Clients;
 use shared::http::{JobPath, RequestId};
 use shared::job::JobId;
+use shared::lookup;
 use shared::problem::Problem;
 use shared::view::{self, JobView};
 
-use super::{act, owned};
+use super::{act, owned, unknown_job};
 
 /// Ends a live job and frees its slot at once; the model is told. Again: 200. Ended otherwise: 409.
 #[utoipa::path(
@@ -32,11 +33,13 @@ pub(crate) async fn cancel(
     request: RequestId,
     JobPath(id): JobPath,
 ) -> Result<Json<JobView>, Problem> {
-    let known = owned(&clients, &caller, id).await?;
-    let cancel = change::cancel(&clients, &known, caller.role.as_str());
+    let job = lookup::record_for(&clients, id, &caller.tenant).await?;
+    let job = job.filter(|job| caller.may_see(&job.user));
+    let job = job.ok_or_else(unknown_job)?;
+    let cancel = change::cancel(&clients, &job, caller.role.as_str());
     let who = (&caller, request);
-    act(&clients, who, &known, Act::cancel(&known), cancel).await?;
-    let now = owned(&clients, &caller, id).await?;
+    act(&clients, who, &job, Act::cancel(&job), cancel).await?;
+    let now = change::cancelled(owned(&clients, &caller, id)).await?;
     Ok(Json(view::shown(&clients, now)))
 }
 
@@ -65,7 +68,7 @@ pub(crate) async fn retry(
     let known = owned(&clients, &caller, id).await?;
     let retry = change::retry(&clients, &known, caller.role.as_str());
     let who = (&caller, request);
-    act(&clients, who, &known, Act::retry(&known), retry).await?;
+    act(&clients, who, &known.job, Act::retry(&known), retry).await?;
     let now = owned(&clients, &caller, id).await?;
     Ok(view::accepted(&clients, now))
 }
@@ -90,6 +93,6 @@ pub(crate) async fn delete(
     let known = owned(&clients, &caller, id).await?;
     let delete = change::delete(&clients, &known);
     let who = (&caller, request);
-    act(&clients, who, &known, Act::delete(&known), delete).await?;
+    act(&clients, who, &known.job, Act::delete(&known), delete).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -81,7 +81,7 @@ pub(crate) async fn redeliver(
         again.map(Effect::Changed)
     };
     let (who, redeliver) = ((&caller, request), Act::redeliver(&known, message));
-    act(&clients, who, &known, redeliver, again).await?;
+    act(&clients, who, &known.job, redeliver, again).await?;
     let page = delivery::page(&clients, id).await?;
     Ok((StatusCode::ACCEPTED, Json(page)))
 }

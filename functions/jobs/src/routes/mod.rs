@@ -13,7 +13,7 @@ use shared::audit::{Act, Effect, Operator};
 use shared::caller::Caller;
 use shared::clients::Clients;
 use shared::http::RequestId;
-use shared::job::JobId;
+use shared::job::{JobId, JobRecord};
 use shared::lookup;
 use shared::problem::Problem;
 use shared::view::Known;
@@ -64,11 +64,11 @@ async fn owned(clients: &Clients, caller: &Caller, id: JobId) -> Result<Known, P
 async fn act<T>(
     clients: &Clients,
     (caller, request): (&Caller, RequestId),
-    known: &Known,
+    job: &JobRecord,
     act: Act,
     change: impl Future<Output = Result<Effect<T>, Problem>>,
 ) -> Result<T, Problem> {
-    if caller.user == known.job.user {
+    if caller.user == job.user {
         return change.await.map(Effect::into_inner);
     }
     let operator = Operator::new(caller, request);

@@ -13,15 +13,15 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Takes every report; ends when it is dropped.
-pub(super) struct Api {
-    pub(super) url: String,
+pub(crate) struct Api {
+    pub(crate) url: String,
     hangs: watch::Sender<bool>,
     told: Arc<Mutex<BTreeSet<String>>>,
     server: JoinHandle<()>,
 }
 
 impl Api {
-    pub(super) async fn start() -> Result<Self, HarnessError> {
+    pub(crate) async fn start() -> Result<Self, HarnessError> {
         let bound = async {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             let url = format!("http://{}", listener.local_addr()?);
@@ -59,12 +59,12 @@ impl Api {
     }
 
     /// From now on it takes calls and says nothing, or answers again, also what it took meanwhile.
-    pub(super) fn hang(&self, hangs: bool) {
+    pub(crate) fn hang(&self, hangs: bool) {
         self.hangs.send_replace(hangs);
     }
 
     /// The jobs of whose end it heard.
-    pub(super) fn told(&self) -> BTreeSet<String> {
+    pub(crate) fn told(&self) -> BTreeSet<String> {
         self.told
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

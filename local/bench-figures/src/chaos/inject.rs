@@ -14,14 +14,24 @@ use super::schedule::{Fault, Planned};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Does what is planned to one stack.
-pub(super) struct Injector<'a> {
-    pub(super) stack: &'a Stack,
-    pub(super) api: &'a Api,
-    pub(super) begin: Instant,
+pub(crate) struct Injector<'a> {
+    stack: &'a Stack,
+    api: &'a Api,
+    begin: Instant,
     pub(super) made: Arc<Mutex<Vec<Injected>>>,
 }
 
-impl Injector<'_> {
+impl<'a> Injector<'a> {
+    /// From now on.
+    pub(crate) fn new(stack: &'a Stack, api: &'a Api) -> Self {
+        Self {
+            stack,
+            api,
+            begin: Instant::now(),
+            made: Arc::default(),
+        }
+    }
+
     /// Returns when the fault is over.
     pub(super) async fn make(&self, planned: Planned) {
         sleep_until(self.begin + planned.at).await;
@@ -39,7 +49,8 @@ impl Injector<'_> {
         made.push(fault);
     }
 
-    async fn apply(&self, fault: Fault) -> Option<(Kind, Option<usize>)> {
+    /// Makes one now, and returns when it is over; `None`: it could not be made.
+    pub(crate) async fn apply(&self, fault: Fault) -> Option<(Kind, Option<usize>)> {
         match fault {
             Fault::Kill { worker } => {
                 self.signal(worker, Signal::SIGKILL)?;

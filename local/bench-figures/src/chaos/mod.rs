@@ -18,7 +18,10 @@ mod samples;
 pub mod schedule;
 mod table;
 
+pub(crate) use api::Api;
+pub(crate) use inject::Injector;
 pub use options::Options;
 pub use report::violations;
 pub use run::{Outcome, run};
+pub(crate) use schedule::Fault;
 pub use table::figures;

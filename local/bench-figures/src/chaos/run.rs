@@ -151,12 +151,8 @@ async fn act(options: &Options, stack: &Stack, api: &Api, door: &Door, notes: &N
         };
         callers.spawn(caller.act(notes.submissions.clone()));
     }
-    let injector = Injector {
-        stack,
-        api,
-        begin,
-        made: notes.made.clone(),
-    };
+    let mut injector = Injector::new(stack, api);
+    injector.made = notes.made.clone();
     let faults = faults.into_iter().map(|planned| injector.make(planned));
     let submitted = async { while callers.join_next().await.is_some() {} };
     tokio::join!(submitted, join_all(faults));
