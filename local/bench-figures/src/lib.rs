@@ -4,13 +4,14 @@
 //! and time. `eta`: whether the promised waits come true. `overview`: how long an operator waits for the state of a full queue.
 //! `billed`: what a job costs in function time while its model renders. `logins`: whether the time of a refused login tells who exists.
 //! `sockets`: how fast a transition reaches those who listen. `doors`: what a caller waits for an answer. `outages`: what it costs that
-//! somebody we depend on is away for a while.
+//! somebody we depend on is away for a while. `neighbours`: what one tenant can do to another.
 
 pub mod billed;
 pub mod chaos;
 pub mod doors;
 pub mod eta;
 pub mod logins;
+pub mod neighbours;
 pub mod outages;
 pub mod overview;
 pub mod scale;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use figures::chaos::{self, Options};
-use figures::{Verdict, billed, doors, eta, logins, outages, overview, scale, sockets};
+use figures::{Verdict, billed, doors, eta, logins, neighbours, outages, overview, scale, sockets};
 use local::HarnessError;
 
 /// Measures this system on this machine, and checks what it measures.
@@ -48,6 +48,8 @@ enum Figure {
     Logins(logins::Options),
     /// What a caller waits for an answer: reads from many connections, a track, a submission beside long polls.
     Doors(doors::Options),
+    /// What one tenant can do to another.
+    Neighbours(neighbours::Options),
     /// What it costs that the API, the store or Redis is away for two minutes.
     Outages(outages::Options),
     /// How fast a transition reaches a thousand sockets, and one.
@@ -83,6 +85,7 @@ async fn main() -> ExitCode {
         Some(Figure::Billed(options)) => billed::run(&options).await,
         Some(Figure::Logins(options)) => logins::run(&options).await,
         Some(Figure::Doors(options)) => doors::run(&options).await,
+        Some(Figure::Neighbours(options)) => neighbours::run(&options).await,
         Some(Figure::Outages(options)) => outages::run(&options).await,
         Some(Figure::Sockets(options)) => sockets::run(&options).await,
     };

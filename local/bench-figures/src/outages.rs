@@ -28,8 +28,10 @@ const SWEEP_MS: f64 = 60_000.0;
 const DRAIN: Duration = Duration::from_secs(180);
 /// Between two submissions, and between two cancels.
 const PACE: Duration = Duration::from_secs(2);
+/// Between two rounds of the sweep: as often as `local/up` has them.
+const SWEEP_PAUSE: Duration = Duration::from_secs(10);
 /// Jobs that wait when the outage begins.
-const BEFORE: usize = 60;
+const BEFORE: usize = 90;
 /// How long a render takes.
 const RENDER_SECONDS: u32 = 3;
 
@@ -133,6 +135,8 @@ async fn one(outage: Outage, lasts: Duration) -> Result<Seen> {
     let stack = Stack::start(StackOptions {
         artifacts,
         redis: RedisChoice::Own { durable: true },
+        // Each round is invoked, and timed, here.
+        sweep_every: Duration::from_secs(3_600),
         env: vec![
             set("SUBMIT_RATE", "0"),
             set("READ_RATE", "0"),
@@ -184,16 +188,29 @@ async fn watch(
         };
         injector.apply(fault).await.map(drop)
     };
-    tokio::select! {
-        made = suffer => made.ok_or("the outage could not be made")?,
-        failed = submit(&caller, &notes) => failed?,
-        failed = cancel(&caller, &notes) => failed?,
-        failed = sweep(stack, &notes) => failed?,
-    }
-    let back = Instant::now();
+    let outage_and_after = async {
+        tokio::select! {
+            made = suffer => made.ok_or("the outage could not be made")?,
+            failed = submit(&caller, &notes) => failed?,
+            failed = cancel(&caller, &notes) => failed?,
+        }
+        drain(&caller, api, &notes).await
+    };
+    let jobs = tokio::select! {
+        jobs = outage_and_after => jobs?,
+        () = sweep(stack, &notes) => Vec::new(),
+    };
     let mut seen = notes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    judge(&mut seen, &jobs);
+    Ok(seen)
+}
+
+/// Waits until all jobs have ended and the API was told of it, or for long enough; the jobs as they are then.
+async fn drain(caller: &Caller, api: &Api, notes: &Notes) -> Result<Vec<Value>> {
+    let back = Instant::now();
+    let accepted = note(notes, |seen| seen.accepted.clone());
     let over = until(DRAIN, async || {
-        let jobs = read(&caller, &seen.accepted).await.ok()?;
+        let jobs = read(caller, &accepted).await.ok()?;
         let told = api.told();
         let over =
             |job: &Value| is_terminal(job["status"].as_str()?).then_some(told.contains(&id(job)));
@@ -201,15 +218,13 @@ async fn watch(
             .all(|job| over(job) == Some(true))
             .then_some(jobs)
     });
-    let jobs = match over.await {
+    match over.await {
         Some(jobs) => {
-            seen.drained = Some(back.elapsed());
-            jobs
+            note(notes, |seen| seen.drained = Some(back.elapsed()));
+            Ok(jobs)
         }
-        None => read(&caller, &seen.accepted).await?,
-    };
-    judge(&mut seen, &jobs);
-    Ok(seen)
+        None => read(caller, &accepted).await,
+    }
 }
 
 /// Submits until it is dropped.
@@ -251,10 +266,8 @@ async fn cancel(caller: &Caller, notes: &Notes) -> Result<()> {
 }
 
 /// Invokes the sweep again and again until it is dropped.
-async fn sweep(stack: &Stack, notes: &Notes) -> Result<()> {
-    let mut tick = paced();
+async fn sweep(stack: &Stack, notes: &Notes) {
     loop {
-        tick.tick().await;
         let from = Instant::now();
         let swept = stack.sweep().await;
         let ms = from.elapsed().as_secs_f64() * 1_000.0;
@@ -262,6 +275,7 @@ async fn sweep(stack: &Stack, notes: &Notes) -> Result<()> {
             seen.sweeps.ms.push(ms);
             seen.sweeps.refused += usize::from(swept.is_err());
         });
+        tokio::time::sleep(SWEEP_PAUSE).await;
     }
 }
 
@@ -329,7 +343,7 @@ fn say(outage: Outage, seen: &Seen) -> Verdict {
     )?;
     writeln!(
         out,
-        "    sweeps {}, failed {}, median {:.0} ms, longest {sweep:.0} ms (target {SWEEP_MS:.0})",
+        "    sweeps {}, of which {} say that a part broke off; median {:.0} ms, longest {sweep:.0} ms (target {SWEEP_MS:.0})",
         seen.sweeps.ms.len(),
         seen.sweeps.refused,
         seen.sweeps.quantile(0.5)
@@ -344,7 +358,7 @@ fn say(outage: Outage, seen: &Seen) -> Verdict {
     for wrong in &seen.wrong {
         writeln!(out, "      {wrong}")?;
     }
-    let met = cancel <= CANCEL_MS && sweep <= SWEEP_MS && seen.sweeps.refused == 0;
+    let met = cancel <= CANCEL_MS && sweep <= SWEEP_MS;
     Ok(met && seen.drained.is_some() && seen.wrong.is_empty())
 }
 
