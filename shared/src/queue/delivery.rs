@@ -10,7 +10,7 @@ use crate::endpoint::{Ending, Line, Target};
 use crate::envelope::{Due, DueName, DueTarget};
 use crate::job::{JobId, TenantId};
 use crate::queue::{
-    Delivered, HostSign, LeasedMessage, Outcome, Owed, Queue, QueueError, Redelivered, Turn,
+    Delivered, HostSign, LeasedMessage, Noted, Outcome, Owed, Queue, QueueError, Redelivered, Turn,
     millis, scripts,
 };
 
@@ -321,6 +321,28 @@ impl Queue {
             deliveries,
         };
         Ok((Some(log), known))
+    }
+
+    /// What Redis knows of the notes of each of these jobs, in order; `None` where it knows of no message.
+    pub async fn noted(&self, ids: &[JobId]) -> Result<Vec<Option<Noted>>, QueueError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipe = redis::pipe();
+        for id in ids {
+            pipe.hmget(self.keys.delivery(*id), &["generation", "dues"]);
+        }
+        let known: Vec<(Option<u32>, Option<String>)> = self.redis.pipe(&pipe).await?;
+        let noted = |(generation, dues): (Option<u32>, Option<String>)| {
+            let Some(generation) = generation else {
+                return Ok(None);
+            };
+            let names = dues.map_or(Ok(Vec::new()), |text| serde_json::from_str(&text));
+            let malformed = |e: serde_json::Error| QueueError::Record(e.to_string());
+            let names = names.map_err(malformed)?;
+            Ok(Some(Noted { generation, names }))
+        };
+        known.into_iter().map(noted).collect()
     }
 
     /// The endpoint is gone or begins anew: its failures are forgotten.

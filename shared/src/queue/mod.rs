@@ -43,7 +43,7 @@ pub use self::lists::{Listed, Page, Position};
 pub use self::model::{Heartbeat, Reported};
 pub use self::overview::{Overview, RunningJob, TenantLine, Trouble};
 pub use self::owed::{
-    Delivered, HostSign, LateMessage, LeasedMessage, Outcome, Over, Owed, Redelivered, Turn,
+    Delivered, HostSign, LateMessage, LeasedMessage, Noted, Outcome, Over, Owed, Redelivered, Turn,
 };
 pub use self::owner::{
     Admission, Buried, Cancelled, Deleted, Enqueued, NewJob, Refusal, Reprioritised, Restored,

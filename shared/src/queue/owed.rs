@@ -30,6 +30,15 @@ pub struct Over {
     pub names: Vec<DueName>,
 }
 
+/// What Redis knows of the objects that note what one job owes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    /// Of the newest end that it was told of.
+    pub generation: u32,
+    /// Objects that are still needed.
+    pub names: Vec<DueName>,
+}
+
 /// Answer of `dispatch`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
