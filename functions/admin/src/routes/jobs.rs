@@ -70,8 +70,8 @@ pub(crate) async fn search(
 }
 
 pub(super) async fn find(clients: &Clients, id: JobId) -> Result<Known, Problem> {
-    let unknown = || Problem::not_found("unknown_job", "there is no such job");
-    lookup::find(clients, id).await?.ok_or_else(unknown)
+    let found = lookup::find(clients, id).await?;
+    found.ok_or_else(lookup::unknown_job)
 }
 
 /// As its owner's cancel.
