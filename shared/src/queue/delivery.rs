@@ -10,8 +10,8 @@ use crate::endpoint::{Ending, Line, Target};
 use crate::envelope::{Due, DueName, DueTarget};
 use crate::job::{JobId, TenantId};
 use crate::queue::{
-    Delivered, HostSign, LeasedMessage, Noted, Outcome, Owed, Queue, QueueError, Redelivered, Turn,
-    millis, scripts,
+    Delivered, DeliveryState, HostSign, LeasedMessage, Noted, Outcome, Owed, Queue, QueueError,
+    Redelivered, Turn, millis, scripts,
 };
 
 /// Attempts kept of one message.
@@ -39,20 +39,6 @@ const DUES_MOST: usize = 16;
 
 /// In the set of tenants that have webhooks while it is whole; no tenant's name.
 const WHOLE: &str = "*";
-
-/// Where a message stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DeliveryState {
-    /// It is on its way, or tried again at `nextAt`.
-    Pending,
-    /// The receiver took it.
-    Delivered,
-    /// It will not be tried again by itself.
-    GivenUp,
-    /// The endpoint is disabled or gone.
-    Disabled,
-}
 
 /// One try.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

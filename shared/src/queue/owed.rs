@@ -4,10 +4,23 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::delivery::DeliveryState;
 use crate::endpoint::{Ending, Target};
 use crate::envelope::DueName;
 use crate::job::JobId;
+
+/// Where a message stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// It is on its way, or tried again at `nextAt`.
+    Pending,
+    /// The receiver took it.
+    Delivered,
+    /// It will not be tried again by itself.
+    GivenUp,
+    /// The endpoint is disabled or gone.
+    Disabled,
+}
 
 /// A message that is the caller's for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

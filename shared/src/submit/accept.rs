@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::cache::cached_track;
-use super::{line_full, too_fast};
+use super::refusal::{line_full, too_fast};
 use crate::burial;
 use crate::clients::Clients;
 use crate::envelope::{Envelope, Open, OpenMarker};
