@@ -1,10 +1,9 @@
-//! The last of a deleted job: late objects, the claim on its `Idempotency-Key`, its tombstone.
+//! Removing what is stored of a job that was deleted or refused, up to its claim on an `Idempotency-Key` and its tombstone.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::change;
 use crate::clients::Clients;
-use crate::envelope::{Claim, ClaimName, Tombstone};
+use crate::envelope::{Claim, ClaimName, Envelope, Open, Tombstone};
 use crate::job::JobId;
 use crate::store::{Put, Remains, StoreError};
 
@@ -20,6 +19,29 @@ pub enum Burial {
     Over,
 }
 
+/// Removes the objects of a job that has a tombstone. May be repeated.
+pub async fn bury(clients: &Clients, id: JobId, stone: &Tombstone) -> Result<Remains, StoreError> {
+    let remains = clients.store.remove_job(id).await?;
+    if let Some(home) = stone.track_of {
+        clients.store.unshare_tracks(home, id).await?;
+    }
+    Ok(remains)
+}
+
+/// Removes what is stored of a submission that was refused for good.
+///
+/// Where a key names the id, a tombstone comes first: a repeat under that key would else store its
+/// request among objects that are about to go.
+pub(crate) async fn forget(clients: &Clients, request: &Envelope) -> Result<(), StoreError> {
+    let (store, id) = (&clients.store, request.id);
+    if request.claim.is_some() {
+        let stone = Tombstone::of(request, None);
+        store.put_tombstone(id, &stone).await?;
+    }
+    store.remove_job(id).await?;
+    store.remove_open(Open { id, generation: 0 }).await
+}
+
 /// Takes a dead job for which nothing can be put any more one step nearer to being forgotten. May be
 /// repeated, but only one caller may bury at a time.
 pub async fn go_on(clients: &Clients, id: JobId, now: DateTime<Utc>) -> Result<Burial, StoreError> {
@@ -27,7 +49,7 @@ pub async fn go_on(clients: &Clients, id: JobId, now: DateTime<Utc>) -> Result<B
     let Some(stone) = store.tombstone(id).await? else {
         return Ok(Burial::GoesOn);
     };
-    if change::bury(clients, id, &stone).await? == Remains::SharedTracks {
+    if bury(clients, id, &stone).await? == Remains::SharedTracks {
         store.drop_stale_shares(id).await?;
         return Ok(Burial::GoesOn);
     }

@@ -5,15 +5,16 @@ use std::time::Duration;
 use chrono::Utc;
 
 use crate::audit::Effect;
+use crate::burial;
 use crate::clients::Clients;
 use crate::envelope::{Open, OpenMarker, Tombstone};
-use crate::job::{JobId, JobRecord, JobStatus};
+use crate::job::{JobRecord, JobStatus};
 use crate::lookup::{self, TRY_AGAIN, Unreachable};
 use crate::priority::Priority;
 use crate::problem::Problem;
 use crate::queue::{Cancelled, Deleted, Enqueued, Reprioritised, Retried};
 use crate::settle;
-use crate::store::{Put, Remains, StoreError};
+use crate::store::Put;
 use crate::submit;
 use crate::view::Known;
 
@@ -96,7 +97,7 @@ pub async fn retry(clients: &Clients, known: &Known, by: &str) -> Result<Effect<
                 Enqueued::Exists => return Err(not_ended()),
                 Enqueued::Full => return Err(submit::line_full()),
                 Enqueued::Limited { retry_ms } => return Err(submit::too_fast(retry_ms)),
-                Enqueued::Refused => return Err(unknown()),
+                Enqueued::Refused => return Err(lookup::unknown_job()),
             }
         }
         Retried::Full => return Err(submit::line_full()),
@@ -141,21 +142,12 @@ pub async fn delete(clients: &Clients, known: &Known) -> Result<Effect<()>, Prob
     };
     let removed = clients.store.remove_open(open).await;
     removed.map_err(Unreachable::from)?;
-    let buried = bury(clients, id, &stone).await;
+    let buried = burial::bury(clients, id, &stone).await;
     buried.map_err(Unreachable::from)?;
     Ok(match put {
         Put::Stored => Effect::Changed(()),
         Put::Existed => Effect::Unchanged(()),
     })
-}
-
-/// Removes the objects of a job that has a tombstone. May be repeated.
-pub async fn bury(clients: &Clients, id: JobId, stone: &Tombstone) -> Result<Remains, StoreError> {
-    let remains = clients.store.remove_job(id).await?;
-    if let Some(home) = stone.track_of {
-        clients.store.unshare_tracks(home, id).await?;
-    }
-    Ok(remains)
 }
 
 /// Moves a live job to another level. Ended: 409.
@@ -200,10 +192,6 @@ pub async fn reprioritise(
 
 fn ended(status: JobStatus) -> Problem {
     Problem::conflict("already_ended", format!("the job is {status}"))
-}
-
-fn unknown() -> Problem {
-    Problem::not_found("unknown_job", "no such job")
 }
 
 /// 409: what is asked for is possible after the end only.

@@ -17,8 +17,8 @@ use crate::stage::Stage;
 use crate::store::StoreError;
 use crate::view::Known;
 
+pub(crate) use self::restore::proven;
 pub use self::restore::{Ensured, adopt, align, end_as_stored, ensure, ensure_open, new_job};
-pub(crate) use self::restore::{forget, proven};
 
 /// When a caller should come back after we could not ask.
 pub(crate) const TRY_AGAIN: Duration = Duration::from_secs(2);
@@ -50,7 +50,7 @@ impl From<Unreachable> for Problem {
                 return Self::internal().with_source(cause);
             }
             Unreachable::Store(StoreError::Deleted { .. }) => {
-                return Self::not_found("unknown_job", "no such job").with_source(cause);
+                return unknown_job().with_source(cause);
             }
             Unreachable::Queue(_) => (
                 "queue_unavailable",
@@ -63,6 +63,11 @@ impl From<Unreachable> for Problem {
         };
         Self::unavailable(code, detail, TRY_AGAIN).with_source(cause)
     }
+}
+
+/// 404: there is no such job, or it is not the caller's.
+pub fn unknown_job() -> Problem {
+    Problem::not_found("unknown_job", "there is no such job")
 }
 
 /// The job: from Redis, else from its manifest, else put back from its envelope.

@@ -3,8 +3,9 @@
 mod accept;
 mod cache;
 mod claim;
+mod refusal;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::http::HeaderMap;
 use axum::http::header::CACHE_CONTROL;
@@ -14,6 +15,8 @@ use serde_json::Value;
 use self::accept::{Accepted, accept};
 use self::cache::is_cached;
 use self::claim::under_key;
+use self::refusal::try_again;
+pub(crate) use self::refusal::{line_full, too_fast};
 use crate::caller::{Caller, Role};
 use crate::clients::Clients;
 use crate::config::Config;
@@ -28,9 +31,6 @@ use crate::queue::Admission;
 use crate::submission::{Catalogue, Submission};
 use crate::view::Known;
 use crate::webhook;
-
-/// When a caller whose line is full should come back.
-const LINE_FULL: Duration = Duration::from_secs(60);
 
 impl Catalogue for Config {
     fn max_seconds(&self, model: &str) -> Option<u32> {
@@ -164,24 +164,6 @@ async fn refusal(clients: &Clients, request: &Envelope) -> Result<Option<Problem
             Some(too_fast(retry_ms))
         }
     })
-}
-
-/// 429: the tenant's line is as long as it may be.
-pub(crate) fn line_full() -> Problem {
-    let detail = "too many of your jobs are waiting";
-    Problem::too_many("line_full", detail, LINE_FULL)
-}
-
-/// 429: the tenant's submissions come too fast.
-pub(crate) fn too_fast(retry_ms: u64) -> Problem {
-    let after = Duration::from_millis(retry_ms);
-    Problem::too_many("rate_limited", "you submit too fast", after)
-}
-
-/// 503: another request with the same key is in between, or its job is being deleted.
-fn try_again() -> Problem {
-    let detail = "the job of this Idempotency-Key is being removed; try again";
-    Problem::unavailable("store_unavailable", detail, Duration::from_secs(1))
 }
 
 fn parse(clients: &Clients, body: Value) -> Result<Submission, Problem> {

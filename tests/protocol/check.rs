@@ -20,6 +20,12 @@ pub(crate) trait Checked:
 {
 }
 
+/// Takes one of what may still go wrong; `None` where nothing is left.
+pub(crate) fn spend(left: &mut u8) -> Option<()> {
+    *left = left.checked_sub(1)?;
+    Some(())
+}
+
 /// Every property holds in every state, and there are at least so many: a model that does nothing has none.
 #[track_caller]
 pub(crate) fn holds(setting: impl Checked, at_least: usize) {

@@ -3,7 +3,7 @@
 use stateright::{Model, Property};
 
 use crate::action::Action;
-use crate::check::Checked;
+use crate::check::{Checked, spend};
 use crate::properties;
 use crate::redis::Redis;
 use crate::setting::{Broken, Setting, WORKERS};
@@ -141,11 +141,6 @@ impl Setting {
         let mut progress = actions.iter().filter(|action| action.is_progress());
         progress.find_map(|action| self.next_state(state, *action))
     }
-}
-
-fn spend(left: &mut u8) -> Option<()> {
-    *left = left.checked_sub(1)?;
-    Some(())
 }
 
 impl Checked for Setting {}

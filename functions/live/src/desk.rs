@@ -181,7 +181,7 @@ impl Desk {
         let found = lookup::find_for(&self.clients, id, &caller.tenant).await?;
         let known = found
             .filter(|known| caller.may_see(&known.request.user))
-            .ok_or_else(|| Problem::not_found("unknown_job", "there is no such job"))?;
+            .ok_or_else(lookup::unknown_job)?;
         let seq = known.job.seq;
         if after > seq {
             let detail = "`after` is beyond the job's newest event";

@@ -34,8 +34,8 @@ impl Speaker {
             return Err(Problem::forbidden("the token is for another job"));
         }
         let from = Instant::now();
-        let unknown = || Problem::not_found("unknown_job", "there is no such job");
-        let job = lookup::record(clients, id).await?.ok_or_else(unknown)?;
+        let job = lookup::record(clients, id).await?;
+        let job = job.ok_or_else(lookup::unknown_job)?;
         Ok(match reporter {
             Reporter::Callback(claims) => Self {
                 stage: claims.stage,

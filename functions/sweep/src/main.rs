@@ -1,7 +1,9 @@
 //! Once a minute: expire, rescue, promote, ring, settle, hold the store against Redis, and forget what nobody can sign in with.
 
+mod bookmark;
 mod burial;
 mod faults;
+mod notes;
 mod reconcile;
 mod round;
 #[cfg(test)]
@@ -18,9 +20,9 @@ async fn main() -> Result<(), Error> {
     telemetry::init("sweep");
     let clients = Clients::from_env()?;
     let pruner = Pruner::default();
-    let burials = burial::Burials::default();
+    let bookmarks = bookmark::Bookmarks::default();
     lambda_runtime::run(service_fn(async |_: LambdaEvent<Value>| {
-        round::go(&clients, &pruner, &burials).await
+        round::go(&clients, &pruner, &bookmarks).await
     }))
     .await
 }

@@ -187,9 +187,9 @@ impl Way<'_> {
             self.faults.misnamed("due", page.misnamed);
             let page = page.entries;
             self.looked += page.len();
-            after = page.last().copied();
+            after = page.keys().next_back().copied();
             let full = page.len() == PAGE;
-            let owing = page.into_iter().map(|id| (id, ())).collect();
+            let owing = page.into_keys().map(|id| (id, ())).collect();
             self.look(owing, async |id, ()| delivery::restore(clients, id).await)
                 .await;
             if !full {

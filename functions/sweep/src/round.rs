@@ -19,9 +19,9 @@ use shared::queue::{Debt, millis};
 use shared::settle;
 use shared::store::StoreError;
 
-use crate::burial::Burials;
+use crate::bookmark::Bookmarks;
 use crate::faults::Faults;
-use crate::reconcile;
+use crate::{burial, notes, reconcile};
 
 /// The longest round: the next one starts after a minute.
 const ROUND: Duration = Duration::from_secs(40);
@@ -85,7 +85,7 @@ struct Rescued {
 pub(crate) async fn go(
     clients: &Clients,
     pruner: &Pruner,
-    burials: &Burials,
+    bookmarks: &Bookmarks,
 ) -> Result<Report, Error> {
     let from = Instant::now();
     let mut report = Report::default();
@@ -115,6 +115,12 @@ pub(crate) async fn go(
         let reconciled = within(from + LAST, reconciling).await;
         let reconciled = report.unless_broken("reconcile", reconciled);
         report.reconciled = reconciled.unwrap_or_default();
+        if rescued.epoch {
+            let clearing = notes::go(clients, &bookmarks.notes, &faults);
+            if let Err(error) = within(from + LAST, clearing).await {
+                tracing::warn!(error = %error, "notes of what was owed stay behind for now");
+            }
+        }
     }
     match within(from + LAST, pruner.go(&clients.store)).await {
         Ok(pruned) => report.pruned = pruned,
@@ -128,7 +134,12 @@ pub(crate) async fn go(
         Ok(acts) => report.acts = acts,
         Err(error) => tracing::warn!(error = %error, "abandoned acts are not on record yet"),
     }
-    match within(from + LAST, burials.go(clients, &faults)).await {
+    match within(
+        from + LAST,
+        burial::go(clients, &bookmarks.tombstones, &faults),
+    )
+    .await
+    {
         Ok(buried) => report.buried = buried,
         Err(error) => tracing::warn!(error = %error, "deleted jobs could not be forgotten"),
     }

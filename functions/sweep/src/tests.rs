@@ -4,18 +4,20 @@ use std::fs::{self, File};
 use std::time::{Duration, SystemTime};
 
 use axum::http::HeaderMap;
+use chrono::{TimeDelta, Utc};
 use serde_json::json;
 use shared::caller::{Caller, Role};
 use shared::clients::Clients;
 use shared::config::Config;
-use shared::envelope::DueName;
+use shared::endpoint::{Ending, Line, Target};
+use shared::envelope::{Due, DueName, DueTarget};
 use shared::http::RequestId;
 use shared::identity::Pruner;
 use shared::job::{JobId, JobStatus, TenantId, UserId};
-use shared::queue::Acquired;
+use shared::queue::{Acquired, DeliveryState, Outcome};
 use shared::submit::{self, Context};
 
-use crate::burial::Burials;
+use crate::bookmark::Bookmarks;
 use crate::round::{self, Report};
 
 struct Site {
@@ -66,10 +68,10 @@ impl Site {
         fs::write(path, text).unwrap();
     }
 
-    /// No marker is young.
-    fn let_markers_age(&self) {
+    /// No object of this folder is young.
+    fn let_age(&self, folder: &str) {
         let earlier = SystemTime::now() - Duration::from_secs(3600);
-        for entry in fs::read_dir(self.files.path().join("open")).unwrap() {
+        for entry in fs::read_dir(self.files.path().join(folder)).unwrap() {
             let file = File::options().write(true).open(entry.unwrap().path());
             file.unwrap().set_modified(earlier).unwrap();
         }
@@ -81,7 +83,7 @@ impl Site {
     }
 
     async fn round(&self) -> Report {
-        round::go(&self.clients, &Pruner::default(), &Burials::default())
+        round::go(&self.clients, &Pruner::default(), &Bookmarks::default())
             .await
             .unwrap()
     }
@@ -112,7 +114,7 @@ async fn a_round_passes_over_what_it_cannot_read_and_reaches_its_bells() {
     site.write("due/README", "owes nothing");
     site.write("config/tenants/x/0000000001.json", r#"{"weight": "much"}"#);
     site.write("config/queue/0000000001.json", r#"{"slots": 3}"#);
-    site.let_markers_age();
+    site.let_age("open");
     site.order(&redis::cmd("FLUSHALL")).await;
 
     let report = site.round().await;
@@ -121,8 +123,8 @@ async fn a_round_passes_over_what_it_cannot_read_and_reaches_its_bells() {
     assert_eq!(site.status(id).await, Some(JobStatus::Queued), "put back");
     let report = site.round().await;
     assert_eq!(report.rung, 1, "{report:?}");
-    // The folder of messages is gone round only when Redis may have forgotten them.
-    assert_eq!(report.passed_over, 3);
+    // Notes are read only when Redis may have forgotten them, or when they are old.
+    assert_eq!(report.passed_over, 4);
     let acquired = site.clients.queue.acquire().await.unwrap().outcome;
     assert!(matches!(acquired, Acquired::Job(job, ..) if job.id == id));
     site.stop().await;
@@ -137,7 +139,7 @@ async fn a_round_rings_while_the_store_is_away() {
     for folder in ["open", "jobs", "config"] {
         site.write(folder, "no folder");
     }
-    let round = round::go(&site.clients, &Pruner::default(), &Burials::default()).await;
+    let round = round::go(&site.clients, &Pruner::default(), &Bookmarks::default()).await;
     drop(round);
     let rung = site.clients.doorbell.depth().await.unwrap();
     assert!(rung >= 2, "one by the submission, one by the round: {rung}");
@@ -190,6 +192,50 @@ async fn one_round_expires_and_settles_hundreds_of_jobs() {
 }
 
 #[tokio::test]
+async fn a_round_clears_the_note_of_a_message_that_is_over() {
+    let site = Site::start().await;
+    let (queue, store) = (&site.clients.queue, &site.clients.store);
+    let name = DueName::of_end(0);
+    let [over, owed] = [JobId::mint(), JobId::mint()];
+    for id in [over, owed] {
+        let due = Due {
+            generation: 0,
+            event: Ending::Failed,
+            targets: vec![DueTarget {
+                target: Target::Api,
+                url: "api.example".to_owned(),
+                line: Line::of_service(&format!("{id}.example")),
+                until: Utc::now() + TimeDelta::days(3),
+            }],
+        };
+        store.put_due(id, &name, &due).await.unwrap();
+        queue.owe(id, &due, &name).await.unwrap();
+        site.let_age(&format!("due/{id}"));
+    }
+    let messages = queue.dispatch(2).await.unwrap().messages;
+    let arrived = messages.iter().find(|message| message.id == over).unwrap();
+    let outcome = Outcome::Tried {
+        state: DeliveryState::Delivered,
+        again: Duration::ZERO,
+        url: None,
+        failing: None,
+        took: Duration::ZERO,
+        status: None,
+        reason: None,
+        host: None,
+    };
+    // Nobody removes what noted it.
+    queue.delivered(arrived, &outcome).await.unwrap();
+    queue.begin_epoch().await.unwrap();
+    queue.sweep("").await.unwrap();
+    queue.begin_epoch().await.unwrap();
+    site.round().await;
+    assert_eq!(store.due_names(over).await.unwrap(), []);
+    assert_eq!(store.due_names(owed).await.unwrap(), [name]);
+    site.stop().await;
+}
+
+#[tokio::test]
 async fn one_round_finds_a_lost_job_among_thousands() {
     let site = Site::start().await;
     let keys = site.clients.queue.keys();
@@ -200,7 +246,7 @@ async fn one_round_finds_a_lost_job_among_thousands() {
         site.order(&known).await;
     }
     let lost = site.submit().await;
-    site.let_markers_age();
+    site.let_age("open");
     site.clients.queue.begin_epoch().await.unwrap();
     site.clients.queue.sweep("").await.unwrap();
     site.clients.queue.begin_epoch().await.unwrap();

@@ -131,11 +131,7 @@ impl Errand {
         let manifest: Manifest = manifest;
         note_trace(&Span::current(), &manifest.request.traceparent);
         let (hooks, secrets) = match message.target {
-            Target::Webhook(hook) => {
-                let hooks = webhook::hooks(clients, &manifest.job.tenant).await?;
-                let secrets = webhook::secrets(clients, hook, &manifest, &hooks).await?;
-                (hooks, secrets)
-            }
+            Target::Webhook(hook) => webhook::hooks_and_secrets(clients, hook, &manifest).await?,
             Target::Api | Target::Model => (webhook::Hooks::default(), Vec::new()),
         };
         Ok(Some(Self {

@@ -2,56 +2,14 @@
 
 use std::time::Duration;
 
-use jsonwebtoken::{Algorithm, get_current_timestamp};
-use serde::{Deserialize, Serialize};
+use jsonwebtoken::Algorithm;
 
-use super::claims::Said;
-use super::{CannotSign, KeyRing, Refused, Role, TokenKind, signature_alone};
+use super::claims::{Said, now};
+use super::{AccessClaims, CannotSign, KeyRing, Refused, TokenKind, signature_alone};
 
 /// How long an access token without our `typ` may live when its role is no service. An elder issuer signs its
 /// long-lived refresh tokens with the same secret; they must not open doors.
 pub const MAX_UNMARKED_LIFE: Duration = Duration::from_secs(3600);
-
-/// Whom an access token speaks for. Times are seconds since 1970.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccessClaims {
-    /// Who; 1–256 bytes.
-    pub sub: String,
-    #[serde(default)]
-    pub role: Role,
-    pub exp: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub iat: Option<u64>,
-    /// Shares a line, a cap and a cache; `sub` itself when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tenant: Option<String>,
-    /// Names the token, so that it can be revoked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub jti: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
-}
-
-impl AccessClaims {
-    /// Valid from now.
-    pub fn new(sub: &str, role: Role, life: Duration) -> Self {
-        Self {
-            sub: sub.to_owned(),
-            role,
-            exp: now().saturating_add(life.as_secs()),
-            iat: Some(now()),
-            tenant: None,
-            jti: None,
-            email: None,
-        }
-    }
-
-    /// How long the token was meant to live; from now when it does not say, or says it is from the future.
-    pub fn life(&self) -> Duration {
-        let from = self.iat.map_or_else(now, |iat| iat.min(now()));
-        Duration::from_secs(self.exp.saturating_sub(from))
-    }
-}
 
 impl KeyRing {
     /// An access token with our own `typ`.
@@ -71,9 +29,4 @@ impl KeyRing {
         }
         Ok(claims)
     }
-}
-
-/// Seconds since 1970.
-pub fn now() -> u64 {
-    get_current_timestamp()
 }

@@ -1,9 +1,12 @@
 //! What an access token says, read claim by claim: whoever is refused learns which claim it was.
 
-use serde::Deserialize;
+use std::time::Duration;
+
+use jsonwebtoken::get_current_timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{AccessClaims, LEEWAY, Refused, Role};
+use super::{LEEWAY, Refused, Role};
 
 /// The longest `sub` or `tenant`, in bytes.
 const MAX_NAME: usize = 256;
@@ -15,6 +18,47 @@ const STRONGEST_FIRST: [Role; 5] = [
     Role::Worker,
     Role::User,
 ];
+
+/// Whom an access token speaks for. Times are seconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessClaims {
+    /// Who; 1–256 bytes.
+    pub sub: String,
+    #[serde(default)]
+    pub role: Role,
+    pub exp: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iat: Option<u64>,
+    /// Shares a line, a cap and a cache; `sub` itself when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Names the token, so that it can be revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+}
+
+impl AccessClaims {
+    /// Valid from now.
+    pub fn new(sub: &str, role: Role, life: Duration) -> Self {
+        Self {
+            sub: sub.to_owned(),
+            role,
+            exp: now().saturating_add(life.as_secs()),
+            iat: Some(now()),
+            tenant: None,
+            jti: None,
+            email: None,
+        }
+    }
+
+    /// How long the token was meant to live; from now when it does not say, or says it is from the future.
+    pub fn life(&self) -> Duration {
+        let from = self.iat.map_or_else(now, |iat| iat.min(now()));
+        Duration::from_secs(self.exp.saturating_sub(from))
+    }
+}
 
 /// The claims as they stand in the token. `null` counts as absent; a claim that stands there twice
 /// makes the token malformed.
@@ -154,4 +198,9 @@ fn seconds(claim: Option<&Value>, wrong: &'static str) -> Result<Option<u64>, Re
         _ => Err(Refused::WrongClaim(wrong)),
     };
     claim.map(time).transpose()
+}
+
+/// Seconds since 1970.
+pub fn now() -> u64 {
+    get_current_timestamp()
 }

@@ -9,9 +9,9 @@ mod claims;
 mod ring;
 mod role;
 
-pub use access::{AccessClaims, MAX_UNMARKED_LIFE, now};
-
+pub use access::MAX_UNMARKED_LIFE;
 pub(crate) use claims::Said;
+pub use claims::{AccessClaims, now};
 pub use ring::{CannotSign, KeyRing, MAX_TOKEN, Refused, RingError};
 pub use role::Role;
 

@@ -1,9 +1,10 @@
 //! Putting back a job that Redis has forgotten, and making Redis agree with what is stored.
 
 use super::Unreachable;
+use crate::burial;
 use crate::clients::Clients;
 use crate::delivery;
-use crate::envelope::{Envelope, Manifest, Open, OpenMarker, Tombstone};
+use crate::envelope::{Envelope, Manifest, Open, OpenMarker};
 use crate::job::JobId;
 use crate::queue::{Debt, Enqueued, Glance, NewJob, QueueError, Refusal, Restored, Spent};
 use crate::settle;
@@ -72,7 +73,7 @@ pub async fn ensure(clients: &Clients, id: JobId) -> Result<Ensured, Unreachable
         }
         // Its caller was told so; what is still stored of it was about to go.
         Enqueued::Refused => {
-            forget(clients, &request).await?;
+            burial::forget(clients, &request).await?;
             return Ok(Ensured::Gone);
         }
         _ => {}
@@ -106,22 +107,6 @@ pub(crate) async fn proven(
         None => Stage::Plan,
     };
     Ok(Restored { stage, generation })
-}
-
-/// Removes what is stored of a submission that was refused for good.
-///
-/// Where a key names the id, a tombstone comes first: a repeat under that key would else store its
-/// request among objects that are about to go.
-pub(crate) async fn forget(clients: &Clients, request: &Envelope) -> Result<(), Unreachable> {
-    let (store, id) = (&clients.store, request.id);
-    if request.claim.is_some() {
-        store
-            .put_tombstone(id, &Tombstone::of(request, None))
-            .await?;
-    }
-    store.remove_job(id).await?;
-    store.remove_open(Open { id, generation: 0 }).await?;
-    Ok(())
 }
 
 /// What the queue must know of an accepted job.

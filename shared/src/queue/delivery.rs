@@ -10,8 +10,8 @@ use crate::endpoint::{Ending, Line, Target};
 use crate::envelope::{Due, DueName, DueTarget};
 use crate::job::{JobId, TenantId};
 use crate::queue::{
-    Delivered, HostSign, LeasedMessage, Outcome, Owed, Queue, QueueError, Redelivered, Turn,
-    millis, scripts,
+    Delivered, DeliveryState, HostSign, LeasedMessage, Noted, Outcome, Owed, Queue, QueueError,
+    Redelivered, Turn, millis, scripts,
 };
 
 /// Attempts kept of one message.
@@ -39,20 +39,6 @@ const DUES_MOST: usize = 16;
 
 /// In the set of tenants that have webhooks while it is whole; no tenant's name.
 const WHOLE: &str = "*";
-
-/// Where a message stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DeliveryState {
-    /// It is on its way, or tried again at `nextAt`.
-    Pending,
-    /// The receiver took it.
-    Delivered,
-    /// It will not be tried again by itself.
-    GivenUp,
-    /// The endpoint is disabled or gone.
-    Disabled,
-}
 
 /// One try.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -321,6 +307,28 @@ impl Queue {
             deliveries,
         };
         Ok((Some(log), known))
+    }
+
+    /// What Redis knows of the notes of each of these jobs, in order; `None` where it knows of no message.
+    pub async fn noted(&self, ids: &[JobId]) -> Result<Vec<Option<Noted>>, QueueError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipe = redis::pipe();
+        for id in ids {
+            pipe.hmget(self.keys.delivery(*id), &["generation", "dues"]);
+        }
+        let known: Vec<(Option<u32>, Option<String>)> = self.redis.pipe(&pipe).await?;
+        let noted = |(generation, dues): (Option<u32>, Option<String>)| {
+            let Some(generation) = generation else {
+                return Ok(None);
+            };
+            let names = dues.map_or(Ok(Vec::new()), |text| serde_json::from_str(&text));
+            let malformed = |e: serde_json::Error| QueueError::Record(e.to_string());
+            let names = names.map_err(malformed)?;
+            Ok(Some(Noted { generation, names }))
+        };
+        known.into_iter().map(noted).collect()
     }
 
     /// The endpoint is gone or begins anew: its failures are forgotten.

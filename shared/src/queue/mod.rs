@@ -35,7 +35,7 @@ pub use self::breaker::{BUSY_MOST, Breaker, FAILURES, OPEN, Showed};
 pub use self::care::{Adopted, Cursor, Mended, Settled, SweepStep};
 pub use self::connection::Redis;
 pub use self::control::{MAX_TENANTS, QueueSettings, Revised, Settings, TenantSettings};
-pub use self::delivery::{Attempt, Delivery, DeliveryState, Log};
+pub use self::delivery::{Attempt, Delivery, Log};
 pub use self::figures::Figures;
 pub use self::identity::{Attempted, Limit, MAX_REVOKED};
 pub use self::keys::{Keys, Owner};
@@ -43,7 +43,8 @@ pub use self::lists::{Listed, Page, Position};
 pub use self::model::{Heartbeat, Reported};
 pub use self::overview::{Overview, RunningJob, TenantLine, Trouble};
 pub use self::owed::{
-    Delivered, HostSign, LateMessage, LeasedMessage, Outcome, Over, Owed, Redelivered, Turn,
+    Delivered, DeliveryState, HostSign, LateMessage, LeasedMessage, Noted, Outcome, Over, Owed,
+    Redelivered, Turn,
 };
 pub use self::owner::{
     Admission, Buried, Cancelled, Deleted, Enqueued, NewJob, Refusal, Reprioritised, Restored,

@@ -4,10 +4,23 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::delivery::DeliveryState;
 use crate::endpoint::{Ending, Target};
 use crate::envelope::DueName;
 use crate::job::JobId;
+
+/// Where a message stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// It is on its way, or tried again at `nextAt`.
+    Pending,
+    /// The receiver took it.
+    Delivered,
+    /// It will not be tried again by itself.
+    GivenUp,
+    /// The endpoint is disabled or gone.
+    Disabled,
+}
 
 /// A message that is the caller's for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -27,6 +40,15 @@ pub struct LeasedMessage {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Over {
     pub id: JobId,
+    pub names: Vec<DueName>,
+}
+
+/// What Redis knows of the objects that note what one job owes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    /// Of the newest end that it was told of.
+    pub generation: u32,
+    /// Objects that are still needed.
     pub names: Vec<DueName>,
 }
 

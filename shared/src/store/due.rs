@@ -1,13 +1,22 @@
 //! The objects `due/<id>/<name>`: messages about the end of a job that are not over.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 use object_store::path::Path;
 
 use super::{Listed, MAX_PAGE, Store, StoreError, json};
 use crate::envelope::{Due, DueName};
 use crate::job::JobId;
+
+/// An object that notes what is owed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    pub name: DueName,
+    /// When it was last written.
+    pub modified: DateTime<Utc>,
+}
 
 impl Store {
     fn due_path(&self, id: JobId, name: &DueName) -> Path {
@@ -43,12 +52,12 @@ impl Store {
         self.remove(&self.due_path(id, name)).await
     }
 
-    /// The first `limit` (at most [`MAX_PAGE`]) jobs after `after` that owe something.
+    /// The first `limit` (at most [`MAX_PAGE`]) jobs after `after` that owe something, with all notes of each.
     pub async fn due_page(
         &self,
         after: Option<JobId>,
         limit: usize,
-    ) -> Result<Listed<Vec<JobId>>, StoreError> {
+    ) -> Result<Listed<BTreeMap<JobId, Vec<Note>>>, StoreError> {
         let limit = limit.min(MAX_PAGE);
         let folder = self.path(&["due"]);
         let mut objects = match after {
@@ -59,24 +68,27 @@ impl Store {
             }
             None => self.objects()?.list(Some(&folder)),
         };
-        let (mut page, mut misnamed) = (BTreeSet::new(), 0);
+        let (mut page, mut misnamed) = (BTreeMap::<JobId, Vec<Note>>::new(), 0);
         while let Some(object) = objects.try_next().await? {
             let mut parts = object.location.parts().rev();
             let job = parts.nth(1).and_then(|part| part.as_ref().parse().ok());
-            let Some(id) = job else {
+            let (Some(id), Some(name)) = (job, object.location.filename()) else {
                 misnamed += 1;
                 continue;
             };
-            if page.len() == limit && !page.contains(&id) && self.place.lists_in_order() {
+            if page.len() == limit && !page.contains_key(&id) && self.place.lists_in_order() {
                 break;
             }
-            page.insert(id);
+            page.entry(id).or_default().push(Note {
+                name: DueName::stored(name),
+                modified: object.last_modified,
+            });
             if page.len() > limit {
                 page.pop_last();
             }
         }
         Ok(Listed {
-            entries: page.into_iter().collect(),
+            entries: page,
             misnamed,
         })
     }
@@ -84,8 +96,6 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use chrono::Utc;
-
     use super::super::testing::Scratch;
     use super::*;
     use crate::endpoint::{Ending, Hook, Line, Target};
@@ -99,8 +109,7 @@ mod tests {
                 target: Target::Webhook(Hook::Job),
                 url: "https://example.com/".to_owned(),
                 line: Line::of_service("example.com"),
-                until: chrono::DateTime::from_timestamp_millis(Utc::now().timestamp_millis())
-                    .unwrap(),
+                until: DateTime::from_timestamp_millis(Utc::now().timestamp_millis()).unwrap(),
             }],
         }
     }
@@ -139,7 +148,8 @@ mod tests {
                 break;
             }
             assert!(page.len() <= 3);
-            seen.extend(page);
+            assert!(page.values().all(|notes| notes.len() == 3));
+            seen.extend(page.into_keys());
         }
         assert_eq!(seen, ids);
     }

@@ -57,6 +57,7 @@ use crate::job::JobId;
 use crate::reason::Reason;
 
 pub use auth::FamilyState;
+pub use due::Note;
 pub use job::Remains;
 pub use place::Pace;
 

@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::cache::cached_track;
-use super::{line_full, too_fast};
+use super::refusal::{line_full, too_fast};
+use crate::burial;
 use crate::clients::Clients;
 use crate::envelope::{Envelope, Open, OpenMarker};
 use crate::job::JobId;
@@ -161,7 +162,7 @@ async fn found(clients: &Clients, id: JobId) -> Result<Known, Problem> {
 
 /// Nothing was accepted, so nothing is kept. What cannot be removed now is removed by the sweep.
 async fn forget(clients: &Clients, request: &Envelope) {
-    if let Err(error) = lookup::forget(clients, request).await {
+    if let Err(error) = burial::forget(clients, request).await {
         tracing::warn!(job_id = %request.id, error = %error, "a refused request could not be removed from the store");
     }
 }

@@ -6,7 +6,7 @@ use chrono::{TimeDelta, Utc};
 use serde::de::IgnoredAny;
 
 use super::accept::{Accepted, accept};
-use super::try_again;
+use super::refusal::try_again;
 use crate::clients::Clients;
 use crate::envelope::{Claim, ClaimName, Envelope};
 use crate::job::JobId;

@@ -17,5 +17,5 @@ pub use register::{
 pub(crate) use register::{disable, hooks_if_any};
 pub use send::Sender;
 pub(crate) use send::{Message, Verdict};
-pub(crate) use signing::secrets;
+pub(crate) use signing::hooks_and_secrets;
 pub(crate) use target::{Addressed, Nowhere, address, told_of};

@@ -192,6 +192,7 @@ async fn webhooks_are_told(rig: &Rig, tried: &mut Tried, id: JobId) {
     tried.works("redeliver", again);
     tried.works("due", queue.due().await);
     tried.works("deliveries", queue.deliveries(id).await);
+    tried.works("noted", queue.noted(&[id]).await);
     tried.works("forget_failures", queue.forget_failures("alice:x").await);
 }
 

@@ -27,6 +27,7 @@ mod lines;
 mod lists;
 mod model;
 mod names;
+mod notes;
 mod owner;
 mod progress;
 mod proxy;

@@ -1,7 +1,8 @@
 //! A receiver, and everything that delivers to it.
 
+use std::fs::File;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -115,17 +116,27 @@ impl Site {
         *self.status.lock().unwrap() = StatusCode::from_u16(status).unwrap();
     }
 
-    /// The objects of jobs cannot be read until they are shown again.
-    pub(crate) fn hide_store(&self) {
-        let folder = self.files.path();
-        std::fs::rename(folder.join("jobs"), folder.join("hidden")).unwrap();
-        std::fs::write(folder.join("jobs"), "").unwrap();
+    /// The objects of a folder cannot be read or removed until they are shown again.
+    pub(crate) fn hide(&self, folder: &str) {
+        let root = self.files.path();
+        std::fs::rename(root.join(folder), root.join("hidden")).unwrap();
+        std::fs::write(root.join(folder), "").unwrap();
     }
 
-    pub(crate) fn show_store(&self) {
-        let folder = self.files.path();
-        std::fs::remove_file(folder.join("jobs")).unwrap();
-        std::fs::rename(folder.join("hidden"), folder.join("jobs")).unwrap();
+    pub(crate) fn show(&self, folder: &str) {
+        let root = self.files.path();
+        std::fs::remove_file(root.join(folder)).unwrap();
+        std::fs::rename(root.join("hidden"), root.join(folder)).unwrap();
+    }
+
+    /// What was noted of a job was noted an hour ago.
+    pub(crate) fn let_notes_age(&self, id: JobId) {
+        let earlier = SystemTime::now() - Duration::from_secs(3600);
+        let folder = self.files.path().join("due").join(id.to_string());
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let file = File::options().write(true).open(entry.unwrap().path());
+            file.unwrap().set_modified(earlier).unwrap();
+        }
     }
 
     pub(crate) fn heard(&self) -> Vec<(HeaderMap, Value)> {

@@ -279,13 +279,13 @@ async fn an_outage_of_the_store_costs_a_message_no_try() {
     let site = Site::start().await;
     let id = site.ended(site.own()).await;
     let target = Target::Webhook(Hook::Job);
-    site.hide_store();
+    site.hide("jobs");
     for _ in 0..9 {
         site.make_due(id, target).await;
         assert_eq!(site.deliver().await, 1);
     }
     assert!(site.page(id).await.items[0].attempts.is_empty());
-    site.show_store();
+    site.show("jobs");
     site.answer(500);
     site.make_due(id, target).await;
     site.deliver().await;

@@ -13,7 +13,7 @@ use super::state::{
 };
 use super::submit::Submit;
 use super::sweep::Sweep;
-use crate::check::Checked;
+use crate::check::{Checked, spend};
 
 /// How a step comes out, where that is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -241,11 +241,6 @@ impl Setting {
         let mut next = actions.into_iter();
         next.find_map(|action| self.next_state(state, action))
     }
-}
-
-fn spend(left: &mut u8) -> Option<()> {
-    *left = left.checked_sub(1)?;
-    Some(())
 }
 
 impl Checked for Setting {}

@@ -70,11 +70,8 @@ pub(crate) async fn search(
 }
 
 pub(super) async fn find(clients: &Clients, id: JobId) -> Result<Known, Problem> {
-    lookup::find(clients, id).await?.ok_or_else(unknown)
-}
-
-fn unknown() -> Problem {
-    Problem::not_found("unknown_job", "there is no such job")
+    let found = lookup::find(clients, id).await?;
+    found.ok_or_else(lookup::unknown_job)
 }
 
 /// As its owner's cancel.
@@ -96,7 +93,8 @@ pub(crate) async fn cancel(
     request: RequestId,
     JobPath(id): JobPath,
 ) -> Result<Json<JobView>, Problem> {
-    let job = lookup::record(&clients, id).await?.ok_or_else(unknown)?;
+    let job = lookup::record(&clients, id).await?;
+    let job = job.ok_or_else(lookup::unknown_job)?;
     let operator = Operator::new(&caller, request);
     let cancel = change::cancel(&clients, &job, &operator.who);
     operator.act(&clients, Act::cancel(&job), cancel).await?;

@@ -21,7 +21,7 @@ use shared::problem::Problem;
 use shared::track::Track;
 use shared::view::{Known, audio_path};
 
-use super::{look, owned, unknown_job};
+use super::{look, owned};
 
 /// How long a link into the object store works.
 const LINK_LIFE: Duration = Duration::from_secs(3600);
@@ -147,7 +147,7 @@ pub(crate) async fn other() -> Problem {
 async fn linked(clients: &Clients, id: JobId, exp: u64, sig: &str) -> Result<Known, Problem> {
     callback::verify_link(&clients.config.keys, &audio_path(id), exp, sig)?;
     let known = lookup::find_by_link(clients, id).await?;
-    known.ok_or_else(unknown_job)
+    known.ok_or_else(lookup::unknown_job)
 }
 
 /// The range that is asked for: of a GET (RFC 9110 §14.2), and of this very track where the caller has a part (§13.1.5).

@@ -14,7 +14,7 @@ use shared::lookup;
 use shared::problem::Problem;
 use shared::view::{self, JobView};
 
-use super::{act, owned, unknown_job};
+use super::{act, owned};
 
 /// Ends a live job and frees its slot at once; the model is told. Again: 200. Ended otherwise: 409.
 #[utoipa::path(
@@ -35,7 +35,7 @@ pub(crate) async fn cancel(
 ) -> Result<Json<JobView>, Problem> {
     let job = lookup::record_for(&clients, id, &caller.tenant).await?;
     let job = job.filter(|job| caller.may_see(&job.user));
-    let job = job.ok_or_else(unknown_job)?;
+    let job = job.ok_or_else(lookup::unknown_job)?;
     let cancel = change::cancel(&clients, &job, caller.role.as_str());
     let who = (&caller, request);
     act(&clients, who, &job, Act::cancel(&job), cancel).await?;

@@ -57,7 +57,7 @@ async fn owned(clients: &Clients, caller: &Caller, id: JobId) -> Result<Known, P
     let known = lookup::find_for(clients, id, &caller.tenant).await?;
     known
         .filter(|known| caller.may_see(&known.job.user))
-        .ok_or_else(unknown_job)
+        .ok_or_else(lookup::unknown_job)
 }
 
 /// Changes a job. What an admin does to another's is on record.
@@ -89,8 +89,4 @@ async fn look(
     operator
         .look(clients, action, &known.job.id.to_string())
         .await
-}
-
-fn unknown_job() -> Problem {
-    Problem::not_found("unknown_job", "you have no such job")
 }
