@@ -341,8 +341,8 @@ mod tests {
                 let different: BTreeSet<_> = asked.iter().collect();
                 asked.len() - different.len()
             };
-            assert!(same(|order| Some((order.song, 0))) > 10);
-            assert!(same(|order| Some((order.song, order.seed?))) > 5);
+            assert!(same(|order| Some((order.song, 0))) > 3);
+            assert!(same(|order| Some((order.song, order.seed?))) > 0);
             assert!(busiest(&schedule, HASTY) > (LINE + TENANT_CAP) as usize);
             assert!(busiest(&schedule, STEADY) > SUBMIT_RATE as usize);
         }

@@ -5,6 +5,7 @@ use reqwest::{Client, Response};
 use serde_json::Value;
 
 use super::*;
+use crate::stand_ins::calls::json_sha256;
 use crate::stand_ins::testing::{Inbox, serve};
 
 async fn service(gpus: usize, faults: Value) -> String {
