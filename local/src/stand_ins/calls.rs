@@ -130,6 +130,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_delivered_is_noted_once_with_the_calls_of_its_key() {
+        let calls = Calls::default();
+        for key in ["a", "b", "a"] {
+            let headers = HeaderMap::from_iter([(
+                axum::http::HeaderName::from_static("idempotency-key"),
+                axum::http::HeaderValue::from_static(key),
+            )]);
+            calls.note(Call::new("POST", "/generate".to_owned(), &headers, b"{}"));
+        }
+        calls.deliver(Some("a"), "hash");
+        calls.deliver(Some("a"), "hash");
+        calls.deliver(None, "other");
+        let delivered: Vec<_> = calls
+            .all()
+            .iter()
+            .map(|call| call.delivered.len())
+            .collect();
+        assert_eq!(delivered, [1, 0, 1]);
+    }
+
+    #[test]
     fn the_log_is_bounded_in_calls_and_in_text() {
         let calls = Calls::default();
         let body = format!(
