@@ -158,7 +158,7 @@ fn some(rng: &mut Rng, share: f64, of: usize) -> Vec<usize> {
 
 /// Makes one tenant submit more than its line holds within a second, and another one more than its rate within some more.
 fn burst(options: &Options, orders: &mut [Order], rng: &mut Rng) {
-    let hasty = (LINE + TENANT_CAP + 4) as usize;
+    let hasty = (LINE + TENANT_CAP + 10) as usize;
     let steady = (SUBMIT_RATE + 8) as usize;
     let mut rest = orders.iter_mut();
     for _ in 0..options.bursts() {
