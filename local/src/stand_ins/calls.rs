@@ -28,6 +28,10 @@ pub struct Call {
     pub job_id: Option<String>,
     pub fate: Fate,
     pub body: Value,
+    /// SHA-256 of the plan that came with it, as JSON.
+    pub plan_sha256: Option<String>,
+    /// SHA-256 of what was delivered under its key: of plans, as JSON, or of audio.
+    pub delivered: Vec<String>,
 }
 
 /// The latest calls, newest last.
@@ -42,6 +46,19 @@ impl Calls {
             calls.pop_front();
         }
         calls.push_back(call);
+    }
+
+    /// Remembers what is delivered to whoever called under this key.
+    pub fn deliver(&self, key: Option<&str>, sha256: &str) {
+        // Without a key nobody can tell whose it is.
+        let Some(key) = key else { return };
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = calls
+            .iter_mut()
+            .filter(|call| call.idempotency_key.as_deref() == Some(key));
+        for call in own.filter(|call| !call.delivered.iter().any(|one| one == sha256)) {
+            call.delivered.push(sha256.to_owned());
+        }
     }
 
     /// How many of them had this key.
@@ -70,6 +87,7 @@ impl Call {
         let header = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
         let body = serde_json::from_slice(body)
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(body).into_owned()));
+        let plan_sha256 = body.get("plan").map(json_sha256);
         Self {
             at: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
             method,
@@ -80,8 +98,15 @@ impl Call {
             fate: Fate::default(),
             job_id: body.get("jobId").and_then(Value::as_str).map(str::to_owned),
             body: shortened(body),
+            plan_sha256,
+            delivered: Vec::new(),
         }
     }
+}
+
+/// SHA-256 of a value, written without white space.
+pub fn json_sha256(value: &Value) -> String {
+    shared::job::sha256_hex(value.to_string().as_bytes())
 }
 
 fn shortened(value: Value) -> Value {
@@ -103,6 +128,27 @@ fn shortened(value: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_delivered_is_noted_once_with_the_calls_of_its_key() {
+        let calls = Calls::default();
+        for key in ["a", "b", "a"] {
+            let headers = HeaderMap::from_iter([(
+                axum::http::HeaderName::from_static("idempotency-key"),
+                axum::http::HeaderValue::from_static(key),
+            )]);
+            calls.note(Call::new("POST", "/generate".to_owned(), &headers, b"{}"));
+        }
+        calls.deliver(Some("a"), "hash");
+        calls.deliver(Some("a"), "hash");
+        calls.deliver(None, "other");
+        let delivered: Vec<_> = calls
+            .all()
+            .iter()
+            .map(|call| call.delivered.len())
+            .collect();
+        assert_eq!(delivered, [1, 0, 1]);
+    }
 
     #[test]
     fn the_log_is_bounded_in_calls_and_in_text() {

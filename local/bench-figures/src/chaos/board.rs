@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::callers::Door;
-use super::history::{Seen, is_terminal, now};
+use super::history::{MISSING, Seen, is_terminal, now};
 
 /// Readers at a time; each has its own share of the jobs, so that the reads of one job never overtake each other.
 const READERS: usize = 8;
@@ -49,10 +49,7 @@ impl Board {
     /// Jobs that have not been seen to end; one that never was is not waited for.
     pub(super) fn unfinished(&self) -> usize {
         let jobs = self.lock();
-        let missing = |job: &Watched| job.seen.last().is_some_and(|seen| seen.status == "missing");
-        jobs.values()
-            .filter(|job| !job.ended && !missing(job))
-            .count()
+        jobs.values().filter(|job| !job.ended).count()
     }
 
     /// What was seen of each.
@@ -95,7 +92,7 @@ impl Board {
 
     fn note(&self, id: &str, seen: Seen) {
         if let Some(job) = self.lock().get_mut(id) {
-            job.ended = is_terminal(&seen.status);
+            job.ended = is_terminal(&seen.status) || seen.status == MISSING;
             // Only changes are kept, and the last look.
             match job.seen.as_mut_slice() {
                 [.., before, last]
@@ -118,17 +115,19 @@ impl Board {
 
 /// None where nothing was learnt: no answer, or one that says so.
 async fn look(door: &Door, id: &str, tenant: usize) -> Option<Seen> {
+    let asked = now();
     let request = door.request(Method::GET, &format!("/jobs/{id}"), tenant);
     let answer = request.send().await.ok()?;
-    let missing = answer.status() == StatusCode::NOT_FOUND;
-    if !missing && answer.status() != StatusCode::OK {
-        return None;
-    }
-    let job: Value = answer.json().await.ok()?;
-    let status = job["status"].as_str().filter(|_| !missing);
+    let (status, job) = (answer.status(), answer.json::<Value>().await.ok()?);
+    let status = match status {
+        StatusCode::OK => job["status"].as_str()?,
+        StatusCode::NOT_FOUND if job["code"] == "unknown_job" => MISSING,
+        _ => return None,
+    };
     Some(Seen {
+        asked,
         at: now(),
-        status: status.unwrap_or("missing").to_owned(),
+        status: status.to_owned(),
         seq: job["seq"].as_u64().unwrap_or_default(),
     })
 }

@@ -37,9 +37,28 @@ pub struct Submission {
     pub number: usize,
     pub tenant: usize,
     pub key: Option<String>,
+    /// Sent over two connections at the same moment.
+    pub twins: bool,
+    /// What the song is to be about.
+    pub narrative: String,
     pub answers: Vec<Answer>,
     /// What was answered to the wish to cancel, last try last.
     pub cancels: Vec<Answer>,
+    /// What was answered to the wish to delete the accepted job, last try last.
+    pub deletes: Vec<Answer>,
+}
+
+/// What the answers tell of a job that its user wanted to delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    /// It was not asked for, or refused.
+    Kept,
+    /// Nobody can know.
+    Unsure,
+    /// An answer of this time says that there is no such job, after a try whose answer was lost.
+    Gone(Ms),
+    /// An answer of this time says that it is done.
+    Done(Ms),
 }
 
 /// One try: when it was made, and what came of it.
@@ -48,6 +67,8 @@ pub struct Answer {
     pub asked: Ms,
     pub at: Ms,
     pub reply: Reply,
+    /// When the API wants to be asked again, in seconds.
+    pub retry_after: Option<u64>,
 }
 
 /// What a caller learns from one try.
@@ -70,7 +91,10 @@ pub enum Reply {
 impl Reply {
     /// Reads what came over the wire. The API's own 5xx are problems with a code; the emulator's are problems without one.
     pub fn read(status: u16, content_type: &str, body: &[u8]) -> Self {
-        let body = serde_json::from_slice::<Value>(body);
+        let body = match status {
+            204 => Ok(Value::Null),
+            _ => serde_json::from_slice::<Value>(body),
+        };
         let text = |name: &str| Some(body.as_ref().ok()?[name].as_str()?.to_owned());
         let (job, code) = (text("jobId"), text("code"));
         let is_problem = content_type == "application/problem+json" && code.is_some();
@@ -99,6 +123,14 @@ impl Reply {
         }
     }
 
+    /// The problem's code.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Ours { code, .. } => code.as_deref(),
+            Self::Foreign(_) | Self::Silence(_) => None,
+        }
+    }
+
     /// Whether asking again may help: nobody answered, or the API could not.
     pub fn invites_another(&self) -> bool {
         self.status().is_none_or(|status| status >= 500)
@@ -116,17 +148,23 @@ pub struct Job {
     pub last: Option<Value>,
     /// `GET /jobs/{id}/events` after the run; those that a Redis which was emptied had are gone.
     pub events: Vec<Value>,
+    /// SHA-256 of the bytes that `GET /jobs/{id}/audio` delivered after the run.
+    pub heard: Option<String>,
     pub stored: Stored,
     pub calls: Vec<Call>,
     /// Log lines that name it.
     pub lines: Vec<Value>,
 }
 
+/// In place of a status: no such job.
+pub const MISSING: &str = "missing";
+
 /// One read of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Seen {
+    pub asked: Ms,
     pub at: Ms,
-    /// `missing` where the answer was 404.
+    /// [`MISSING`] where the answer was 404.
     pub status: String,
     pub seq: u64,
 }
@@ -142,6 +180,23 @@ pub struct Stored {
     pub manifest: Option<String>,
     /// The names of `track-*` objects.
     pub tracks: Vec<String>,
+    /// The jobs that play its track: the names of `shared/*` objects.
+    pub shares: Vec<String>,
+    /// The names of its other objects.
+    pub others: Vec<String>,
+    /// `deleted/<id>` is there.
+    pub tombstone: bool,
+    /// The track that the manifest names.
+    pub plays: Option<Played>,
+}
+
+/// A completed job's track.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Played {
+    /// The job among whose objects it lies.
+    pub home: String,
+    /// Of the bytes that lie there; none if nothing does.
+    pub sha256: Option<String>,
 }
 
 /// One call to a model.
@@ -151,6 +206,12 @@ pub struct Call {
     pub model: &'static str,
     pub key: String,
     pub fate: String,
+    /// The narrative, or the prompt.
+    pub asked: String,
+    /// SHA-256 of the plan that came with it.
+    pub plan: Option<String>,
+    /// SHA-256 of each plan, or audio, that was delivered under its key.
+    pub delivered: Vec<String>,
 }
 
 /// A fault that was really made.
@@ -253,6 +314,13 @@ impl Job {
         self.last.as_ref()?["status"].as_str()
     }
 
+    /// The status with which it ended, also of one that was deleted since.
+    pub fn end(&self) -> Option<&str> {
+        let seen = self.seen.iter().map(|seen| seen.status.as_str());
+        self.status()
+            .or_else(|| seen.rev().find(|status| is_terminal(status)))
+    }
+
     /// The code of its last error, as the API tells it.
     pub fn error(&self) -> Option<&str> {
         self.last.as_ref()?["error"]["code"].as_str()
@@ -267,10 +335,29 @@ impl Submission {
         accepting.filter_map(Reply::job)
     }
 
-    /// All that was tried, submitting and cancelling.
+    /// All that was tried: submitting, cancelling and deleting.
     pub fn tries(&self) -> impl Iterator<Item = &Reply> {
         let answers = self.answers.iter().chain(&self.cancels);
+        let answers = answers.chain(&self.deletes);
         answers.map(|answer| &answer.reply)
+    }
+
+    /// Whether the job that was accepted first is deleted.
+    pub fn deletion(&self) -> Deletion {
+        let answered = |status| {
+            let mut deletes = self.deletes.iter();
+            deletes.find(|answer| answer.reply.status() == Some(status))
+        };
+        let unsure = self
+            .deletes
+            .iter()
+            .any(|answer| answer.reply.invites_another());
+        match (answered(204), answered(404)) {
+            (Some(done), _) => Deletion::Done(done.at),
+            (None, Some(gone)) if unsure => Deletion::Gone(gone.at),
+            (None, _) if unsure => Deletion::Unsure,
+            (None, _) => Deletion::Kept,
+        }
     }
 
     /// Whether nobody can know what became of it from the answers alone.

@@ -8,6 +8,10 @@ use local::{BellFaults, RedisChoice, StackOptions};
 pub const SLOTS: u32 = 32;
 /// The same for one tenant.
 pub const TENANT_CAP: u32 = 8;
+/// Jobs of a tenant that may wait: a burst meets it.
+pub const LINE: u32 = 8;
+/// Submissions of a tenant in a minute: who goes on and on meets it.
+pub const SUBMIT_RATE: u32 = 20;
 /// Attempts of a job.
 pub const MAX_ATTEMPTS: u32 = 6;
 /// A model that has said nothing for so long has lost the attempt.
@@ -89,6 +93,11 @@ impl Options {
         (self.span().as_secs() as usize / 60).max(3)
     }
 
+    /// Times that a tenant submits more than its line holds, and another one more than its rate.
+    pub fn bursts(&self) -> usize {
+        (self.jobs / 300).max(1)
+    }
+
     fn is_long(&self) -> bool {
         self.span() >= Duration::from_secs(300)
     }
@@ -114,7 +123,8 @@ impl Options {
                 set("TENANT_CAP", TENANT_CAP.to_string()),
                 set("MAX_ATTEMPTS", MAX_ATTEMPTS.to_string()),
                 set("RENDER_DEADLINE", RENDER_DEADLINE.as_secs().to_string()),
-                set("SUBMIT_RATE", "0".to_owned()),
+                set("MAX_QUEUED", LINE.to_string()),
+                set("SUBMIT_RATE", SUBMIT_RATE.to_string()),
                 set("READ_RATE", "0".to_owned()),
                 set("API_URL", api_url.to_owned()),
                 set("ORCHESTRATOR_TOKEN", "chaos".to_owned()),

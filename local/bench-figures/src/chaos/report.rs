@@ -61,6 +61,9 @@ fn history_of(history: &History, id: &str) -> String {
         own.cancels
             .iter()
             .for_each(|answer| say("cancel", format!("{answer:?}")));
+        own.deletes
+            .iter()
+            .for_each(|answer| say("delete", format!("{answer:?}")));
     }
     job.seen
         .iter()

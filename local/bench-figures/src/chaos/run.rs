@@ -19,7 +19,7 @@ use super::history::{History, Injected, Sample, Submission};
 use super::inject::Injector;
 use super::options::{LATE, MAX_ATTEMPTS, Options, SWEEP};
 use super::samples::Sampler;
-use super::schedule::Schedule;
+use super::schedule::{Key, Schedule};
 
 /// How long after the last fault every job must have come to its end.
 const QUIET: Duration = Duration::from_secs(240);
@@ -137,14 +137,14 @@ async fn act(options: &Options, stack: &Stack, api: &Api, door: &Door, notes: &N
     let Schedule { orders, faults } = Schedule::draw(options);
     let begin = Instant::now();
     let mut callers = JoinSet::new();
+    let count = orders.len();
     for (number, order) in orders.into_iter().enumerate() {
-        let key = order
-            .keyed
-            .then(|| format!("chaos-{}-{number}", options.seed));
+        let key = (order.key != Key::None).then(|| format!("chaos-{}-{number}", options.seed));
         let caller = Caller {
             door: door.clone(),
             board: notes.board.clone(),
             number,
+            orders: count,
             order,
             key,
             begin,

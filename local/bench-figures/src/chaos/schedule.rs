@@ -4,7 +4,13 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::options::{LEASE, Options};
+use super::options::{LEASE, LINE, Options, SUBMIT_RATE, TENANT_CAP};
+
+/// How long the two kinds of bursts last.
+const HASTY: Duration = Duration::from_millis(700);
+const STEADY: Duration = Duration::from_secs(12);
+/// What was asked for so long ago is mostly made.
+const SOON: Duration = Duration::from_secs(10);
 
 /// One fault, at a time counted from the run's beginning.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,10 +50,33 @@ pub struct Order {
     pub at: Duration,
     pub tenant: usize,
     pub seconds: u32,
-    /// Sent with an `Idempotency-Key`, and again where the answer is unknown or 503.
-    pub keyed: bool,
+    pub key: Key,
+    pub at_limit: AtLimit,
+    /// Whose narrative it has: orders with the same song are repeats of each other.
+    pub song: usize,
+    /// The same song with the same seed is the same track.
+    pub seed: Option<u32>,
     /// Its user cancels it so long after the answer.
     pub cancel: Option<Duration>,
+    /// Its user begins to delete it so long after the answer, and then submits something else under the same key.
+    pub delete: Option<Duration>,
+}
+
+/// Whether an `Idempotency-Key` is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    None,
+    /// And again, where the answer is unknown or 503.
+    One,
+    /// The same by two callers at the same moment.
+    Twins,
+}
+
+/// What a caller with a key does when it is answered 429.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtLimit {
+    Stops,
+    Insists,
 }
 
 /// The whole plan of a run.
@@ -85,12 +114,87 @@ fn orders(options: &Options, rng: &mut Rng) -> Vec<Order> {
         at: between(rng, Duration::ZERO, options.span()),
         tenant: rng.usize(..options.tenants),
         seconds: rng.u32(1..=3),
-        keyed: rng.f64() < 0.6,
-        cancel: (rng.f64() < 0.015).then(|| seconds(rng, 0.0, 6.0)),
+        key: if rng.f64() < 0.6 { Key::One } else { Key::None },
+        at_limit: if rng.bool() {
+            AtLimit::Insists
+        } else {
+            AtLimit::Stops
+        },
+        song: 0,
+        seed: None,
+        cancel: None,
+        delete: None,
     };
     let mut orders: Vec<_> = (0..options.jobs).map(|_| order(rng)).collect();
+    burst(options, &mut orders, rng);
     orders.sort_by_key(|order| order.at);
+    for (number, order) in orders.iter_mut().enumerate() {
+        order.song = number;
+    }
+    for number in some(rng, 0.015, orders.len()) {
+        orders[number].cancel = Some(seconds(rng, 0.0, 6.0));
+    }
+    for number in some(rng, 0.08, orders.len()) {
+        let order = &mut orders[number];
+        if order.cancel.is_none() {
+            order.delete = Some(seconds(rng, 0.0, 12.0));
+        }
+    }
+    let keyed: Vec<_> = (0..orders.len())
+        .filter(|number| orders[*number].key == Key::One)
+        .collect();
+    for place in some(rng, 0.15, keyed.len()) {
+        orders[keyed[place]].key = Key::Twins;
+    }
+    repeat(&mut orders, rng);
     orders
+}
+
+/// So many of them, at least one.
+fn some(rng: &mut Rng, share: f64, of: usize) -> Vec<usize> {
+    let count = (of as f64 * share).ceil() as usize;
+    rng.choose_multiple(0..of, count)
+}
+
+/// Makes one tenant submit more than its line holds within a second, and another one more than its rate within some more.
+fn burst(options: &Options, orders: &mut [Order], rng: &mut Rng) {
+    let hasty = (LINE + TENANT_CAP + 10) as usize;
+    let steady = (SUBMIT_RATE + 8) as usize;
+    let mut rest = orders.iter_mut();
+    for _ in 0..options.bursts() {
+        let tenant = rng.usize(..options.tenants);
+        let other = (tenant + 1) % options.tenants;
+        for (count, tenant, lasts) in [(hasty, tenant, HASTY), (steady, other, STEADY)] {
+            let begin = between(rng, Duration::ZERO, options.span() - lasts);
+            for order in rest.by_ref().take(count) {
+                order.tenant = tenant;
+                order.at = between(rng, begin, begin + lasts);
+            }
+        }
+    }
+}
+
+/// Makes some orders ask for what the same tenant asked for before: every second one for the same track, the others for another
+/// track of the same plan.
+fn repeat(orders: &mut [Order], rng: &mut Rng) {
+    let mut numbers = some(rng, 0.12, orders.len());
+    numbers.sort_unstable();
+    for (place, number) in numbers.into_iter().enumerate() {
+        let order = &orders[number];
+        let before = |earlier: &usize| {
+            let earlier = &orders[*earlier];
+            earlier.tenant == order.tenant && earlier.at + SOON <= order.at
+        };
+        let Some(first) = (0..number).rev().find(before) else {
+            continue;
+        };
+        if place % 2 == 0 {
+            let seed = *orders[first].seed.get_or_insert_with(|| rng.u32(..));
+            orders[number].seed = Some(seed);
+        }
+        let Order { song, seconds, .. } = orders[first];
+        (orders[number].song, orders[number].seconds) = (song, seconds);
+    }
 }
 
 /// One after the other, each of another worker than the one before, and all so early that the run sees them thaw.
@@ -172,6 +276,8 @@ fn redis_faults(options: &Options, rng: &mut Rng) -> Vec<Planned> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn count(schedule: &Schedule, is: impl Fn(&Fault) -> bool) -> usize {
@@ -202,6 +308,43 @@ mod tests {
             assert!(count(&schedule, |f| matches!(f, Fault::Full { .. })) > 0);
             assert!(count(&schedule, |f| matches!(f, Fault::ApiHangs { .. })) > 0);
             assert!(count(&schedule, |f| matches!(f, Fault::StoreAway { .. })) > 0);
+        }
+    }
+
+    /// The most orders of one tenant within this time.
+    fn busiest(schedule: &Schedule, within: Duration) -> usize {
+        let orders = &schedule.orders;
+        let beside = |order: &Order| {
+            let near = orders.iter().filter(|other| {
+                other.tenant == order.tenant && (order.at..order.at + within).contains(&other.at)
+            });
+            near.count()
+        };
+        orders.iter().map(beside).max().unwrap_or_default()
+    }
+
+    #[test]
+    fn even_a_short_run_has_every_kind_of_order() {
+        for seed in 0..50 {
+            let schedule = Schedule::draw(&Options::short(seed));
+            let some = |is: fn(&Order) -> bool| schedule.orders.iter().any(is);
+            assert!(some(|order| order.cancel.is_some()));
+            assert!(some(|order| order.key == Key::Twins));
+            assert!(some(
+                |order| order.key == Key::None && order.delete.is_some()
+            ));
+            assert!(some(
+                |order| order.key != Key::None && order.delete.is_some()
+            ));
+            let same = |of: fn(&Order) -> Option<(usize, u32)>| {
+                let asked: Vec<_> = schedule.orders.iter().filter_map(of).collect();
+                let different: BTreeSet<_> = asked.iter().collect();
+                asked.len() - different.len()
+            };
+            assert!(same(|order| Some((order.song, 0))) > 3);
+            assert!(same(|order| Some((order.song, order.seed?))) > 0);
+            assert!(busiest(&schedule, HASTY) > (LINE + TENANT_CAP) as usize);
+            assert!(busiest(&schedule, STEADY) > SUBMIT_RATE as usize);
         }
     }
 

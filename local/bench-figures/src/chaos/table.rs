@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Outcome;
 use super::check::{Recovery, Strand, recoveries, strands};
-use super::history::{History, Job, Kind, Ms, Reply, Submission, moment};
+use super::history::{Deletion, History, Job, Kind, Ms, Reply, Submission, moment};
 use super::options::SWEEP;
 
 /// The table of figures, a line each.
@@ -38,6 +38,19 @@ pub fn figures(outcome: &Outcome) -> String {
             "unknown to their callers, and how these ended",
             ends(history, &unsure),
         ),
+        (
+            "sent twice at the same moment",
+            history
+                .submissions
+                .iter()
+                .filter(|one| one.twins)
+                .count()
+                .to_string(),
+        ),
+        ("refused at a limit", refused(history)),
+        ("deletes of users", deletes(history)),
+        ("keys used again", used_again(history)),
+        ("tracks of repeats out of the cache", repeats(&completed)),
         (
             "tries of callers that the API did not answer",
             counted(history.submissions.iter().flat_map(unanswered)),
@@ -122,6 +135,55 @@ fn counted<T: ToString>(items: impl Iterator<Item = T>) -> String {
         .map(|(item, count)| format!("{count} {item}"))
         .collect();
     counts.join(", ")
+}
+
+/// Tries, and the submissions that were not accepted for it.
+fn refused(history: &History) -> String {
+    let at_limit = |reply: &&Reply| reply.status() == Some(429);
+    let tries = || history.submissions.iter().flat_map(Submission::tries);
+    let codes = tries().filter(at_limit).filter_map(Reply::code);
+    let given_up = history
+        .submissions
+        .iter()
+        .filter(|one| one.accepted().next().is_none() && one.tries().any(|reply| at_limit(&reply)));
+    format!(
+        "{}; {} submissions for good",
+        counted(codes),
+        given_up.count()
+    )
+}
+
+fn deletes(history: &History) -> String {
+    let wanted = history
+        .submissions
+        .iter()
+        .filter(|one| !one.deletes.is_empty());
+    counted(wanted.map(|one| match one.deletion() {
+        Deletion::Done(_) => "done",
+        Deletion::Gone(_) => "done unheard",
+        Deletion::Unsure => "unknown",
+        Deletion::Kept => "refused",
+    }))
+}
+
+fn used_again(history: &History) -> String {
+    let mut keys = BTreeMap::<_, Vec<&Submission>>::new();
+    for one in &history.submissions {
+        if let Some(key) = &one.key {
+            keys.entry((one.tenant, key)).or_default().push(one);
+        }
+    }
+    let again = keys.values().flat_map(|users| users.iter().skip(1));
+    counted(again.map(|one| match one.accepted().next() {
+        Some(_) => "accepted",
+        None if one.is_unknown() => "unknown",
+        None => "refused",
+    }))
+}
+
+fn repeats(completed: &[&Job]) -> String {
+    let cached = |job: &&&Job| job.last.as_ref().is_some_and(|job| job["cached"] == true);
+    completed.iter().filter(cached).count().to_string()
 }
 
 fn unanswered(submission: &Submission) -> impl Iterator<Item = String> {
@@ -268,9 +330,21 @@ fn span(times: impl Iterator<Item = Ms> + Clone) -> Option<String> {
 
 /// `9: 8 completed, 1 failed`.
 fn ends(history: &History, ids: &BTreeSet<&str>) -> String {
-    let jobs = ids
+    let deleted: BTreeSet<&str> = history
+        .submissions
         .iter()
-        .map(|id| history.jobs.get(*id).and_then(Job::status));
-    let ends = counted(jobs.map(|status| status.unwrap_or("lost")));
+        .filter(|one| matches!(one.deletion(), Deletion::Done(_) | Deletion::Gone(_)))
+        .flat_map(Submission::accepted)
+        .collect();
+    let jobs = ids.iter().map(|id| {
+        let status = history.jobs.get(*id).and_then(Job::status);
+        let gone = if deleted.contains(id) {
+            "deleted"
+        } else {
+            "lost"
+        };
+        status.unwrap_or(gone)
+    });
+    let ends = counted(jobs);
     format!("{}: {ends}", ids.len())
 }

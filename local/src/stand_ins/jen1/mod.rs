@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::bulk;
-use super::calls::Call;
+use super::calls::{Call, json_sha256};
 use super::chance::Fate;
 use super::exchange::{self, Callback, Controls, accepted, problem, text_header};
 use super::faults::{Common, FaultState, Mode, Seconds, Switches, spend};
@@ -121,7 +121,8 @@ async fn generate(
         } else if order.garbage {
             ([(header::CONTENT_TYPE, "application/json")], GARBAGE).into_response()
         } else {
-            Json(planner::plan(&request.narrative, request.duration)).into_response()
+            let key = text_header(&headers, "idempotency-key");
+            Json(service.plan(&request, key.as_deref())).into_response()
         };
     }
     let Some(callback) = request.callback.clone() else {
@@ -144,6 +145,7 @@ async fn generate(
         order,
         request,
         callback,
+        text_header(&headers, "idempotency-key"),
         request_id.unwrap_or_else(|| id.clone()),
     ));
     if early {
@@ -161,6 +163,7 @@ async fn tell(
     order: Order,
     request: Request,
     callback: Callback,
+    key: Option<String>,
     request_id: String,
 ) {
     if order.never {
@@ -169,7 +172,7 @@ async fn tell(
     let common = &order.faults.common;
     let pause = order.faults.plan_seconds.duration() + common.report_delay_seconds.duration();
     tokio::time::sleep(pause).await;
-    let job_id = request.job_id.unwrap_or_default();
+    let job_id = request.job_id.clone().unwrap_or_default();
     let body = if order.failed {
         json!({"jobId": job_id, "type": "failed", "payload":
             {"code": "planner_lost", "message": "The planner was told to fail.", "retryable": true}})
@@ -177,7 +180,7 @@ async fn tell(
         let plan = if order.garbage {
             Value::from(GARBAGE)
         } else {
-            json!(planner::plan(&request.narrative, request.duration))
+            service.plan(&request, key.as_deref())
         };
         json!({"jobId": job_id, "type": "completed", "payload": {"plan": plan}})
     };
@@ -190,6 +193,13 @@ async fn tell(
 }
 
 impl Service {
+    /// The plan, noted as delivered.
+    fn plan(&self, request: &Request, key: Option<&str>) -> Value {
+        let plan = json!(planner::plan(&request.narrative, request.duration));
+        self.controls.calls.deliver(key, &json_sha256(&plan));
+        plan
+    }
+
     /// A fate that shows in reports makes even a service that likes to answer at once report, where it can.
     fn order(&self, has_callback: bool, fate: Fate) -> Order {
         self.controls.faults.with(|state| {

@@ -128,6 +128,8 @@ fn answer(
     render: &Render,
     audio: Bytes,
 ) -> Response {
+    let calls = &service.controls.calls;
+    calls.deliver(render.key.as_deref(), &shared::job::sha256_hex(&audio));
     let seed = render.request.seed;
     let facts = json!({"model": NAME, "version": VERSION, "seed": seed});
     let with = |name: &str, value: String| {

@@ -5,6 +5,7 @@ use reqwest::{Client, Response};
 use serde_json::Value;
 
 use super::*;
+use crate::stand_ins::calls::json_sha256;
 use crate::stand_ins::testing::{Inbox, serve};
 
 async fn service(gpus: usize, faults: Value) -> String {
@@ -250,7 +251,7 @@ async fn an_early_report_is_there_before_the_answer_and_may_come_twice() {
 #[tokio::test]
 async fn calls_and_cancels_are_noted_with_their_headers() {
     let base = service(4, json!({})).await;
-    post(&base, "the-key", &plain()).await;
+    let audio = post(&base, "the-key", &plain()).await.bytes().await;
     Client::new()
         .delete(format!("{base}/generate/nothing"))
         .send()
@@ -266,6 +267,10 @@ async fn calls_and_cancels_are_noted_with_their_headers() {
         (&calls[0]["idempotencyKey"], &calls[0]["jobId"]),
         (&json!("the-key"), &json!("j1"))
     );
+    let sha256 = shared::job::sha256_hex(&audio.unwrap());
+    assert_eq!(calls[0]["delivered"], json!([sha256]));
+    let plan = json_sha256(&plain()["plan"]);
+    assert_eq!(calls[0]["planSha256"], json!(plan));
     assert_eq!(
         (&calls[1]["method"], &calls[1]["path"]),
         (&json!("DELETE"), &json!("/generate/nothing"))

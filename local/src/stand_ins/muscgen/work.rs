@@ -184,6 +184,8 @@ async fn tell_completed(service: &Service, render: &Render) {
     let target = render.target();
     let (request_id, job_id) = (&target.request_id, &target.job_id);
     let sha256 = shared::job::sha256_hex(&audio);
+    let calls = &service.controls.calls;
+    calls.deliver(render.key.as_deref(), &sha256);
     let mut payload =
         json!({"seed": render.request.seed, "model": NAME, "version": VERSION, "sha256": sha256});
     match &target.upload {

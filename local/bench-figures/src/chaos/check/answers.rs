@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Bounds, Violation};
-use crate::chaos::history::{History, Job, Reply, Submission, is_terminal};
+use crate::chaos::history::{Deletion, History, Job, Reply, Submission, is_terminal};
 
 pub(super) fn check(history: &History, bounds: &Bounds) -> Vec<Violation> {
     let mut found = Vec::new();
@@ -43,6 +43,9 @@ fn promises(submission: &Submission, own: &[(&String, &Job)]) -> Vec<Violation> 
         found.push(Violation::general("two jobs for one key", what));
     }
     for id in &accepted {
+        if submission.deletion() != Deletion::Kept {
+            continue;
+        }
         let job = own.iter().find(|(own, _)| own == id).map(|(_, job)| job);
         if !job.is_some_and(|job| job.stored.accepted && job.last.is_some()) {
             found.push(Violation::of("lost", id, "accepted, and now unknown"));
@@ -89,7 +92,7 @@ fn share(history: &History, bounds: &Bounds) -> Option<Violation> {
         .collect();
     let ended = accepted
         .iter()
-        .filter_map(|id| history.jobs.get(*id)?.status());
+        .filter_map(|id| history.jobs.get(*id)?.end());
     let ended: Vec<_> = ended
         .filter(|status| is_terminal(status) && *status != "cancelled")
         .collect();

@@ -1,7 +1,7 @@
 //! What one job may go through: to one end, seen by everybody alike, with at most one track.
 
 use super::{Bounds, Violation};
-use crate::chaos::history::{History, Job, Ms, is_terminal, moment};
+use crate::chaos::history::{History, Job, MISSING, Ms, is_terminal, moment};
 use crate::chaos::options::LEASE;
 
 /// The API with its own job table hears of every end at last, whatever hung meanwhile.
@@ -12,25 +12,32 @@ pub(super) fn untold(id: &str, job: &Job, history: &History) -> Option<Violation
     (ended && !told.contains(id)).then(|| Violation::of("end not told", id, what))
 }
 
-pub(super) fn check(id: &str, job: &Job, bounds: &Bounds) -> Vec<Violation> {
+pub(super) fn check(id: &str, job: &Job, history: &History, bounds: &Bounds) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut say = |rule, what: String| found.push(Violation::of(rule, id, what));
     if let Some(what) = changed(job).or_else(|| ended_again(job)) {
         say("terminal state changed", what);
     }
     for pair in job.seen.windows(2) {
-        if pair[1].status != "missing" && pair[1].seq < pair[0].seq {
+        if pair[1].status != MISSING && pair[1].seq < pair[0].seq {
             say(
                 "event numbers fell",
                 format!("{} after {}", pair[1].seq, pair[0].seq),
             );
         }
     }
+    // From then on its owner may miss it.
+    let unwanted = history
+        .submissions
+        .iter()
+        .filter(|one| one.accepted().any(|own| own == id))
+        .filter_map(|one| Some(one.deletes.first()?.asked))
+        .min();
     if job
         .seen
         .iter()
-        .skip_while(|seen| seen.status == "missing")
-        .any(|seen| seen.status == "missing")
+        .skip_while(|seen| seen.status == MISSING)
+        .any(|seen| seen.status == MISSING && unwanted.is_none_or(|from| seen.at < from))
     {
         say(
             "lost",
@@ -64,7 +71,7 @@ pub(super) fn check(id: &str, job: &Job, bounds: &Bounds) -> Vec<Violation> {
         }
         status => say("stuck", format!("at the end it is {status:?}")),
     }
-    if let Some(what) = tracks(job) {
+    if let Some(what) = tracks(id, job, history) {
         say("tracks", what);
     }
     let completions = events(job, "job:completed");
@@ -85,6 +92,7 @@ pub(super) fn check(id: &str, job: &Job, bounds: &Bounds) -> Vec<Violation> {
 fn changed(job: &Job) -> Option<String> {
     let looks = job.seen.iter().map(|seen| seen.status.as_str());
     let mut looks = looks
+        .filter(|status| *status != MISSING)
         .chain(job.status())
         .chain(job.stored.manifest.as_deref());
     let end = looks.find(|status| is_terminal(status))?;
@@ -99,7 +107,7 @@ fn ended_again(job: &Job) -> Option<String> {
     (moment(&told)? > seen).then(|| format!("seen at {seen}, and it ended anew at {told}"))
 }
 
-fn tracks(job: &Job) -> Option<String> {
+fn tracks(id: &str, job: &Job, history: &History) -> Option<String> {
     let tracks = &job.stored.tracks;
     if tracks.len() > 1 {
         return Some(format!("{} are stored", tracks.len()));
@@ -110,8 +118,20 @@ fn tracks(job: &Job) -> Option<String> {
     let sha256 = job.last.as_ref()?["track"]["sha256"]
         .as_str()
         .unwrap_or("nothing");
-    let stored = tracks.iter().any(|name| name.contains(sha256));
-    (!stored).then(|| format!("the job names {sha256}, the store has {tracks:?}"))
+    let home = job.stored.plays.as_ref().map(|played| &played.home);
+    let home = home.filter(|home| home.as_str() != id);
+    let stored = match home {
+        None => &job.stored,
+        Some(home) => match history.jobs.get(home) {
+            Some(home) => &home.stored,
+            None => return Some(format!("it plays a track of {home}, which nobody knows")),
+        },
+    };
+    if home.is_some() && !stored.shares.iter().any(|guest| guest == id) {
+        return Some(format!("it plays a track of {home:?}, which may go"));
+    }
+    let has = stored.tracks.iter().any(|name| name.contains(sha256));
+    (!has).then(|| format!("the job names {sha256}, the store has {:?}", stored.tracks))
 }
 
 fn events(job: &Job, kind: &str) -> usize {

@@ -1,11 +1,13 @@
 //! Reads a record and says what must not be in it. Pure: the same record, the same verdict.
 //!
 //! Reading order: `answers` (what callers were promised), `lives` (what one job may go through), `causes` (every bad end was
-//! made by us), `strand` (nobody waits without a reason).
+//! made by us), `keys` (what a deleted job leaves, and its key), `songs` (whose music it is), `strand` (nobody waits without a reason).
 
 mod answers;
 mod causes;
+mod keys;
 mod lives;
+mod songs;
 mod strand;
 
 use super::history::{History, Ms};
@@ -56,8 +58,10 @@ impl Violation {
 /// Everything that is wrong.
 pub fn check(history: &History, bounds: &Bounds) -> Vec<Violation> {
     let mut found = answers::check(history, bounds);
+    found.extend(keys::check(history));
+    found.extend(songs::check(history));
     for (id, job) in &history.jobs {
-        found.extend(lives::check(id, job, bounds));
+        found.extend(lives::check(id, job, history, bounds));
         found.extend(lives::untold(id, job, history));
         found.extend(causes::check(id, job, history));
     }

@@ -1,16 +1,20 @@
 //! A good record passes; each made-up bad one is found, and for what it is.
 
+mod keys;
 mod replies;
+mod songs;
 mod strand;
 
 use serde_json::{Value, json};
 
 use super::{Bounds, check};
 use crate::chaos::history::{
-    Answer, Call, History, Injected, Job, Kind, Ms, Queue, Reply, Sample, Seen, Stored, Submission,
+    Answer, Call, History, Injected, Job, Kind, Ms, Played, Queue, Reply, Sample, Seen, Stored,
+    Submission,
 };
 
 const ID: &str = "01a2049e-643a-75e1-acda-ee3ba6f1c78c";
+const RAIN: &str = "rain";
 const BOUNDS: Bounds = Bounds {
     completed: 0.95,
     foreign: 0.05,
@@ -28,12 +32,17 @@ fn answered(status: u16, job: Option<&str>) -> Answer {
 }
 
 fn heard(reply: Reply) -> Answer {
-    let (asked, at) = (0, 0);
-    Answer { asked, at, reply }
+    Answer {
+        asked: 0,
+        at: 0,
+        reply,
+        retry_after: None,
+    }
 }
 
 fn seen(status: &str, seq: u64) -> Seen {
     Seen {
+        asked: 0,
         at: 0,
         status: status.to_owned(),
         seq,
@@ -45,6 +54,18 @@ fn line(second: u32, message: &str, invocation: &str) -> Value {
     json!({"timestamp": timestamp, "message": message, "function_request_id": invocation, "outcome": "Ok"})
 }
 
+fn called(model: &'static str, asked: &str, plan: Option<&str>, delivered: &str) -> Call {
+    Call {
+        at: 0,
+        model,
+        key: "k".to_owned(),
+        fate: "usual".to_owned(),
+        asked: asked.to_owned(),
+        plan: plan.map(str::to_owned),
+        delivered: vec![delivered.to_owned()],
+    }
+}
+
 /// A job that was accepted, seen on its way, and completed.
 fn completed() -> Job {
     Job {
@@ -54,15 +75,25 @@ fn completed() -> Job {
             seen("processing", 3),
             seen("completed", 6),
         ],
-        last: Some(json!({"status": "completed", "attempt": 1, "track": {"sha256": "abc"}})),
+        last: Some(
+            json!({"status": "completed", "attempt": 1, "narrative": RAIN, "track": {"sha256": "abc"}}),
+        ),
         events: vec![json!({"event": "job:completed"})],
+        heard: Some("abc".to_owned()),
         stored: Stored {
             accepted: true,
-            open: false,
             manifest: Some("completed".to_owned()),
             tracks: vec!["track-abc.wav".to_owned()],
+            plays: Some(Played {
+                home: ID.to_owned(),
+                sha256: Some("abc".to_owned()),
+            }),
+            ..Stored::default()
         },
-        calls: Vec::new(),
+        calls: vec![
+            called("jen1", RAIN, None, "plan-of-rain"),
+            called("muscgen", "calm. rain", Some("plan-of-rain"), "abc"),
+        ],
         lines: vec![
             line(0, "job acquired", "a"),
             line(31, "job acquired", "b"),
@@ -74,6 +105,7 @@ fn completed() -> Job {
 fn good() -> History {
     History {
         submissions: vec![Submission {
+            narrative: RAIN.to_owned(),
             answers: vec![answered(202, Some(ID))],
             ..Submission::default()
         }],
@@ -258,10 +290,8 @@ fn a_failure_needs_a_fault_that_explains_it() {
         })
     };
     let call = |fate: &str| Call {
-        at: 0,
-        model: "muscgen",
-        key: "k".to_owned(),
         fate: fate.to_owned(),
+        ..called("muscgen", RAIN, None, "abc")
     };
     let (rule, nothing) = ("failed without a cause", |_: &mut History, _: &mut Job| {});
     found(rule, &failed("gpu_lost", &nothing));
