@@ -70,10 +70,10 @@ const RIGHTS: [(&str, &[&str]); 11] = [
 
 /// What somebody must write who uses an action; `Lambda` does it for the function.
 const USES: [(&str, &str); 10] = [
-    ("s3:GetObject", "self.objects.get("),
-    ("s3:PutObject", "self.objects.put"),
-    ("s3:DeleteObject", "self.objects.delete("),
-    ("s3:ListBucket", "self.objects.list("),
+    ("s3:GetObject", "self.objects()?.get("),
+    ("s3:PutObject", "self.objects()?.put"),
+    ("s3:DeleteObject", "self.objects()?.delete("),
+    ("s3:ListBucket", "self.objects()?.list("),
     ("sqs:SendMessage", ".send_message_batch()"),
     ("sqs:GetQueueAttributes", ".get_queue_attributes()"),
     (

@@ -134,15 +134,16 @@ fn orders(options: &Options, rng: &mut Rng) -> Vec<Order> {
     for number in some(rng, 0.015, orders.len()) {
         orders[number].cancel = Some(seconds(rng, 0.0, 6.0));
     }
-    for number in some(rng, 0.08, orders.len()) {
-        let order = &mut orders[number];
-        if order.cancel.is_none() {
-            order.delete = Some(seconds(rng, 0.0, 12.0));
+    let (keyed, keyless): (Vec<usize>, Vec<usize>) =
+        (0..orders.len()).partition(|number| orders[*number].key == Key::One);
+    for of in [&keyed, &keyless] {
+        for place in some(rng, 0.08, of.len()) {
+            let order = &mut orders[of[place]];
+            if order.cancel.is_none() {
+                order.delete = Some(seconds(rng, 0.0, 12.0));
+            }
         }
     }
-    let keyed: Vec<_> = (0..orders.len())
-        .filter(|number| orders[*number].key == Key::One)
-        .collect();
     for place in some(rng, 0.15, keyed.len()) {
         orders[keyed[place]].key = Key::Twins;
     }
