@@ -214,11 +214,11 @@ async fn an_sqs_that_is_dead_for_20_seconds_is_named_and_its_bells_are_rung_agai
     moto.hold_down(DEAD);
     let page = said_meanwhile(&app, from, |page| {
         let dependencies = &page["dependencies"];
-        let down = |name: &&str| dependencies[*name]["up"] == false;
+        // A look that was under way when it died loses its connection.
+        let down = |name: &&str| dependencies[*name]["reason"] == "refused";
         ["queue", "notices"].iter().all(down)
     })
     .await;
-    assert_eq!(page["dependencies"]["queue"]["reason"], "refused");
     assert_eq!(page["status"], "ready", "jobs are accepted all the same");
     let job = app.submit(ten_seconds()).await;
     assert!(from.elapsed() < DEAD);
