@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use redis::Cmd;
 use shared::job::{JobId, JobStatus, TenantId};
-use shared::queue::{Mended, Policy, Queue, Settled, Spent};
+use shared::queue::{DeliveryState, Mended, Policy, Queue, Settled, Spent};
 use shared::stage::Stage;
 
+use crate::delivery::{JOB, due, outcome};
 use crate::rig::{RETENTION, Rig, SETTLED, error, new_job, track};
 
 fn keeping(kept: u32) -> Rig {
@@ -89,6 +90,36 @@ async fn sweep_lets_go_of_what_was_kept_for_long_enough() {
         ))
         .await;
     assert!((next - own).abs() < 1.0);
+}
+
+#[tokio::test]
+async fn the_log_of_deliveries_goes_with_its_job_unless_a_message_is_still_owed() {
+    let mut rig = Rig::start();
+    let policy = Policy::new(4, 2, 100, 24 * RETENTION).keeping(1);
+    rig.queue = Queue::new(rig.queue.redis().clone(), "p", policy);
+    let deliver = async || {
+        let message = rig.taken().await;
+        rig.note(&message, &outcome(DeliveryState::Delivered)).await;
+    };
+    let owing = async |over: bool| {
+        let id = settled(&rig, "alice").await;
+        rig.owe_all(id, &due(0, &[JOB])).await;
+        if over {
+            deliver().await;
+        }
+        id
+    };
+    let delivered = owing(true).await;
+    rig.next_millisecond().await;
+    let owed = owing(false).await;
+    assert_eq!(traces(&rig, &[delivered]).await, BTreeSet::new());
+    rig.next_millisecond().await;
+    settled(&rig, "alice").await;
+    let log = rig.queue.keys().delivery(owed);
+    let left = async || -> i64 { rig.raw(&Cmd::ttl(&log)).await };
+    assert_eq!(left().await, -1, "a message is owed");
+    deliver().await;
+    assert!((1..=3600).contains(&left().await));
 }
 
 #[tokio::test]

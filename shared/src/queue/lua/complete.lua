@@ -6,7 +6,9 @@
 local job = held(a.id, a.fence)
 if not job or job.stage ~= 'finish' then
   job = load(a.id)
-  local same = job and job.status == 'completed' and redis.call('GET', key('outcome', a.id)) == a.track
+  -- Sent twice, after a lost answer: it may have been settled in between.
+  local track = job and job.status == 'completed' and redis.call('GET', key('outcome', a.id))
+  local same = track and slim(track) == slim(a.track)
   return answer({outcome = same and 'ok' or 'stale'})
 end
 redis.call('SET', key('outcome', a.id), a.track)

@@ -45,6 +45,9 @@ local function note_due(id, name)
   redis.call('HSET', key('delivery', id), 'dues', cjson.encode(known))
 end
 
+-- The log of a job that was let go stays an hour, because a settlement that is repeated must not owe anew what was delivered.
+local LET_GO_MS = 3600000
+
 -- How many are not over. With none left the log is kept as long as that of a settled job, and the second answer names the objects that
 -- are not needed any more.
 local function pending(id)
@@ -56,7 +59,8 @@ local function pending(id)
   end
   local over = dues(id)
   redis.call('HDEL', key('delivery', id), 'dues')
-  redis.call('PEXPIRE', key('delivery', id), policy.retention_ms)
+  local gone = redis.call('EXISTS', key('job', id)) == 0
+  redis.call('PEXPIRE', key('delivery', id), gone and math.min(LET_GO_MS, policy.retention_ms) or policy.retention_ms)
   return 0, #over > 0 and over or nil
 end
 

@@ -83,6 +83,9 @@ local function set_status(id, job, status)
   redis.call('HSET', key('job', id), 'status', status)
 end
 
+-- A track without its waveform, which is most of it and stands in the manifest.
+local function slim(track) return (string.gsub(track, '"waveform":%[%[.-%]%]', '"waveform":[]')) end
+
 -- The record of an ended job with everything that leads to it: no list outlives what it lists.
 local function forget(id, job)
   for _, owner in ipairs({job.user, '*'}) do redis.call('ZREM', key('by_user', owner, job.status), id) end
@@ -94,6 +97,8 @@ local function forget(id, job)
   for _, name in ipairs({'job', 'outcome', 'events', 'listeners'}) do redis.call('DEL', key(name, id)) end
   for _, name in ipairs({'outbox', 'dead', 'notices'}) do redis.call('ZREM', key(name), id) end
   redis.call('ZREM', key('kept', job.tenant), id)
+  -- The log of what was delivered has an expiry once nothing is owed; what is still owed stays.
+  if redis.call('PTTL', key('delivery', id)) >= 0 then redis.call('DEL', key('delivery', id)) end
 end
 
 -- Lets go of a tenant's kept jobs whose time is over, and of the oldest of too many; some at a time.

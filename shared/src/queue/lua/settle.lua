@@ -5,9 +5,8 @@
 local job = load(a.id)
 if not job or not TERMINAL[job.status] or tonumber(job.generation) ~= a.generation then return answer({outcome = 'stale'}) end
 local first = redis.call('ZREM', key('outbox'), a.id) == 1
--- The manifest has the waveform, which is most of a track.
 local track = job.status == 'completed' and redis.call('GET', key('outcome', a.id))
-if track then redis.call('SET', key('outcome', a.id), (string.gsub(track, '"waveform":%[%[.-%]%]', '"waveform":[]'))) end
+if track then redis.call('SET', key('outcome', a.id), slim(track)) end
 redis.call('ZADD', key('kept', job.tenant), 'NX', now + policy.retention_ms, a.id)
 let_go(job.tenant)
 return answer({outcome = 'ok', first = first})
