@@ -190,6 +190,8 @@ pub struct Due {
 #[serde(transparent)]
 pub struct DueName(String);
 
+const WAITING: &str = "-waiting";
+
 impl DueName {
     /// For the end of this generation; again it is the same.
     pub fn of_end(generation: u32) -> Self {
@@ -199,6 +201,16 @@ impl DueName {
     /// For messages of this end that are sent again by hand.
     pub fn again(generation: u32) -> Self {
         Self(format!("{generation}-{}", Uuid::now_v7()))
+    }
+
+    /// For messages of this end that find no room in their lines.
+    pub fn waiting(generation: u32) -> Self {
+        Self(format!("{generation}{WAITING}"))
+    }
+
+    /// Whether its messages wait for room.
+    pub fn is_waiting(&self) -> bool {
+        self.0.ends_with(WAITING)
     }
 
     /// As it was stored.

@@ -111,7 +111,9 @@ impl Queue {
         self.redis.write(&add).await
     }
 
-    /// Messages that the end of a job owes, noted in the object of this name. Again changes nothing, and a later end forgets those of an earlier one.
+    /// Puts messages that the end of a job owes into their lines; the object of this name notes them.
+    ///
+    /// Again changes nothing, and a later end forgets those of an earlier one. Those that waited for room come in all together or not at all.
     pub async fn owe(&self, id: JobId, due: &Due, name: &DueName) -> Result<Owed, QueueError> {
         #[derive(Serialize)]
         struct Args<'a> {
@@ -120,6 +122,7 @@ impl Queue {
             event: Ending,
             due: &'a DueName,
             targets: &'a [DueTarget],
+            whole: bool,
         }
         let args = Args {
             id,
@@ -127,6 +130,7 @@ impl Queue {
             event: due.event,
             due: name,
             targets: &due.targets,
+            whole: name.is_waiting(),
         };
         self.call_plain(&scripts::OWE, &args).await
     }

@@ -133,6 +133,9 @@ pub enum Owed {
         /// Objects that are not needed any more.
         #[serde(default)]
         over: Vec<DueName>,
+        /// Messages whose lines have no room.
+        #[serde(default)]
+        left: Vec<Target>,
     },
     /// The job ended anew since.
     Stale,

@@ -59,10 +59,11 @@ pub(crate) fn outcome(state: DeliveryState) -> Outcome {
     }
 }
 
-fn pending(n: u32) -> Owed {
+pub(crate) fn pending(n: u32) -> Owed {
     Owed::Ok {
         pending: n,
         over: Vec::new(),
+        left: Vec::new(),
     }
 }
 
@@ -170,7 +171,8 @@ async fn a_later_end_forgets_the_messages_of_an_earlier_one() {
         later,
         Owed::Ok {
             pending: 1,
-            over: earlier
+            over: earlier,
+            left: Vec::new(),
         }
     );
     assert_eq!(rig.state(id).await, [(tenant, DeliveryState::Pending, 0)]);
@@ -234,7 +236,8 @@ async fn a_message_that_failed_is_tried_again_and_one_that_arrived_is_over() {
         again,
         Owed::Ok {
             pending: 0,
-            over: needless
+            over: needless,
+            left: Vec::new(),
         }
     );
 }

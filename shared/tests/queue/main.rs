@@ -38,6 +38,7 @@ mod report;
 mod restore;
 mod retry;
 mod rig;
+mod room;
 mod sides;
 mod signs;
 mod site;

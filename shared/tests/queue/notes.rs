@@ -122,3 +122,47 @@ async fn the_note_of_an_earlier_end_is_cleared_and_that_of_a_later_one_stays() {
     let [_, told, untold] = ends;
     assert_eq!(store.due_names(id).await.unwrap(), [told, untold]);
 }
+
+#[tokio::test]
+async fn messages_without_room_wait_in_the_store_and_are_sent_once_each() {
+    let site = Site::with(&[("KEPT_JOBS", "4")]).await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(site.ended(site.own()).await);
+    }
+    for id in &ids[1..] {
+        let names = site.clients.store.due_names(*id).await.unwrap();
+        assert_eq!(names, [DueName::waiting(0)]);
+    }
+    clear(&site).await;
+    for n in 1..=ids.len() {
+        assert_eq!(site.deliver().await, 1, "{n}");
+        clear(&site).await;
+    }
+    assert_eq!(site.deliver().await, 0);
+    for id in ids {
+        assert!(!site.is_due(id).await);
+        let about = |(_, body): &&(_, serde_json::Value)| body["data"]["jobId"] == id.to_string();
+        assert_eq!(site.heard().iter().filter(about).count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_an_earlier_end_or_too_long_is_removed() {
+    let site = Site::with(&[("KEPT_JOBS", "4")]).await;
+    site.ended(site.own()).await;
+    let id = site.ended(site.own()).await;
+    let store = &site.clients.store;
+    let name = DueName::waiting(0);
+    let mut waiting = store.due(id, &name).await.unwrap().unwrap();
+    waiting.targets[0].until = Utc::now() - TimeDelta::seconds(1);
+    store.put_due(id, &name, &waiting).await.unwrap();
+    clear(&site).await;
+    assert!(!site.is_due(id).await, "late");
+    waiting.targets[0].until = Utc::now() + TimeDelta::seconds(60);
+    waiting.generation = 7;
+    let of_another = DueName::waiting(7);
+    store.put_due(id, &of_another, &waiting).await.unwrap();
+    clear(&site).await;
+    assert!(!site.is_due(id).await, "of another end");
+}

@@ -23,15 +23,29 @@ local function write(id, target, record)
   redis.call('HSET', key('delivery', id), target, cjson.encode(record))
 end
 
+-- `owed` has each tenant → messages that stand in its lines.
+local function count_in(line, n)
+  local _, tenant = sides(line)
+  if n ~= 0 and tenant and redis.call('HINCRBY', key('owed'), tenant, n) <= 0 then redis.call('HDEL', key('owed'), tenant) end
+end
+
+-- A receiver that does not answer keeps a quarter of what its tenant may have in Redis; a service of the operator's keeps all of that.
+local function has_room(line)
+  local _, tenant = sides(line)
+  if not tenant then return redis.call('ZCARD', key('owed', line)) < policy.kept end
+  return redis.call('ZCARD', key('owed', line)) < math.ceil(policy.kept / 4)
+    and (tonumber(redis.call('HGET', key('owed'), tenant)) or 0) < policy.kept
+end
+
 -- It stands in its line until then.
 local function stand_until(id, target, record, due)
   record.due = due
   write(id, target, record)
-  redis.call('ZADD', key('owed', record.line), due, member(id, target))
+  count_in(record.line, redis.call('ZADD', key('owed', record.line), due, member(id, target)))
 end
 
 local function leave_line(id, target, record)
-  redis.call('ZREM', key('owed', record.line), member(id, target))
+  count_in(record.line, -redis.call('ZREM', key('owed', record.line), member(id, target)))
   land(record.line, member(id, target))
 end
 

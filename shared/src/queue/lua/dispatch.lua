@@ -35,7 +35,7 @@ local function take(line)
     local id, target = string.match(name, '^([^:]+):(.+)$')
     local record = delivery(id, target)
     if not record or record.state ~= 'pending' or record.line ~= line then
-      redis.call('ZREM', key('owed', line), name)
+      count_in(line, -redis.call('ZREM', key('owed', line), name))
     elseif record['until'] <= now then
       give_up(id, target, record)
     else
