@@ -190,27 +190,15 @@ pub struct Due {
 #[serde(transparent)]
 pub struct DueName(String);
 
-const WAITING: &str = "-waiting";
-
 impl DueName {
     /// For the end of this generation; again it is the same.
     pub fn of_end(generation: u32) -> Self {
         Self(generation.to_string())
     }
 
-    /// For messages of this end that are sent again by hand.
+    /// For messages of this end that are sent again by hand, or that waited for room.
     pub fn again(generation: u32) -> Self {
         Self(format!("{generation}-{}", Uuid::now_v7()))
-    }
-
-    /// For messages of this end that find no room in their lines.
-    pub fn waiting(generation: u32) -> Self {
-        Self(format!("{generation}{WAITING}"))
-    }
-
-    /// Whether its messages wait for room.
-    pub fn is_waiting(&self) -> bool {
-        self.0.ends_with(WAITING)
     }
 
     /// As it was stored.

@@ -8,6 +8,7 @@ mod reconcile;
 mod round;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;

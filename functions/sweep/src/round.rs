@@ -21,7 +21,7 @@ use shared::store::StoreError;
 
 use crate::bookmark::Bookmarks;
 use crate::faults::Faults;
-use crate::{burial, notes, reconcile};
+use crate::{burial, notes, reconcile, waiting};
 
 /// The longest round: the next one starts after a minute.
 const ROUND: Duration = Duration::from_secs(40);
@@ -119,6 +119,13 @@ pub(crate) async fn go(
             let clearing = notes::go(clients, &bookmarks.notes, &faults);
             if let Err(error) = within(from + LAST, clearing).await {
                 tracing::warn!(error = %error, "notes of what was owed stay behind for now");
+            }
+            match within(from + LAST, waiting::go(clients)).await {
+                Ok(0) => {}
+                Ok(jobs) => {
+                    tracing::info!(jobs, "messages that waited for room came into their lines")
+                }
+                Err(error) => tracing::warn!(error = %error, "messages wait on for room"),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Notes that stayed behind because the store was away when they were to go, and notes of what waits for room.
+//! Notes that stayed behind because the store was away when they were to go.
 
 use chrono::{TimeDelta, Utc};
 
@@ -12,8 +12,7 @@ use crate::store::Note;
 /// A younger note may be that of a caller who has not told Redis yet; no invocation lives longer.
 const ON_ITS_WAY: TimeDelta = TimeDelta::minutes(15);
 
-/// Removes those of a job's notes whose messages are over, as Redis knew it after the notes were listed, and brings what waited for
-/// room. May be repeated.
+/// Removes those of a job's notes whose messages are over, as Redis knew it after the notes were listed. May be repeated.
 ///
 /// Redis must have forgotten nothing: where it was emptied or rolled back, [`super::restore`] comes first. A message that is pending or
 /// on its way keeps its note among those that Redis names, and one that it names no more is needed again only when it is written anew.
@@ -26,17 +25,12 @@ pub async fn clear(
     let now = Utc::now();
     let is_needed = |note: &Note| known.iter().any(|known| known.names.contains(&note.name));
     for note in notes {
-        let is_young = now - note.modified < ON_ITS_WAY && !note.name.is_waiting();
-        if is_needed(&note) || is_young {
+        if is_needed(&note) || now - note.modified < ON_ITS_WAY {
             continue;
         }
         let Some(due) = clients.store.due(id, &note.name).await? else {
             continue;
         };
-        if note.name.is_waiting() && !is_late(&due) {
-            super::owe::bring(clients, id, &due, &note.name).await?;
-            continue;
-        }
         let is_over = match &known {
             // A later end that Redis has not heard of is put in force by its settling.
             Some(known) => due.generation <= known.generation,

@@ -82,7 +82,7 @@ async fn remove(clients: &Clients, over: &Over) {
     }
 }
 
-fn count_given_up(target: Target) {
+pub(super) fn count_given_up(target: Target) {
     Embedded::default()
         .put(&metrics::MESSAGES_GIVEN_UP, 1.0, Some(target.kind()))
         .send();

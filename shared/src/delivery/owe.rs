@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::waiting;
 use crate::clients::Clients;
 use crate::endpoint::{Ending, Line, Target, host_of};
 use crate::envelope::{Due, DueName, DueTarget, Manifest};
@@ -123,49 +124,13 @@ async fn put_in_force(
             left,
         } => {
             // Before the note is removed that has them now.
-            if !left.is_empty() && !name.is_waiting() {
-                note_waiting(clients, id, due, &left).await?;
-            }
+            waiting::note(clients, id, due, &left).await?;
             if pending > 0 {
                 ring(clients, Duration::ZERO).await;
             }
             forget(clients, &Over { id, names: over }).await
         }
         Owed::Stale => Ok(clients.store.remove_due(id, name).await?),
-    }
-}
-
-/// Redis holds so many messages of a tenant: the others wait in the store, and the sweep brings them when there is room.
-async fn note_waiting(
-    clients: &Clients,
-    id: JobId,
-    due: &Due,
-    left: &[Target],
-) -> Result<(), Unreachable> {
-    let of_left = |target: &&DueTarget| left.contains(&target.target);
-    let waiting = Due {
-        targets: due.targets.iter().filter(of_left).cloned().collect(),
-        ..due.clone()
-    };
-    let name = DueName::waiting(due.generation);
-    match clients.store.put_due(id, &name, &waiting).await {
-        Err(StoreError::Deleted { .. }) => Ok(()),
-        put => Ok(put?),
-    }
-}
-
-/// Brings messages that waited for room into their lines, if there is room and no later end.
-pub(super) async fn bring(
-    clients: &Clients,
-    id: JobId,
-    due: &Due,
-    name: &DueName,
-) -> Result<(), Unreachable> {
-    let ended = clients.store.newest_manifest::<Manifest>(id).await?;
-    if ended.is_some_and(|manifest| manifest.job.generation == due.generation) {
-        put_in_force(clients, id, due, name).await
-    } else {
-        Ok(clients.store.remove_due(id, name).await?)
     }
 }
 

@@ -111,10 +111,24 @@ impl Queue {
         self.redis.write(&add).await
     }
 
-    /// Puts messages that the end of a job owes into their lines; the object of this name notes them.
-    ///
-    /// Again changes nothing, and a later end forgets those of an earlier one. Those that waited for room come in all together or not at all.
+    /// Puts messages that the end of a job owes into their lines, where these have room; the object of this name notes them. Again changes
+    /// nothing, and a later end forgets those of an earlier one.
     pub async fn owe(&self, id: JobId, due: &Due, name: &DueName) -> Result<Owed, QueueError> {
+        self.put_in_lines(id, due, name, false).await
+    }
+
+    /// The same of messages that waited for room: all of them come in, or none.
+    pub async fn bring(&self, id: JobId, due: &Due, name: &DueName) -> Result<Owed, QueueError> {
+        self.put_in_lines(id, due, name, true).await
+    }
+
+    async fn put_in_lines(
+        &self,
+        id: JobId,
+        due: &Due,
+        name: &DueName,
+        whole: bool,
+    ) -> Result<Owed, QueueError> {
         #[derive(Serialize)]
         struct Args<'a> {
             id: JobId,
@@ -130,7 +144,7 @@ impl Queue {
             event: due.event,
             due: name,
             targets: &due.targets,
-            whole: name.is_waiting(),
+            whole,
         };
         self.call_plain(&scripts::OWE, &args).await
     }

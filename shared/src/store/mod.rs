@@ -14,6 +14,7 @@
 //! keys/<tenant>/<key>[.<dead job>]    whose a key is              put_claim_if_absent
 //! deleted/<id>                        the job is dead             put_tombstone
 //! due/<id>/<name>                     what the end still owes     put_due
+//! waiting/<line>/<id>.<generation>    what Redis has no room for  put_waiting
 //! secrets/jobs/<id>                   signs for a job's webhook   put_job_secret
 //! secrets/tenants/<tenant>/<secret>   signs for a tenant          put_tenant_secret
 //! config/<name>/<revision>.json       what operators set          put_setting
@@ -40,6 +41,7 @@ mod open;
 mod place;
 mod secret;
 mod tombstone;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +62,7 @@ pub use auth::FamilyState;
 pub use due::Note;
 pub use job::Remains;
 pub use place::Pace;
+pub use waiting::{WaitingLine, WaitingName};
 
 /// Largest object that is read whole: 64 MiB.
 pub const MAX_OBJECT: u64 = 64 << 20;

@@ -184,6 +184,7 @@ async fn webhooks_are_told(rig: &Rig, tried: &mut Tried, id: JobId) {
     assert_eq!(hooked, Some(true));
     let (due, name) = (due(0, &[JOB]), DueName::of_end(0));
     tried.works("owe", queue.owe(id, &due, &name).await);
+    tried.works("bring", queue.bring(id, &due, &name).await);
     let turn = tried.works("dispatch", queue.dispatch(1).await);
     let pending = outcome(DeliveryState::Pending);
     let noted = queue.delivered(&turn.messages[0], &pending).await;

@@ -1,11 +1,14 @@
 //! How many owed messages of a tenant stand in Redis; the others wait in the store.
 
+use chrono::{TimeDelta, Utc};
+use shared::delivery;
 use shared::envelope::DueName;
 use shared::job::JobId;
 use shared::queue::{DeliveryState, Owed, Policy, Queue, Turn};
 
 use crate::delivery::{HOST, JOB, due_in, endpoint, line, outcome, pending};
 use crate::rig::{RETENTION, Rig};
+use crate::site::Site;
 
 #[tokio::test]
 async fn messages_beyond_a_tenants_share_are_left_until_there_is_room() {
@@ -44,8 +47,8 @@ async fn messages_beyond_a_tenants_share_are_left_until_there_is_room() {
     assert_eq!(rig.queue.deliveries(nothing).await.unwrap().0, None);
 
     let waiting = due_in(&dead, 0, &[JOB]);
-    let name = DueName::waiting(0);
-    let bring = async || rig.queue.owe(third, &waiting, &name).await.unwrap();
+    let name = DueName::again(0);
+    let bring = async || rig.queue.bring(third, &waiting, &name).await.unwrap();
     assert_eq!(bring().await, left_over(1, Vec::new()));
     rig.make_due(&dead, first, JOB).await;
     let taken = rig.taken().await;
@@ -82,4 +85,67 @@ async fn a_tenants_share_counts_what_stands_in_all_its_lines() {
     }
     assert_eq!(rig.turn(1).await, Turn::default());
     assert!(owe("e", "loud").await, "its room is free again");
+}
+
+/// What the sweep does for all lines.
+async fn bring(site: &Site) -> u32 {
+    let mut brought = 0;
+    for line in site.clients.store.waiting_lines().await.unwrap() {
+        brought += delivery::bring(&site.clients, &line).await.unwrap();
+    }
+    brought
+}
+
+#[tokio::test]
+async fn messages_without_room_wait_in_the_store_and_are_sent_once_each() {
+    let site = Site::with(&[("KEPT_JOBS", "4")]).await;
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(site.ended(site.own()).await);
+    }
+    for (n, id) in ids.iter().enumerate() {
+        assert_eq!(
+            site.is_due(*id).await,
+            n == 0,
+            "the others are noted elsewhere"
+        );
+    }
+    assert_eq!(bring(&site).await, 0, "there is no room");
+    for n in 1..=ids.len() {
+        assert_eq!(site.deliver().await, 1, "{n}");
+        assert_eq!(bring(&site).await, u32::from(n < ids.len()), "{n}");
+    }
+    assert_eq!(site.deliver().await, 0);
+    let heard = site.heard();
+    let heard: Vec<_> = heard
+        .iter()
+        .map(|(_, body)| body["data"]["jobId"].as_str().unwrap())
+        .collect();
+    let expected: Vec<_> = ids.iter().map(ToString::to_string).collect();
+    assert_eq!(heard, expected, "in the order of their ends");
+    for id in ids {
+        assert!(!site.is_due(id).await);
+    }
+    assert_eq!(bring(&site).await, 0);
+}
+
+#[tokio::test]
+async fn what_waits_too_long_or_for_an_end_that_is_not_the_last_is_removed() {
+    let site = Site::with(&[("KEPT_JOBS", "4")]).await;
+    site.ended(site.own()).await;
+    let id = site.ended(site.own()).await;
+    let store = &site.clients.store;
+    let lines = store.waiting_lines().await.unwrap();
+    let name = store.waiting_page(&lines[0], 9).await.unwrap()[0];
+    assert_eq!(name.id, id);
+    let mut waiting = store.waiting(&lines[0], &name).await.unwrap().unwrap();
+    let line = waiting.targets[0].line.clone();
+    waiting.targets[0].until = Utc::now() - TimeDelta::seconds(1);
+    store.put_waiting(id, &line, &waiting).await.unwrap();
+    waiting.targets[0].until = Utc::now() + TimeDelta::seconds(60);
+    waiting.generation = 7;
+    store.put_waiting(id, &line, &waiting).await.unwrap();
+    assert_eq!(bring(&site).await, 2);
+    assert_eq!(store.waiting_page(&lines[0], 9).await.unwrap(), []);
+    assert_eq!(site.deliver().await, 1, "that of the first job");
 }

@@ -1,7 +1,7 @@
 //! The methods of the store, and the rights that each needs.
 
 /// What a method of the store does to which objects. `new` is a put that replaces nothing.
-pub(crate) const METHODS: [(&str, &[&str]); 80] = [
+pub(crate) const METHODS: [(&str, &[&str]); 85] = [
     ("audit_page", &["list", "get audit/*"]),
     ("claim", &["get keys/*"]),
     (
@@ -29,6 +29,14 @@ pub(crate) const METHODS: [(&str, &[&str]); 80] = [
     ("put_audit", &["new audit/*"]),
     ("put_claim_if_absent", &["put keys/*"]),
     ("put_due", &["put due/*", "get deleted/*", "delete due/*"]),
+    (
+        "put_waiting",
+        &["put waiting/*", "get deleted/*", "delete waiting/*"],
+    ),
+    ("waiting", &["get waiting/*"]),
+    ("remove_waiting", &["delete waiting/*"]),
+    ("waiting_lines", &["list"]),
+    ("waiting_page", &["list"]),
     (
         "put_family_token",
         &["put auth/families/*", "delete auth/families/*"],
