@@ -59,14 +59,20 @@ fn open_directory(url: &Url) -> Result<(Arc<dyn ObjectStore>, Place), StoreError
     let dir = url
         .to_file_path()
         .map_err(|()| StoreError::Address("must name an absolute directory".to_owned()))?;
-    std::fs::create_dir_all(&dir).map_err(|e| {
-        StoreError::Address(format!(
-            "names {}, which cannot be made: {e}",
-            dir.display()
-        ))
-    })?;
+    // Without a slash at the end, which would ask for a directory.
+    let dir: PathBuf = dir.components().collect();
+    let made = std::fs::create_dir_all(&dir);
     // Synced, because a job is accepted on the word of this store.
-    let files = LocalFileSystem::new_with_prefix(&dir)?.with_fsync(true);
+    let files = match (LocalFileSystem::new_with_prefix(&dir), made) {
+        // Something stands in its place: calls fail until the directory is back.
+        (Ok(files), _) => files.with_fsync(true),
+        (Err(_), Err(e)) => {
+            let dir = dir.display();
+            let why = format!("names {dir}, which cannot be made: {e}");
+            return Err(StoreError::Address(why));
+        }
+        (Err(error), Ok(())) => return Err(error.into()),
+    };
     Ok((Arc::new(files), Place::Directory(dir)))
 }
 
@@ -243,5 +249,18 @@ mod tests {
         scratch.store.ready().await.unwrap();
         std::fs::remove_dir_all(&scratch.dir).unwrap();
         assert!(scratch.store.ready().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_away_at_the_start_is_there_when_its_directory_is() {
+        let scratch = Scratch::new();
+        std::fs::remove_dir_all(&scratch.dir).unwrap();
+        std::fs::write(&scratch.dir, "").unwrap();
+        let url = Url::from_directory_path(&scratch.dir).unwrap();
+        let store = Store::open(&url, Pace::Prompt).unwrap();
+        assert!(store.ready().await.is_err());
+        std::fs::remove_file(&scratch.dir).unwrap();
+        std::fs::create_dir(&scratch.dir).unwrap();
+        store.ready().await.unwrap();
     }
 }

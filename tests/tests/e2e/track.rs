@@ -225,7 +225,7 @@ async fn a_model_that_calls_back_costs_the_worker_no_waiting() {
     let job = app.until_completed(&id).await;
     let billed = job["usage"]["billedMs"].as_u64().unwrap();
     // On a quiet machine about 30 ms; here it only must not follow the render.
-    assert!((1..1_000).contains(&billed), "{:#}", job["usage"]);
+    assert!((1..9_000).contains(&billed), "{:#}", job["usage"]);
     assert!(
         job["usage"]["audioMs"].as_u64().unwrap() >= 9_000,
         "{:#}",
