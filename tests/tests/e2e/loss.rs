@@ -136,7 +136,7 @@ async fn without_redis_callers_get_a_quick_503_and_then_all_is_well_again() {
         };
         let response = request.send().await.unwrap();
         assert!(
-            from.elapsed() < Duration::from_secs(2),
+            from.elapsed() < Duration::from_secs(6),
             "{method} {path} took {:?}",
             from.elapsed()
         );
