@@ -76,6 +76,7 @@ metrics! {
     SWEEPS: Counter "tutti_sweeps", "Rounds of the sweep.";
     SWEEP_PASSED_OVER: Gauge "tutti_sweep_passed_over", "Objects and records that the last round of the sweep could not read or settle.";
     MESSAGES_GIVEN_UP: Counter "tutti_messages_given_up" by "kind", "Messages about the end of a job that never arrived, by kind: webhook, api or cancel.";
+    SERVER_ERRORS: Counter "tutti_server_errors" by "version", "Answers of 5xx, by function and version, such as jobs:12; the health page's own are not counted.";
     COLD_STARTS: Counter "tutti_cold_starts" by "function", "Processes that began, by function.";
 }
 

@@ -37,6 +37,8 @@ pub fn init(service: &'static str) {
     let service = SERVICE.get_or_init(|| service);
     Embedded::default()
         .put(&COLD_STARTS, 1.0, Some(service))
+        .with("release", config::release())
+        .with("function_version", config::function_version())
         .send();
 }
 

@@ -3,18 +3,32 @@
 - No resource waits for itself, by Ref, GetAtt, Sub or DependsOn, whatever the conditions.
 - Whoever invokes a function (routes, sockets, queues, the schedule) invokes its alias, never the newest version.
 - SAM adds no rights but those to write logs and traces and to be in a network, and no action is a pattern.
+- No policy has an action that is not there, or a resource that its action does not take.
+- A parameter's new value reaches callers: what local/deploy does to the template makes a new version of each function.
+- What docs/operations.md says a stack costs is what local/deploy works out.
 """
 
 import copy
+import json
 import logging
 import os
+import pathlib
 import re
 import sys
+import warnings
 
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
+warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+import parliament  # noqa: E402
 from samtranslator.translator.transform import transform  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "local/deployment"))
+
+import cost  # noqa: E402
+import stamp  # noqa: E402
 
 # It tells of features that it might have.
 logging.disable()
@@ -35,12 +49,13 @@ def read(path):
         return yaml_parse(file.read())
 
 
-def transformed(template):
-    """The template without macros, with every parameter at its default."""
+def transformed(template, given=None):
+    """The template without macros, with every parameter that is not given at its default."""
     template = copy.deepcopy(template)
     # SAM takes only what was uploaded already.
     template["Globals"]["Function"]["CodeUri"] = "s3://bucket/key"
     parameters = {name: str(of.get("Default", "given")) for name, of in template["Parameters"].items()}
+    parameters |= given or {}
 
     class Policies:
         """The managed policies that SAM names by itself need no look-up."""
@@ -122,6 +137,92 @@ def rights(resources):
                         yield name, action
 
 
+# What stands where a reference stood, by the type of what is referred to.
+ARNS = {
+    "AWS::S3::Bucket": "arn:aws:s3:::bucket",
+    "AWS::SQS::Queue": "arn:aws:sqs:us-east-1:123456789012:queue",
+    "AWS::Logs::LogGroup": "arn:aws:logs:us-east-1:123456789012:log-group:group:*",
+    "AWS::Lambda::Version": "arn:aws:lambda:us-east-1:123456789012:function:name",
+    "AWS::Lambda::Alias": "arn:aws:lambda:us-east-1:123456789012:function:name",
+}
+PSEUDO = {"Partition": "aws", "Region": "us-east-1", "AccountId": "123456789012"}
+
+
+def arn(value, resources):
+    """The text that CloudFormation would make of a resource in a policy."""
+    if isinstance(value, str):
+        return value
+    if "Fn::Sub" in value:
+        text = re.sub(r"\$\{AWS::(\w+)\}", lambda found: PSEUDO.get(found[1], "name"), value["Fn::Sub"])
+        return re.sub(r"\$\{(\w+)\.Arn\}", lambda found: ARNS[resources[found[1]]["Type"]], text).replace("${", "").replace("}", "")
+    name = next(references(value))
+    return ARNS[resources[name]["Type"]]
+
+
+def faults_of_policies(resources):
+    """What parliament finds in each inline policy."""
+    for name, resource in resources.items():
+        if resource["Type"] != "AWS::IAM::Role":
+            continue
+        for policy in resource["Properties"].get("Policies", []):
+            document = copy.deepcopy(policy["PolicyDocument"])
+            for statement in document["Statement"]:
+                of = statement["Resource"]
+                statement["Resource"] = [arn(one, resources) for one in (of if isinstance(of, list) else [of])]
+            text = json.dumps(document | {"Version": "2012-10-17"})
+            for finding in parliament.analyze_policy_string(text).findings:
+                yield f"{name}: {finding}"
+
+
+def versions(resources):
+    """The logical ids of the published versions: CloudFormation publishes one when its id is new."""
+    return {name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Version"}
+
+
+def reached(template):
+    """Parameter → functions whose properties depend on it, also by a condition."""
+    conditions = template["Conditions"]
+
+    def parameters(value):
+        for name in references(value):
+            if name in template["Parameters"]:
+                yield name
+        for name in conditions_of(value):
+            yield from parameters(conditions[name])
+
+    def conditions_of(value):
+        if isinstance(value, list):
+            for item in value:
+                yield from conditions_of(item)
+        elif isinstance(value, dict):
+            for key, of in value.items():
+                if key == "Fn::If":
+                    yield of[0]
+                yield from conditions_of(of)
+
+    found = {}
+    for name, resource in template["Resources"].items():
+        if resource["Type"] == "AWS::Serverless::Function":
+            for parameter in parameters([template["Globals"]["Function"], resource["Properties"]]):
+                found.setdefault(parameter, set()).add(name)
+    return found
+
+
+def unreached(path):
+    """Each parameter that a deployment with another value does not bring to a function that gets it."""
+    text = pathlib.Path(path).read_text(encoding="utf-8")
+    template = yaml_parse(text)
+    before = versions(transformed(yaml_parse(stamp.stamped(text, "one")))["Resources"])
+    after = yaml_parse(stamp.stamped(text, "two"))
+    for parameter, functions in sorted(reached(template).items()):
+        of = template["Parameters"][parameter]
+        other = next((value for value in of.get("AllowedValues", []) if value != of.get("Default")), "another")
+        published = versions(transformed(after, {parameter: str(other)})["Resources"]) - before
+        for function in sorted(functions):
+            if not any(name.startswith(f"{function}Version") for name in published):
+                yield f"{parameter} does not reach {function}"
+
+
 def main(path):
     template = read(path)
     resources = transformed(template)["Resources"]
@@ -133,6 +234,8 @@ def main(path):
 
     faults += [f"{role} may do {what}" for role, what in rights(resources)]
 
+    faults += faults_of_policies(resources)
+
     # The check would find one: a function behind the API that names the API.
     spoilt = copy.deepcopy(template)
     variables = spoilt["Resources"]["JobsFunction"]["Properties"]["Environment"]["Variables"]
@@ -140,9 +243,18 @@ def main(path):
     if "JobsFunction" not in waiting(transformed(spoilt)["Resources"]):
         faults.append("a cycle that was made on purpose was not found")
 
+    asked = reached(template)
+    if len(asked) < 40:
+        faults.append(f"only {len(asked)} parameters reach a function")
+    faults += unreached(path)
+
+    operations = (TOP / "docs/operations.md").read_text(encoding="utf-8")
+    missing = [line for line in cost.table(list(cost.Stack(template, {}).fixed())) if line not in operations]
+    faults += [f"docs/operations.md lacks: {line}" for line in missing]
+
     if faults or not invoked:
         sys.exit("\n".join(faults or ["nothing invokes a function"]))
-    print(f"{path}: {len(resources)} resources, no cycle; {len(invoked)} invocations, each of an alias")
+    print(f"{path}: {len(resources)} resources, no cycle; {len(invoked)} invocations, each of an alias; {len(asked)} parameters reach functions")
 
 
 main(sys.argv[1])

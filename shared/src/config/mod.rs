@@ -146,6 +146,7 @@ impl Config {
         let dev_mode = from.needed("DEV_MODE", values::switch);
         let log_level = from.needed("LOG_LEVEL", values::level);
         let metrics_namespace = from.needed("METRICS_NAMESPACE", values::namespace);
+        from.needed("RELEASE", values::release);
 
         if planner_fallback == Some(Fallback::Ollama) && ollama_url.is_none() {
             from.fault("OLLAMA_URL is not set, but PLANNER_FALLBACK is ollama");
@@ -244,6 +245,18 @@ pub fn metrics_namespace() -> String {
     environment("METRICS_NAMESPACE")
         .and_then(|text| values::namespace(&text).ok())
         .unwrap_or_else(|| "Tutti".to_owned())
+}
+
+/// `RELEASE`, or `none` when it is unset or malformed: the first line is written before the configuration is read.
+pub fn release() -> String {
+    environment("RELEASE")
+        .and_then(|text| values::release(&text).ok())
+        .unwrap_or_else(|| "none".to_owned())
+}
+
+/// The version of the Lambda function that runs, `$LATEST` outside of Lambda.
+pub fn function_version() -> String {
+    environment("AWS_LAMBDA_FUNCTION_VERSION").unwrap_or_else(|| "$LATEST".to_owned())
 }
 
 /// Where SQS is when it is not AWS's: `AWS_ENDPOINT_URL_SQS`, as every SDK reads it.

@@ -243,6 +243,16 @@ pub(super) fn namespace(text: &str) -> Result<String, String> {
     }
 }
 
+/// What a deployment is called in the log.
+pub(super) fn release(text: &str) -> Result<String, String> {
+    let known = |c: char| c.is_ascii_alphanumeric() || "_./:+-".contains(c);
+    if (1..=128).contains(&text.len()) && text.chars().all(known) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be 1-128 of A-Za-z0-9_./:+-".to_owned())
+    }
+}
+
 /// Origins as a browser sends them: scheme, host and perhaps a port, nothing after it.
 pub(super) fn origins(text: &str) -> Result<Vec<HeaderValue>, String> {
     text.split(',')

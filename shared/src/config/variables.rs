@@ -237,6 +237,11 @@ pub const VARIABLES: &[Variable] = &[
         "Tutti",
         "CloudWatch's namespace for the figures that stand among the logs",
     ),
+    defaulted(
+        "RELEASE",
+        "none",
+        "Name of the deployment, for the log; `local/deploy` sets a new one each time",
+    ),
 ];
 
 const fn required(

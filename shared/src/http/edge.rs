@@ -20,7 +20,9 @@ use tracing::field::Empty;
 
 use super::{RequestId, cors, quota, trace};
 use crate::config;
+use crate::metrics::{Embedded, SERVER_ERRORS};
 use crate::problem::Problem;
+use crate::telemetry;
 
 /// The longest request body, in bytes; a route with larger ones sets its own `DefaultBodyLimit`.
 pub const MAX_BODY: usize = 256 * 1024;
@@ -28,6 +30,9 @@ pub const MAX_BODY: usize = 256 * 1024;
 const MAX_TARGET: usize = 16 * 1024;
 /// Names and values of all request headers, in bytes. API Gateway takes 10 KB; a laptop would take anything.
 const MAX_HEADERS: usize = 32 * 1024;
+
+/// The page that tells what is down.
+const READINESS: &str = "/health/ready";
 
 /// What every answer says to a browser, unless its handler says otherwise: take it for what it is, run nothing in it, show it in no
 /// frame, tell nobody its address, and come back by TLS.
@@ -154,6 +159,12 @@ fn log(method: &Method, route: &str, started: Instant, response: &Response) {
     let (code, cause) = (problem.map(Problem::code), problem.and_then(Problem::cause));
     if response.status().is_server_error() {
         tracing::error!(%method, route, status, duration_ms, code, cause, "{method} {route} answered {status}");
+        // Its 503 is what it is there to say: the version that says so works.
+        if route != READINESS {
+            let version = format!("{}:{}", telemetry::service(), config::function_version());
+            let line = Embedded::default().put(&SERVER_ERRORS, 1.0, Some(&version));
+            line.send();
+        }
     } else {
         tracing::info!(%method, route, status, duration_ms, code, cause, "{method} {route} answered {status}");
     }

@@ -8,7 +8,7 @@ use shared::config::VARIABLES;
 
 use crate::project;
 use crate::template::{Template, references};
-use crate::yaml;
+use tests::yaml;
 
 const FILE: &str = "local/docker-compose.yml";
 

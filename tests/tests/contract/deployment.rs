@@ -19,7 +19,7 @@ fn health_has_no_network_no_rights_and_no_settings() {
     let variables: Vec<_> = health.environment().into_keys().collect();
     assert_eq!(
         variables,
-        ["CORS_ORIGINS", "LOG_LEVEL", "METRICS_NAMESPACE"]
+        ["CORS_ORIGINS", "LOG_LEVEL", "METRICS_NAMESPACE", "RELEASE"]
     );
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::project;
-use crate::yaml;
+use tests::yaml;
 
 /// Instruction and arguments, one a line, without comments.
 fn instructions() -> Vec<(String, String)> {

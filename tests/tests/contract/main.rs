@@ -28,4 +28,3 @@ mod runbook;
 mod settings;
 mod template;
 mod variables;
-mod yaml;

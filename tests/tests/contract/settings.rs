@@ -50,6 +50,9 @@ struct Deployment<'a> {
 impl Deployment<'_> {
     /// None: the variable is not set.
     fn value(&self, value: &Value) -> Option<String> {
+        if let Some(text) = value.as_str() {
+            return Some(text.to_owned());
+        }
         if let Some(name) = value["Ref"].as_str() {
             return self.reference(name);
         }

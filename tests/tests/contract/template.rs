@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::yaml;
+use tests::yaml;
 
 /// The whole document.
 pub(crate) struct Template(Value);
@@ -39,6 +39,11 @@ impl Template {
     /// Name → parameter.
     pub(crate) fn parameters(&self) -> &Map<String, Value> {
         self.0["Parameters"].as_object().unwrap()
+    }
+
+    /// How the console asks for the parameters.
+    pub(crate) fn interface(&self) -> &Value {
+        &self.0["Metadata"]["AWS::CloudFormation::Interface"]
     }
 
     pub(crate) fn condition(&self, name: &str) -> &Value {

@@ -9,6 +9,7 @@
     reason = "a test says what is wrong by panicking"
 )]
 
+mod alarms;
 mod app;
 mod attacks;
 mod auth;
@@ -35,6 +36,7 @@ mod outside;
 mod receiver;
 mod recorded;
 mod recovery;
+mod release;
 mod rollback;
 mod rotation;
 mod routes;
