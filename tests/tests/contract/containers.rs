@@ -145,15 +145,8 @@ fn the_watched_functions_have_a_tag_and_a_stage_of_their_own() {
     assert!(dockerfile.contains(&format!(" AS {stage}\n")), "{stage}");
     let command = texts(&functions["command"]);
     assert!(command.contains(&"--watch"), "{command:?}");
-    for volume in texts(&functions["volumes"]) {
-        let (from, _) = volume.split_once(':').unwrap();
-        let Some(folder) = from.strip_prefix("../") else {
-            continue;
-        };
-        // The clone stays as it is: no container writes into it.
-        assert!(volume.ends_with(":ro"), "{volume}");
-        assert!(project::root().join(folder).is_dir(), "{volume}");
-    }
+    let synced = texts(&functions["develop"]["watch"]);
+    assert!(synced.contains(&"sync"), "{synced:?}");
 }
 
 #[test]
