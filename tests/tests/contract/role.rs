@@ -126,10 +126,35 @@ fn the_role_has_no_wildcard_action_and_changes_roles_of_its_stack_only() {
         let actions = actions(statement);
         assert!(!actions.iter().any(|action| action.contains('*')));
         let changes = |action: &&str| action.starts_with("iam:");
-        if actions.iter().any(changes) && actions != ["iam:CreateServiceLinkedRole"] {
+        if statement["Effect"] == "Allow"
+            && actions.iter().any(changes)
+            && actions != ["iam:CreateServiceLinkedRole"]
+        {
             let resource = statement["Resource"]["Fn::Sub"].as_str().unwrap();
             assert!(resource.ends_with(":role/${Stack}-*"), "{resource}");
         }
+    }
+}
+
+/// Its own name may begin like those of the stack's roles.
+#[test]
+fn the_role_cannot_change_itself() {
+    let role = yaml::read("local/deploy-role.yaml");
+    let denied: Vec<_> = statements(&role)
+        .into_iter()
+        .filter(|statement| statement["Effect"] == "Deny")
+        .inspect(|statement| {
+            let resource = statement["Resource"]["Fn::Sub"].as_str().unwrap();
+            assert!(resource.ends_with(":role/${AWS::StackName}-*"));
+        })
+        .flat_map(actions)
+        .collect();
+    for action in [
+        "iam:PutRolePolicy",
+        "iam:AttachRolePolicy",
+        "iam:UpdateAssumeRolePolicy",
+    ] {
+        assert!(denied.contains(&action), "{action}");
     }
 }
 
