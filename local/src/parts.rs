@@ -4,34 +4,36 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use tokio::sync::broadcast;
 
 use crate::beside::{Beside, Places};
-use crate::emulator;
 use crate::environment::{Addresses, configuration};
 use crate::error::{HarnessError, Result};
 use crate::log::Log;
 use crate::options::{Bells, OllamaChoice, StackOptions};
 use crate::place::{private, variable};
 use crate::process::{Household, Kept};
-use crate::stack::service_token;
+use crate::stack::{service_token, start_functions};
 use crate::token::signing_secret;
 use crate::up;
 
-/// The functions under `cargo lambda watch`; they end when it is dropped.
+/// The functions and the emulator before them; they end when it is dropped.
 #[derive(Debug)]
 pub struct Functions {
-    emulator: Kept,
+    kept: Vec<Kept>,
     _house: Household,
 }
 
 impl Functions {
-    /// Builds and serves them at `listen`, with the secret and the admin of this clone; returns when somebody listens.
-    pub async fn start(listen: SocketAddr) -> Result<Self> {
+    /// Serves them at `listen`, with the secret and the admin of this clone. With `watch` the emulator builds and reloads them;
+    /// else they are the programs beside this one.
+    pub async fn start(listen: SocketAddr, watch: bool) -> Result<Self> {
         let house = Household::new(Arc::new(Log::stderr()?))?;
         let admin = up::admin()?;
         let mut options = up::with_caller(StackOptions {
             bells: bells()?,
+            watch,
             ..StackOptions::default()
         })?;
         if let Some(admin) = admin {
@@ -60,17 +62,17 @@ impl Functions {
                 artifacts: &artifacts,
             },
         );
-        let emulator = emulator::start(listen, true, &env, &folder, &house);
-        let emulator = house.unless_one_ends(emulator).await?;
+        let kept = start_functions(listen, &options, &env, &folder, &house);
+        let kept = house.unless_one_ends(kept).await?;
         Ok(Self {
-            emulator,
+            kept,
             _house: house,
         })
     }
 
     /// Returns when they have ended.
     pub async fn stop(self) {
-        self.emulator.stop().await;
+        join_all(self.kept.into_iter().map(Kept::stop)).await;
     }
 }
 

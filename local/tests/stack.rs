@@ -6,7 +6,9 @@
     reason = "a test says what is wrong by panicking"
 )]
 
+use std::fs::Permissions;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -18,8 +20,8 @@ use axum::routing::post;
 use axum::{Json, Router};
 use local::api::Api;
 use local::{
-    Artifacts, Moto, Opening, Scratch, Signal, SocketClient, Stack, StackOptions, demo, free_port,
-    until,
+    Artifacts, Moto, Opening, Redis, Scratch, Signal, SocketClient, Stack, StackOptions, demo,
+    free_port, tool, until,
 };
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
@@ -29,6 +31,9 @@ use tokio::sync::mpsc;
 
 /// Waits end by events; this ends one whose event never comes.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Of no password that anybody uses.
+const PASSWORD_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$xBDVpLHi7RsLV3lkbBpjfg$kIeWSuD7Cx4nHU1FhCO2YYlj2JA/Xet/gpm4itExvFI";
 
 fn runs(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
@@ -183,10 +188,15 @@ async fn functions() -> (String, mpsc::Receiver<(String, Value)>) {
 
 /// `harness beside`, as in its container but for the address at which it listens.
 fn beside(api: &str, listen: &str, variables: &[(&str, &str)]) -> Child {
+    let arguments = ["beside", "--api", api, "--listen", listen];
+    harness(&arguments, "/usr/bin:/bin", variables)
+}
+
+fn harness(arguments: &[&str], path: &str, variables: &[(&str, &str)]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_harness"))
-        .args(["beside", "--api", api, "--listen", listen])
+        .args(arguments)
         .env_clear()
-        .env("PATH", "/usr/bin:/bin")
+        .env("PATH", path)
         .envs(variables.iter().copied())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -269,4 +279,61 @@ async fn what_cannot_stand_beside_functions_says_why_and_fails() {
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.contains(why), "{said}");
     }
+}
+
+/// A folder with what a container has in place of Cargo: its answer to `cargo metadata`, by which the emulator knows the routes.
+fn without_cargo() -> Scratch {
+    let folder = Scratch::new().unwrap();
+    let arguments = ["metadata", "--no-deps", "--format-version", "1"];
+    let mut cargo = std::process::Command::new("cargo");
+    let answer = cargo.args(arguments).output().unwrap().stdout;
+    let (file, program) = (folder.path().join("answer"), folder.path().join("cargo"));
+    std::fs::write(&file, answer).unwrap();
+    std::fs::write(
+        &program,
+        format!("#!/bin/sh\nexec cat {}\n", file.display()),
+    )
+    .unwrap();
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+#[tokio::test]
+async fn functions_run_alone_without_cargo_until_they_are_told_to_stop() {
+    let redis = Redis::start().await.unwrap();
+    let folder = without_cargo();
+    let listen = format!("127.0.0.1:{}", free_port().unwrap());
+    let (api, nobody) = (format!("http://{listen}"), "http://127.0.0.1:1");
+    let artifacts = format!("file://{}", folder.path().display());
+    let variables = [
+        ("REDIS_URL", redis.url()),
+        ("ARTIFACTS_URL", &artifacts),
+        ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
+        ("ADMIN_EMAIL", "admin@example.com"),
+        ("ADMIN_PASSWORD_HASH", PASSWORD_HASH),
+        ("PUBLIC_URL", &api),
+        ("SOCKETS_URL", nobody),
+        ("JEN1_URL", nobody),
+        ("MUSCGEN_URL", nobody),
+    ];
+    let emulator = tool("cargo-lambda").unwrap();
+    let path = [folder.path(), emulator.parent().unwrap()].map(|path| path.display().to_string());
+    let path = format!("{}:/usr/bin:/bin", path.join(":"));
+    let child = harness(&["functions", "--listen", &listen], &path, &variables);
+    let pid = Pid::from_raw(child.id().unwrap().try_into().unwrap());
+
+    let http = reqwest::Client::new();
+    let ready = until(PATIENCE, async || {
+        let answer = http.get(format!("{api}/health/ready")).send();
+        answer.await.ok()?.error_for_status().ok()
+    });
+    assert!(ready.await.is_some());
+
+    kill(pid, Signal::SIGTERM).unwrap();
+    assert!(ended(child).await.status.success());
+    assert!(
+        TcpListener::bind(&listen).is_ok(),
+        "the emulator ended, too"
+    );
+    redis.stop().await;
 }

@@ -36,8 +36,11 @@ enum Command {
         #[arg(long, default_value_t = up::SOCKETS_PORT)]
         sockets_port: u16,
     },
-    /// Run the functions alone until told to stop: build them, reload them when their code changes.
+    /// Run the functions alone until told to stop.
     Functions {
+        /// Build and reload them when their code changes.
+        #[arg(long)]
+        watch: bool,
         /// Where the HTTP API is.
         #[arg(long, default_value_t = loopback(up::API_PORT))]
         listen: SocketAddr,
@@ -92,7 +95,7 @@ async fn main() -> ExitCode {
             port,
             sockets_port,
         } => run_up(port, sockets_port, watch).await,
-        Command::Functions { listen } => run_functions(listen).await,
+        Command::Functions { watch, listen } => run_functions(listen, watch).await,
         Command::Beside { api, listen } => run_beside(&api, listen).await,
         Command::Demo {
             narrative,
@@ -128,10 +131,10 @@ async fn run_up(port: u16, sockets_port: u16, watch: bool) -> Result<()> {
     Ok(())
 }
 
-async fn run_functions(listen: SocketAddr) -> Result<()> {
+async fn run_functions(listen: SocketAddr, watch: bool) -> Result<()> {
     let mut stop = Stop::new()?;
     let functions = tokio::select! {
-        functions = Functions::start(listen) => functions?,
+        functions = Functions::start(listen, watch) => functions?,
         () = stop.told() => return Ok(()),
     };
     stop.told().await;

@@ -133,7 +133,6 @@ impl Stack {
     fn named(&self, name: &str) -> impl Iterator<Item = &Kept> {
         self.functions
             .iter()
-            .chain(&self.emulator)
             .chain(self.jen1.kept())
             .chain(self.muscgen.kept())
             .chain(self.ollama.as_ref().and_then(Model::kept))

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use serde_json::json;
 
 use crate::beside::{Beside, Places};
@@ -39,8 +39,8 @@ pub struct Stack {
     redis_url: String,
     invoker: Invoker,
     beside: Beside,
+    /// The emulator among them.
     functions: Vec<Kept>,
-    emulator: Option<Kept>,
     jen1: Model,
     muscgen: Model,
     ollama: Option<Model>,
@@ -134,15 +134,7 @@ impl Stack {
             },
         );
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let emulator = emulator::start(listen, options.watch, &env, &folder, &house).await?;
-        let functions = if options.watch {
-            Vec::new()
-        } else {
-            start_functions(&options, &api, &env, &house)?
-        };
-        if !options.watch {
-            functions_answer(&api, &house).await?;
-        }
+        let functions = start_functions(listen, &options, &env, &folder, &house).await?;
         let places = Places {
             api: &api,
             redis: &bells_url,
@@ -153,7 +145,6 @@ impl Stack {
             invoker: Invoker::new(&api, options.invocation)?,
             beside,
             functions,
-            emulator: Some(emulator),
             jen1,
             muscgen,
             ollama,
@@ -172,8 +163,7 @@ impl Stack {
     /// Ends every process and waits for it: first what makes work, then what does it, Redis last.
     pub async fn stop(mut self) {
         self.beside.stop().await;
-        let functions = self.functions.drain(..).chain(self.emulator.take());
-        futures_util::future::join_all(functions.map(Kept::stop)).await;
+        join_all(self.functions.drain(..).map(Kept::stop)).await;
         tokio::join!(self.jen1.stop(), self.muscgen.stop());
         if let Some(ollama) = &mut self.ollama {
             ollama.stop().await;
@@ -240,23 +230,30 @@ async fn ollama(options: &StackOptions, house: &Household) -> Result<Option<Mode
         .map(Some)
 }
 
-fn start_functions(
+/// Starts the emulator at `listen` and, unless it builds and starts them itself, the programs of the functions.
+pub(crate) async fn start_functions(
+    listen: SocketAddr,
     options: &StackOptions,
-    api: &str,
     configured: &[(String, String)],
+    folder: &Path,
     house: &Household,
 ) -> Result<Vec<Kept>> {
-    let mut kept = Vec::new();
+    let mut kept = vec![emulator::start(listen, options.watch, configured, folder, house).await?];
+    if options.watch {
+        return Ok(kept);
+    }
+    let api = format!("http://127.0.0.1:{}", listen.port());
     for name in HTTP_FUNCTIONS.into_iter().chain(EVENT_FUNCTIONS) {
         let copies = if name == "worker" { options.workers } else { 1 };
         for index in 0..copies {
             let mut program = Program::new(name, binary(name)?);
             program.index = index;
             program.comeback = options.comeback;
-            program.env = runtime(name, api);
+            program.env = runtime(name, &api);
             program.env.extend_from_slice(configured);
             kept.push(Kept::start(program, house)?);
         }
     }
+    functions_answer(&api, house).await?;
     Ok(kept)
 }

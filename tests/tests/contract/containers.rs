@@ -105,7 +105,7 @@ fn every_service_tells_whether_it_is_well_and_comes_back() {
         assert!(!texts(&service["healthcheck"]["test"]).is_empty(), "{name}");
         assert_eq!(service["init"], true, "{name}");
         assert_eq!(service["restart"], "unless-stopped", "{name}");
-        if service["build"].is_null() {
+        if service["image"] != "tutti" {
             let (_, tag) = service["image"].as_str().unwrap().rsplit_once(':').unwrap();
             assert!(
                 tag.starts_with(|c: char| c.is_ascii_digit()),
@@ -113,6 +113,51 @@ fn every_service_tells_whether_it_is_well_and_comes_back() {
             );
         }
     }
+}
+
+/// Services that build one tag at the same time get into one another's way.
+#[test]
+fn one_service_builds_the_image_and_the_others_wait_for_it() {
+    let services = services();
+    let ours = services
+        .iter()
+        .filter(|(_, service)| service["image"] == "tutti");
+    let (built, taken): (Vec<_>, Vec<_>) =
+        ours.partition(|(_, service)| !service["build"].is_null());
+    assert_eq!(built.len(), 1);
+    assert!(taken.len() > 3);
+    for (name, service) in taken {
+        // Without it Compose would look for the image in a registry.
+        assert_eq!(service["pull_policy"], "never", "{name}");
+    }
+}
+
+#[test]
+fn the_watched_functions_have_a_tag_and_a_stage_of_their_own() {
+    let watched = yaml::read("local/docker-compose.watch.yml");
+    let changed = watched["services"].as_object().unwrap();
+    assert_eq!(changed.keys().collect::<Vec<_>>(), ["functions"]);
+    let functions = &changed["functions"];
+    assert_ne!(functions["image"], "tutti");
+    assert_ne!(functions["pull_policy"], "never");
+    let stage = functions["build"]["target"].as_str().unwrap();
+    let dockerfile = project::read("local/Dockerfile");
+    assert!(dockerfile.contains(&format!(" AS {stage}\n")), "{stage}");
+    let command = texts(&functions["command"]);
+    assert!(command.contains(&"--watch"), "{command:?}");
+    let synced = texts(&functions["develop"]["watch"]);
+    assert!(synced.contains(&"sync"), "{synced:?}");
+}
+
+#[test]
+fn the_engine_is_the_newest_of_the_template() {
+    let template = Template::read();
+    let groups = template.of_type("AWS::ElastiCache::ReplicationGroup");
+    let asked = groups.map(|(_, group)| group["EngineVersion"].as_str().unwrap());
+    let newest = asked.max().unwrap();
+    let services = services();
+    let image = services["redis"]["image"].as_str();
+    assert_eq!(image, Some(&*format!("valkey/valkey:{newest}-alpine")));
 }
 
 #[test]

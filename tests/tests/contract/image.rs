@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use crate::project;
 use tests::yaml;
 
@@ -47,7 +45,8 @@ fn the_image_runs_as_somebody_without_rights() {
 #[test]
 fn the_rust_of_the_image_is_new_enough() {
     let given = instructions().into_iter().find_map(|(name, rest)| {
-        (name == "ARG").then(|| rest.strip_prefix("RUST_VERSION=").map(str::to_owned))?
+        let (version, _) = rest.strip_prefix("rust:")?.split_once('-')?;
+        (name == "FROM").then(|| version.to_owned())
     });
     let manifest = project::read("Cargo.toml");
     let needed = manifest
@@ -55,6 +54,20 @@ fn the_rust_of_the_image_is_new_enough() {
         .find_map(|line| line.strip_prefix("rust-version = "));
     let needed = version(needed.unwrap().trim_matches('"'));
     assert!(version(&given.unwrap()) >= needed, "{needed:?}");
+}
+
+#[test]
+fn the_image_is_its_last_stage_which_holds_programs_and_no_toolchain() {
+    let instructions = instructions();
+    let last = instructions.iter().rposition(|(name, _)| name == "FROM");
+    let stage = &instructions[last.unwrap()..];
+    assert!(stage[0].1.starts_with("debian:"), "{}", stage[0].1);
+    let copied = stage.iter().filter(|(name, _)| name == "COPY");
+    let copied: Vec<_> = copied.map(|(_, rest)| rest.as_str()).collect();
+    assert_eq!(
+        copied,
+        ["--from=build /opt/tools/bin/cargo-lambda /built/bin/ /usr/local/bin/"]
+    );
 }
 
 #[test]
@@ -73,22 +86,30 @@ fn cargo_lambda_has_one_version() {
     assert!(runs.iter().all(|(_, rest)| !rest.contains("cargo-lambda")));
 }
 
+/// The functions are those of `local/prepare.sh`, which knows them all.
 #[test]
 fn every_program_that_a_container_runs_is_in_the_image() {
+    let script = project::read("local/prepare.sh");
+    let list = |name: &str| {
+        let start = format!("{name}=(");
+        let mut lines = script.lines();
+        let list = lines.find_map(|line| line.strip_prefix(&start)?.strip_suffix(')'));
+        list.unwrap().split(' ').map(str::to_owned)
+    };
+    let built = r#"programs=("${functions[@]}" "${all_models[@]}" harness)"#;
+    assert!(project::read("local/Dockerfile").contains(built));
+    let mut programs: Vec<_> = list("models").chain(list("all_models")).collect();
+    programs.push("harness".to_owned());
+
     let compose = yaml::read("local/docker-compose.yml");
-    let installed = instructions()
-        .into_iter()
-        .find_map(|(_, rest)| Some(rest.split_once("install -D -t /built/bin ")?.1.to_owned()));
-    let installed = installed.unwrap();
-    let ours = |service: &&Value| !service["build"].is_null();
     let services = compose["services"].as_object().unwrap().values();
-    let programs: Vec<_> = services
-        .filter(ours)
+    let ours = services.filter(|service| service["image"] == "tutti");
+    let run: Vec<_> = ours
         .map(|service| service["command"][0].as_str().unwrap())
         .collect();
-    assert!(programs.len() > 3);
-    for program in programs {
-        let found = installed.split(' ').any(|word| word == program);
+    assert!(run.len() > 3);
+    for program in run {
+        let found = programs.iter().any(|built| built == program);
         assert!(found, "{program}");
     }
 }

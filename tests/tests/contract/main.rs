@@ -1,7 +1,7 @@
 //! What is written down twice must say the same twice: the template, the laptop's router, the table of variables, the
 //! README, the containers, and the map of which code may know of which.
 //!
-//! `project`, `yaml` and `template` read the files; every other module is a chapter of the contract.
+//! `project` and `template` read the files; every other module is a chapter of the contract.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,8 +23,10 @@ mod policies;
 mod project;
 mod queue;
 mod reach;
+mod role;
 mod routes;
 mod runbook;
 mod settings;
 mod template;
 mod variables;
+mod workflows;
