@@ -8,7 +8,7 @@ use crate::audit::Effect;
 use crate::burial;
 use crate::clients::Clients;
 use crate::envelope::{Open, OpenMarker, Tombstone};
-use crate::job::{JobRecord, JobStatus};
+use crate::job::{JobId, JobRecord, JobStatus};
 use crate::lookup::{self, TRY_AGAIN, Unreachable};
 use crate::priority::Priority;
 use crate::problem::Problem;
@@ -120,7 +120,7 @@ pub async fn retry(clients: &Clients, known: &Known, by: &str) -> Result<Effect<
 ///
 /// Redis decides between this and a retry at the same time. Then comes the tombstone, then the objects:
 /// a delete that breaks off before the tombstone has not happened, one that breaks off behind it is
-/// ended by the sweep. Of two deletes at the same time, the one that puts the tombstone has changed
+/// ended by [`end_delete`], or by the sweep. Of two deletes at the same time, the one that puts the tombstone has changed
 /// something.
 pub async fn delete(clients: &Clients, known: &Known) -> Result<Effect<()>, Problem> {
     if !known.job.status.is_terminal() {
@@ -148,6 +148,15 @@ pub async fn delete(clients: &Clients, known: &Known) -> Result<Effect<()>, Prob
         Put::Stored => Effect::Changed(()),
         Put::Existed => Effect::Unchanged(()),
     })
+}
+
+/// Removes what a delete left that broke off behind the tombstone, where one did. Whose the job was does
+/// not matter any more.
+pub async fn end_delete(clients: &Clients, id: JobId) -> Result<(), Unreachable> {
+    if let Some(stone) = clients.store.tombstone(id).await? {
+        burial::bury(clients, id, &stone).await?;
+    }
+    Ok(())
 }
 
 /// Moves a live job to another level. Ended: 409.

@@ -50,19 +50,13 @@ pub async fn ensure(clients: &Clients, id: JobId) -> Result<Ensured, Unreachable
         }
         return Ok(Ensured::Ended(Box::new(manifest.clone())));
     }
-    let Some(request) = store.request::<Envelope>(id).await? else {
-        if marker.is_some() {
-            store.remove_open(unfinished).await?;
-        }
+    let Some(marker) = marker else {
+        // It is written before Redis hears of a job, so this one was never accepted.
         return Ok(Ensured::Gone);
     };
-    let marker = match marker {
-        Some(marker) => marker,
-        None => {
-            let marker = OpenMarker::starting(0, request.created_at, &request);
-            store.put_open(unfinished, &marker).await?;
-            marker
-        }
+    let Some(request) = store.request::<Envelope>(id).await? else {
+        store.remove_open(unfinished).await?;
+        return Ok(Ensured::Gone);
     };
     let proven = proven(clients, id, marker.generation).await?;
     let job = new_job(&request, &marker);

@@ -90,7 +90,14 @@ pub(crate) async fn delete(
     request: RequestId,
     JobPath(id): JobPath,
 ) -> Result<StatusCode, Problem> {
-    let known = owned(&clients, &caller, id).await?;
+    let known = match owned(&clients, &caller, id).await {
+        // Perhaps the caller was told 503, and comes again.
+        Err(unknown) if unknown.code() == lookup::unknown_job().code() => {
+            change::end_delete(&clients, id).await?;
+            return Err(unknown);
+        }
+        owned => owned?,
+    };
     let delete = change::delete(&clients, &known);
     let who = (&caller, request);
     act(&clients, who, &known.job, Act::delete(&known), delete).await?;

@@ -238,6 +238,12 @@ async fn a_live_job_is_not_deleted_and_an_ended_one_leaves_nothing(app: &App, co
         for verb in ["cancel", "retry"] {
             refused(change(app, id, verb).await, 404, "unknown_job").await;
         }
+        // As if the delete had broken off: its repeat ends it.
+        let left = app.stack.folder().join(format!("artifacts/jobs/{id}"));
+        std::fs::create_dir_all(&left).unwrap();
+        std::fs::write(left.join("plan.json"), "{}").unwrap();
+        refused(delete(app, id).await, 404, "unknown_job").await;
+        assert_eq!(app.objects(id), Vec::<String>::new());
         refused(delete(app, id).await, 404, "unknown_job").await;
         let of_job: Vec<String> = app.redis(&["KEYS", &format!("*{id}*")]).await;
         let dead = |key: &String| key.ends_with(&format!(":refused:{id}"));
