@@ -331,9 +331,7 @@ async fn functions_run_alone_without_cargo_until_they_are_told_to_stop() {
 
     kill(pid, Signal::SIGTERM).unwrap();
     assert!(ended(child).await.status.success());
-    assert!(
-        TcpListener::bind(&listen).is_ok(),
-        "the emulator ended, too"
-    );
+    let is_free = until(PATIENCE, async || TcpListener::bind(&listen).ok());
+    assert!(is_free.await.is_some(), "the emulator ends, too");
     redis.stop().await;
 }

@@ -10,6 +10,7 @@
 mod adopt;
 mod attempt;
 mod breaker;
+mod broken_off;
 mod care;
 mod check;
 mod connection;

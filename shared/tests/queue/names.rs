@@ -16,15 +16,15 @@ use shared::{change, settle};
 use crate::rig::track;
 use crate::site::Site;
 
-fn song(narrative: &str) -> Value {
+pub(crate) fn song(narrative: &str) -> Value {
     json!({"narrative": narrative, "seed": 7})
 }
 
-fn first(id: JobId) -> Open {
+pub(crate) fn first(id: JobId) -> Open {
     Open { id, generation: 0 }
 }
 
-async fn empty_redis(site: &Site) {
+pub(crate) async fn empty_redis(site: &Site) {
     site.raw(&redis::cmd("FLUSHALL")).await;
 }
 
@@ -161,33 +161,6 @@ async fn a_delete_that_broke_off_behind_its_tombstone_lets_nothing_run_again() {
     assert!(site.found(id).await.is_none());
     let again = site.submit_as("alice", Some("k"), song("rain")).await;
     assert_ne!(again.unwrap().job.id, id);
-}
-
-#[tokio::test]
-async fn a_delete_that_is_sent_again_ends_the_one_that_broke_off() {
-    let site = Site::start().await;
-    let known = site.submit_as("alice", None, song("rain")).await.unwrap();
-    let id = known.job.id;
-    site.cancel(id).await;
-    let folder = format!("jobs/{id}");
-    change::end_delete(&site.clients, id).await.unwrap();
-    assert_ne!(site.objects(&folder), Vec::<String>::new(), "not dead");
-    let stone = Tombstone::of(&known.request, None);
-    let store = &site.clients.store;
-    store.put_tombstone(id, &stone).await.unwrap();
-    change::end_delete(&site.clients, id).await.unwrap();
-    assert_eq!(site.objects(&folder), Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn a_request_whose_submission_broke_off_before_its_marker_is_no_job() {
-    let site = Site::start().await;
-    let id = site.submit_as("alice", None, song("rain")).await.unwrap();
-    let id = id.job.id;
-    site.clients.store.remove_open(first(id)).await.unwrap();
-    empty_redis(&site).await;
-    assert!(site.found(id).await.is_none());
-    assert_eq!(site.clients.queue.read(id).await.unwrap(), None);
 }
 
 #[tokio::test]
