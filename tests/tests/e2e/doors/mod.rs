@@ -93,10 +93,26 @@ pub(crate) fn fields(problem: &Value) -> Vec<(&str, &str)> {
     fields
 }
 
-/// Everything that is kept: the names of files and of Redis keys.
+/// Everything that is kept, the names of files and of Redis keys, once every job that has ended is settled: its
+/// marker goes a moment after its end is seen.
 pub(crate) async fn kept(app: &App) -> (BTreeSet<PathBuf>, BTreeSet<String>) {
-    let mut files = BTreeSet::new();
-    collect(&app.stack.folder().join("artifacts"), &mut files);
+    let folder = app.stack.folder().join("artifacts");
+    let settled = async || {
+        let mut files = BTreeSet::new();
+        collect(&folder, &mut files);
+        let ends = |marker: &Path| {
+            let (job, generation) = marker.file_name()?.to_str()?.rsplit_once('.')?;
+            Some(folder.join(format!("jobs/{job}/manifest-{generation}.json")))
+        };
+        let mut markers = files
+            .iter()
+            .filter(|file| file.starts_with(folder.join("open")));
+        let settling = markers.any(|marker| ends(marker).is_some_and(|end| files.contains(&end)));
+        (!settling).then_some(files)
+    };
+    let files = local::until(PATIENCE, settled)
+        .await
+        .expect("the jobs settle");
     let keys: Vec<String> = app.redis(&["KEYS", "*"]).await;
     (files, keys.into_iter().collect())
 }
