@@ -54,7 +54,6 @@ pub async fn command(stack: &Stack, role: &str, arguments: &[String]) -> Result<
     let case = json!({
         "person": {"emailOrUsername": person["email"], "password": person["password"]},
         "api": stack.api(),
-        "sub": sub,
         "caller": caller,
         "service": stack.token("worker", "schemathesis-service")?,
         "reports": prepare(stack, &Api::new(stack.api(), &caller)?).await?,

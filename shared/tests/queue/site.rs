@@ -22,7 +22,7 @@ use shared::stage::Stage;
 use shared::submit::{self, Context};
 use shared::view::Known;
 use shared::webhook::{self, Hooks, Registered, Secret};
-use shared::{change, control, lookup};
+use shared::{change, control, lookup, settle};
 use uuid::Uuid;
 
 use crate::redis::Server;
@@ -178,6 +178,8 @@ impl Site {
         let mut names: Vec<_> = files
             .map(|entry| entry.file_name().into_string().unwrap())
             .collect();
+        // The store writes under such a name first.
+        names.retain(|name| !name.contains('#'));
         names.sort();
         names
     }
@@ -207,6 +209,8 @@ impl Site {
         change::cancel(&self.clients, &known.job, "user")
             .await
             .unwrap();
+        // A caller does not wait for it for ever.
+        settle::settle(&self.clients, id).await.unwrap();
     }
 
     /// A worker has planned the job, and its audio is being rendered; the name of the render.

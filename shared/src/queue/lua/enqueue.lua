@@ -20,13 +20,14 @@ if a.restored then
   -- A worker that finds the audio in the store advances by itself.
   job.stage = a.restored.stage == 'finish' and 'audio' or a.restored.stage
   job.generation = a.restored.generation
-  -- A log that grew slower than one event a millisecond never gets the same number twice.
-  job.event_base = math.max(0, now - a.created_ms)
 else
   order = math.max(order, tonumber(redis.call('HGET', key('clock'), 'order') or 0) + 1)
   redis.call('HSET', key('clock'), 'order', order)
   count('submitted')
 end
+-- A log that grew slower than one event a millisecond never gets the same number twice. Who repeats a request may come behind an
+-- acceptance that Redis has forgotten.
+if a.restored or not a.final then job.event_base = math.max(0, now - a.created_ms) end
 if a.track then job.stage, job.cached = 'finish', 1 end
 job.order, job.start_by_ms, job.finish_by_ms = order, a.start_by_ms, a.finish_by_ms
 for name, value in pairs(a.fields) do job[name] = job[name] or value end
@@ -48,9 +49,8 @@ if job.stage == 'plan' then redis.call('ZADD', key('start_by'), a.start_by_ms, a
 redis.call('ZADD', key('finish_by'), a.finish_by_ms, a.id)
 set_status(a.id, job, 'queued')
 stand(a.id, job)
-if a.restored then
-  log(a.id, job, 'job:status', {reason = a.reason or 'restored'})
-else
+if job.event_base then log(a.id, job, 'job:status', {reason = a.reason or a.restored and 'restored' or 'enqueued'}) end
+if not a.restored then
   for _, name in ipairs({key('eta'), key('tenant', a.tenant)}) do inflow(name, a.level, job.cost) end
   redis.call('HSET', key('job', a.id), 'guess_ms', (guess(a.id, job)))
   give_notice(a.id, job)
