@@ -49,6 +49,7 @@ pub mod delivery;
 pub mod identity;
 pub mod list;
 pub mod lookup;
+pub mod reconcile;
 pub mod settle;
 pub mod submit;
 pub mod view;

@@ -5,10 +5,10 @@ use chrono::{TimeDelta, Utc};
 use futures_util::stream::{self, StreamExt};
 use shared::burial::{self, Burial};
 use shared::clients::Clients;
+use shared::reconcile::Faults;
 use shared::store::StoreError;
 
 use crate::bookmark::Bookmark;
-use crate::faults::Faults;
 
 /// Tombstones of one round, and how many are looked at at the same time.
 const PAGE: usize = 500;

@@ -2,7 +2,6 @@
 
 mod bookmark;
 mod burial;
-mod faults;
 mod notes;
 mod reconcile;
 mod round;

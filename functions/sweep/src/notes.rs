@@ -4,9 +4,9 @@ use futures_util::stream::{self, StreamExt};
 use shared::clients::Clients;
 use shared::delivery;
 use shared::lookup::Unreachable;
+use shared::reconcile::Faults;
 
 use crate::bookmark::Bookmark;
-use crate::faults::Faults;
 
 /// Jobs of one round, in one call to Redis.
 const PAGE: usize = 250;

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use lambda_runtime::Error;
 use serde::Serialize;
 use shared::audit;
@@ -16,11 +17,11 @@ use shared::job::JobId;
 use shared::lookup::Unreachable;
 use shared::metrics::{self, Embedded, SWEEP_PASSED_OVER, SWEEPS};
 use shared::queue::{Debt, millis};
+use shared::reconcile::Faults;
 use shared::settle;
 use shared::store::StoreError;
 
 use crate::bookmark::Bookmarks;
-use crate::faults::Faults;
 use crate::{burial, notes, reconcile, waiting};
 
 /// The longest round: the next one starts after a minute.
@@ -31,6 +32,8 @@ const LAST: Duration = Duration::from_secs(50);
 const STEPS_MAX: usize = 4000;
 /// Bells of one call.
 const BATCH: u32 = 10;
+/// Such calls at the same time: thousands of slots may be free.
+const RINGS: usize = 16;
 /// Jobs taken to be settled together.
 const SETTLES: u32 = 64;
 
@@ -150,6 +153,12 @@ pub(crate) async fn go(
         Ok(buried) => report.buried = buried,
         Err(error) => tracing::warn!(error = %error, "deleted jobs could not be forgotten"),
     }
+    let of_chunks = clients.queue.take_passed_over().await;
+    faults.add(
+        report
+            .unless_broken("chunks", of_chunks)
+            .unwrap_or_default(),
+    );
     report.passed_over = faults.passed_over();
     let over = clients.queue.round_over(Utc::now(), report.passed_over);
     report.unless_broken("end", over.await);
@@ -269,13 +278,13 @@ async fn step(
 }
 
 async fn ring(clients: &Clients, bells: u32) -> Result<u32, RingError> {
-    let mut rung = 0;
-    while rung < bells {
+    let batches = (0..bells).step_by(BATCH as usize);
+    let rings = stream::iter(batches).map(|rung| {
         let count = BATCH.min(bells - rung);
-        clients.doorbell.ring(None, count, Duration::ZERO).await?;
-        rung += count;
-    }
-    Ok(rung)
+        clients.doorbell.ring(None, count, Duration::ZERO)
+    });
+    rings.buffer_unordered(RINGS).try_collect::<()>().await?;
+    Ok(bells)
 }
 
 /// What this round ended, then what others have left; what is not reached comes with the next round.

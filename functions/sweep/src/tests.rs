@@ -15,6 +15,7 @@ use shared::http::RequestId;
 use shared::identity::Pruner;
 use shared::job::{JobId, JobStatus, TenantId, UserId};
 use shared::queue::{Acquired, DeliveryState, Outcome};
+use shared::reconcile::AT_ONCE;
 use shared::submit::{self, Context};
 
 use crate::bookmark::Bookmarks;
@@ -254,5 +255,45 @@ async fn one_round_finds_a_lost_job_among_thousands() {
     let report = site.round().await;
     assert_eq!((report.reconciled, report.passed_over), (2501, 0));
     assert_eq!(site.status(lost).await, Some(JobStatus::Queued));
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn an_emptied_redis_is_whole_only_when_every_helper_is_done() {
+    let site = Site::start().await;
+    let lost = site.submit().await;
+    // Of nobody's jobs: their markers go.
+    let (now, generation) = (Utc::now(), 0);
+    let marker = json!({"generation": generation, "startBy": now, "finishBy": now}).to_string();
+    for _ in 0..2500 {
+        site.write(&format!("open/{}.{generation}", JobId::mint()), &marker);
+    }
+    site.let_age("open");
+    site.order(&redis::cmd("FLUSHALL")).await;
+    let queue = &site.clients.queue;
+    let lease = Duration::from_secs(60);
+    let lost_helper = async {
+        let taken = async || queue.take_chunk(AT_ONCE, lease).await.unwrap();
+        local::until(lease, taken).await.unwrap();
+        let others_done = async || (queue.chunks().await.unwrap() == 1).then_some(());
+        local::until(lease, others_done).await.unwrap();
+        assert!(!queue.sweep("").await.unwrap().outcome.epoch);
+        // Its time is over.
+        let chunks = queue.keys().chunks();
+        let handed: Vec<String> = (queue.redis())
+            .run(&redis::Cmd::zrange(&chunks, 0, 0))
+            .await
+            .unwrap();
+        site.order(&redis::Cmd::zadd(&chunks, &handed[0], 0)).await;
+    };
+    let (report, ()) = tokio::join!(site.round(), lost_helper);
+    assert_eq!((report.reconciled, report.passed_over), (2501, 0));
+    assert!(queue.sweep("").await.unwrap().outcome.epoch);
+    assert_eq!(site.status(lost).await, Some(JobStatus::Queued));
+    let left = fs::read_dir(site.files.path().join("open")).unwrap();
+    assert_eq!(left.count(), 1);
+    // Three chunks, of which one is the sweep's own, and the job that was put back.
+    let rung = site.clients.doorbell.depth().await.unwrap();
+    assert_eq!(rung, u64::from(report.rung) + 3, "{report:?}");
     site.stop().await;
 }

@@ -5,6 +5,7 @@ use lambda_runtime::{Error, LambdaEvent};
 use shared::clients::Clients;
 use shared::doorbell::Bell;
 use shared::lookup::{self, Unreachable};
+use shared::reconcile::{self, Helped};
 
 use crate::shift::{self, TimeLeft};
 
@@ -35,6 +36,10 @@ async fn serve(clients: &Clients, record: &SqsMessage, time: TimeLeft) -> Result
     let Some(bell) = Bell::of(record.body.as_deref(), &clients.config.partition) else {
         return Ok(());
     };
+    if bell.compare {
+        help(clients).await;
+        return Ok(());
+    }
     let ensured = match bell.job {
         Some(job) => lookup::ensure(clients, job).await.map(drop),
         None => Ok(()),
@@ -47,5 +52,21 @@ async fn serve(clients: &Clients, record: &SqsMessage, time: TimeLeft) -> Result
             Ok(())
         }
         ensured => ensured,
+    }
+}
+
+/// A chunk of the comparison of Redis with the store; a fresh bell goes on, so that jobs have their turn between. What breaks off comes
+/// again with the sweep.
+async fn help(clients: &Clients) {
+    let helped = match reconcile::help(clients).await {
+        Ok(Helped::Chunk) => clients.doorbell.ring_to_compare(1).await,
+        Ok(Helped::Partly | Helped::NotNeeded) => Ok(()),
+        Err(error) => {
+            tracing::warn!(error = %error, "a chunk of the comparison with the store broke off");
+            Ok(())
+        }
+    };
+    if let Err(error) = helped {
+        tracing::warn!(error = %error, "nobody was asked to go on with the comparison");
     }
 }

@@ -6,21 +6,26 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::post;
 use axum::{Json, Router};
 use hound::{SampleFormat, WavSpec, WavWriter};
+use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
 use shared::caller::{Caller, Role};
 use shared::clients::Clients;
 use shared::config::Config;
+use shared::envelope::Open;
 use shared::http::RequestId;
 use shared::job::{JobId, JobRecord, JobStatus, TenantId, UserId};
+use shared::queue::Chunk;
 use shared::submit::{self, Context};
 use tokio::net::TcpListener;
 
+use crate::batch;
 use crate::shift::{self, TimeLeft};
 
 /// What every job asks for.
@@ -117,6 +122,16 @@ impl Site {
 
     async fn shift(&self) {
         self.shift_of(&self.worker()).await;
+    }
+
+    /// The function is invoked with this message.
+    async fn answer(&self, body: &str) {
+        let (mut event, mut message) = (SqsEvent::default(), SqsMessage::default());
+        message.body = Some(body.to_owned());
+        event.records = vec![message];
+        let event = LambdaEvent::new(event, lambda_runtime::Context::default());
+        let response = batch::receive(&self.worker(), event).await.unwrap();
+        assert!(response.batch_item_failures.is_empty());
     }
 
     /// What a bell brings.
@@ -241,5 +256,44 @@ async fn debts_of_an_acquire_do_not_delay_the_run() {
         .join(format!("jobs/{next}/manifest-0.json"));
     assert!(manifest.exists());
     assert_eq!(site.clients.queue.counts().await.unwrap().unsettled, 1);
+    site.redis.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_is_asked_compares_a_chunk_and_asks_the_next_one() {
+    let site = Site::start().await;
+    let ids = [site.submit().await, site.submit().await];
+    let opened = |id: JobId| Open { id, generation: 0 };
+    let open = site.files.path().join("open");
+    for id in ids {
+        let marker = File::options()
+            .write(true)
+            .open(open.join(opened(id).to_string()));
+        let earlier = SystemTime::now() - Duration::from_secs(60);
+        marker.unwrap().set_modified(earlier).unwrap();
+    }
+    site.order(&redis::cmd("FLUSHALL")).await;
+    let queue = &site.clients.queue;
+    let chunks = [(None, ids[0]), (Some(ids[0]), ids[1])];
+    for (after, last) in chunks {
+        let (after, last) = (after.map(opened), opened(last));
+        queue.hand_out(Chunk::Open { after, last }).await.unwrap();
+    }
+    // Those that it rang for restored jobs, and for the next chunk.
+    let bells = async || site.clients.doorbell.depth().await.unwrap();
+    for left in [1, 0] {
+        let before = bells().await;
+        site.answer(r#"{"v": 1, "job": null, "partition": "tutti", "compare": true}"#)
+            .await;
+        assert_eq!(queue.chunks().await.unwrap(), left);
+        assert!(bells().await > before);
+    }
+    let before = bells().await;
+    site.answer(r#"{"v": 1, "job": null, "partition": "tutti", "compare": true}"#)
+        .await;
+    assert_eq!(bells().await, before, "nothing is left");
+    for id in ids {
+        assert_eq!(site.job(id).await.status, JobStatus::Queued);
+    }
     site.redis.stop().await;
 }

@@ -16,6 +16,9 @@ pub struct Bell {
     pub job: Option<JobId>,
     /// Where to look.
     pub partition: String,
+    /// Redis is being compared with the store: there is a chunk for whoever has time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compare: bool,
 }
 
 /// The message is no bell that this version understands; delivering it again would not help.
@@ -33,6 +36,14 @@ impl Bell {
             v: VERSION,
             job,
             partition,
+            compare: false,
+        }
+    }
+
+    pub(super) fn to_compare(partition: String) -> Self {
+        Self {
+            compare: true,
+            ..Self::new(None, partition)
         }
     }
 
@@ -87,6 +98,8 @@ mod tests {
             assert_eq!(Bell::decode(&bell.encode_apart()).unwrap(), bell);
             assert_ne!(bell.encode_apart(), bell.encode_apart());
         }
+        let compare = Bell::to_compare("tutti".to_owned());
+        assert_eq!(Bell::decode(&compare.encode()).unwrap(), compare);
         let plain = Bell::new(None, "tutti".to_owned()).encode();
         assert_eq!(plain, r#"{"job":null,"partition":"tutti","v":1}"#);
     }

@@ -132,15 +132,24 @@ impl Doorbell {
         count: u32,
         delay: Duration,
     ) -> Result<(), RingError> {
+        let bell = Bell::new(job, self.partition.clone());
+        self.send(&bell, count, delay.min(MAX_DELAY)).await
+    }
+
+    /// Rings `count` times (at most [`MAX_RINGS`]) for workers that take a chunk of the comparison with the store each.
+    pub async fn ring_to_compare(&self, count: u32) -> Result<(), RingError> {
+        let bell = Bell::to_compare(self.partition.clone());
+        self.send(&bell, count, Duration::ZERO).await
+    }
+
+    async fn send(&self, bell: &Bell, count: u32, delay: Duration) -> Result<(), RingError> {
         let count = count.min(MAX_RINGS);
         if count == 0 {
             return Ok(());
         }
-        let delay = delay.min(MAX_DELAY);
-        let bell = Bell::new(job, self.partition.clone());
         match &self.wire {
-            Wire::Sqs(queue) => queue.ring(&bell, count, delay).await,
-            Wire::Stream(stream) => stream.ring(&bell, count, delay).await,
+            Wire::Sqs(queue) => queue.ring(bell, count, delay).await,
+            Wire::Stream(stream) => stream.ring(bell, count, delay).await,
         }
     }
 }

@@ -23,42 +23,49 @@ pub enum Ensured {
 
 /// Puts an accepted and unfinished job that Redis has forgotten back to its old place in the line.
 pub async fn ensure(clients: &Clients, id: JobId) -> Result<Ensured, Unreachable> {
-    let (queue, store) = (&clients.queue, &clients.store);
-    if queue.glance(id).await?.is_some() {
+    if clients.queue.glance(id).await?.is_some() {
         return Ok(Ensured::Live);
     }
-    let (dead, manifest) =
-        tokio::join!(store.is_deleted(id), store.newest_manifest::<Manifest>(id));
+    // On the heap, because it stands below so many callers.
+    Box::pin(from_store(clients, Open { id, generation: 0 })).await
+}
+
+/// The same for a job that Redis does not know. What is asked for by name depends on what has ended; nearly always that is what was
+/// `expected`, so one round trip does.
+async fn from_store(clients: &Clients, expected: Open) -> Result<Ensured, Unreachable> {
+    let (queue, store, id) = (&clients.queue, &clients.store, expected.id);
+    let (dead, standing, marker) = tokio::join!(
+        store.is_deleted(id),
+        store.standing(id),
+        store.open_marker::<OpenMarker>(expected),
+    );
     if dead? {
         return Ok(Ensured::Gone);
     }
-    let manifest = manifest?;
+    let standing = standing?;
     let unfinished = Open {
         id,
-        generation: manifest.as_ref().map_or(0, |m| m.job.generation + 1),
+        generation: standing.ended.map_or(0, |ended| ended + 1),
     };
-    let marker: Option<OpenMarker> = store.open_marker(unfinished).await?;
-    if let (Some(manifest), None) = (&manifest, &marker) {
-        let ended = Open {
-            id,
-            generation: manifest.job.generation,
-        };
-        if store.open_marker::<OpenMarker>(ended).await?.is_some() {
-            // It was not settled to the end.
-            delivery::owe(clients, manifest).await?;
-            store.remove_open(ended).await?;
-        }
-        return Ok(Ensured::Ended(Box::new(manifest.clone())));
-    }
+    let marker = match unfinished == expected {
+        true => marker?,
+        false => store.open_marker(unfinished).await?,
+    };
     let Some(marker) = marker else {
-        // It is written before Redis hears of a job, so this one was never accepted.
-        return Ok(Ensured::Gone);
+        return match standing.ended {
+            Some(generation) => ended(clients, Open { id, generation }).await,
+            // It is written before Redis hears of a job, so this one was never accepted.
+            None => Ok(Ensured::Gone),
+        };
     };
     let Some(request) = store.request::<Envelope>(id).await? else {
         store.remove_open(unfinished).await?;
         return Ok(Ensured::Gone);
     };
-    let proven = proven(clients, id, marker.generation).await?;
+    let proven = Restored {
+        stage: stage(standing.planned),
+        generation: marker.generation,
+    };
     let job = new_job(&request, &marker);
     let answer = queue.restore(&job, proven).await?;
     match answer.outcome {
@@ -76,9 +83,23 @@ pub async fn ensure(clients: &Clients, id: JobId) -> Result<Ensured, Unreachable
     Ok(Ensured::Live)
 }
 
-/// The same for the job of a marker; the marker goes if its generation is over.
+/// Its last run has ended, and there is no other.
+async fn ended(clients: &Clients, run: Open) -> Result<Ensured, Unreachable> {
+    let store = &clients.store;
+    let Some(manifest) = store.manifest::<Manifest>(run.id, run.generation).await? else {
+        return Ok(Ensured::Gone);
+    };
+    if store.open_marker::<OpenMarker>(run).await?.is_some() {
+        // It was not settled to the end.
+        delivery::owe(clients, &manifest).await?;
+        store.remove_open(run).await?;
+    }
+    Ok(Ensured::Ended(Box::new(manifest)))
+}
+
+/// The same for the job of a marker, which Redis did not know a moment ago; the marker goes if its generation is over.
 pub async fn ensure_open(clients: &Clients, open: Open) -> Result<(), Unreachable> {
-    let is_over = match ensure(clients, open.id).await? {
+    let is_over = match from_store(clients, open).await? {
         Ensured::Live => false,
         // The marker of the newest generation has gone with its settling.
         Ensured::Ended(newest) => open.generation < newest.job.generation,
@@ -96,11 +117,15 @@ pub(crate) async fn proven(
     id: JobId,
     generation: u32,
 ) -> Result<Restored, Unreachable> {
-    let stage = match clients.store.plan(id).await? {
-        Some(_) => Stage::Audio,
-        None => Stage::Plan,
-    };
+    let stage = stage(clients.store.standing(id).await?.planned);
     Ok(Restored { stage, generation })
+}
+
+fn stage(is_planned: bool) -> Stage {
+    match is_planned {
+        true => Stage::Audio,
+        false => Stage::Plan,
+    }
 }
 
 /// What the queue must know of an accepted job.

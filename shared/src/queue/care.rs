@@ -29,12 +29,14 @@ pub struct SweepStep {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cursor {
-    /// Among the live jobs of Redis: the end of the time of the last one, ms.
+    /// Among the live jobs of Redis: the end of the time of the next one, ms.
     Live(i64),
     /// Among the jobs with messages that are not over: the last one.
-    Due(JobId),
-    /// Among the markers of the store: the last one.
-    Open(Open),
+    Due(Option<JobId>),
+    /// Among the markers of the store: the last one. Where some were too young to be looked at, all of it comes `again`.
+    Open { after: Option<Open>, again: bool },
+    /// Behind all of them.
+    Listed { again: bool },
 }
 
 /// Answer of `settle`.

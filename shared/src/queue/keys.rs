@@ -79,10 +79,15 @@ impl Keys {
         self.key("tenants")
     }
 
-    /// hash: `v<level>`, order, fence, epoch, emptied_ms, reconcile, server (with the keys it has evicted), evicts; swept_ms (the sweep's last round), owed_ms (since when a
-    /// worker is waited for) and unheard_ms (the same of `notify`).
+    /// hash: `v<level>`, order, fence, epoch, emptied_ms, reconcile, server (with the keys it has evicted), evicts; swept_ms (the sweep's
+    /// last round), chunks_passed_over (since then), owed_ms (since when a worker is waited for) and unheard_ms (the same of `notify`).
     pub fn clock(&self) -> String {
         self.key("clock")
+    }
+
+    /// zset: chunk of the comparison with the store → ms until which somebody has taken it, or 0.
+    pub fn chunks(&self) -> String {
+        self.key("chunks")
     }
 
     /// string: present while the job's id is dead, because its submission was refused or it was deleted.

@@ -7,6 +7,9 @@ use crate::job::{JobId, JobStatus, TenantId};
 use crate::queue::record::{self, Fields};
 use crate::queue::{Left, Owner, Queue, QueueError, Snapshot, scripts};
 
+/// Live jobs of one call to Redis.
+const LIVE_AT_ONCE: isize = 5000;
+
 /// A place in a list, newest first: everything after it is older, or as old and of a lesser id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position {
@@ -116,26 +119,35 @@ impl Queue {
         Ok((Page::Page { jobs, next }, raw.quota))
     }
 
-    /// At most `limit` live jobs by the end of their time, from `from` ms on; `skip` of those at just that ms were seen before.
-    pub async fn live_page(
-        &self,
-        from: i64,
-        skip: usize,
-        limit: usize,
-    ) -> Result<Vec<(JobId, i64)>, QueueError> {
-        let (skip, limit) = (
-            isize::try_from(skip).unwrap_or(isize::MAX),
-            isize::try_from(limit).unwrap_or(isize::MAX),
-        );
+    /// The ends of the time of the next `limit` live jobs, ms, from `from` on; fewer if there are no more.
+    pub async fn live_page(&self, from: i64, limit: usize) -> Result<Vec<i64>, QueueError> {
+        let limit = isize::try_from(limit).unwrap_or(isize::MAX);
         let range =
-            Cmd::zrangebyscore_limit_withscores(self.keys.finish_by(), from, "+inf", skip, limit);
+            Cmd::zrangebyscore_limit_withscores(self.keys.finish_by(), from, "+inf", 0, limit);
         let page: Vec<(String, f64)> = self.redis.run(&range).await?;
         #[expect(
             clippy::cast_possible_truncation,
             reason = "milliseconds since 1970 fit"
         )]
-        let parsed = |(id, ms): (String, f64)| Some((id.parse().ok()?, ms as i64));
-        Ok(page.into_iter().filter_map(parsed).collect())
+        let ends = page.into_iter().map(|(_, ms)| ms as i64);
+        Ok(ends.collect())
+    }
+
+    /// The live jobs whose time ends from the one ms to the other.
+    pub async fn live_between(&self, from: i64, to: i64) -> Result<Vec<JobId>, QueueError> {
+        let mut found = Vec::new();
+        loop {
+            // Many may end at one and the same ms.
+            let skip = isize::try_from(found.len()).unwrap_or(isize::MAX);
+            let range =
+                Cmd::zrangebyscore_limit(self.keys.finish_by(), from, to, skip, LIVE_AT_ONCE);
+            let page: Vec<String> = self.redis.run(&range).await?;
+            let is_last = page.len() < LIVE_AT_ONCE.unsigned_abs();
+            found.extend(page);
+            if is_last {
+                return Ok(found.iter().filter_map(|id| id.parse().ok()).collect());
+            }
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod breaker;
 mod care;
+mod chunks;
 mod connection;
 mod control;
 mod delivery;
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::breaker::{BUSY_MOST, Breaker, FAILURES, OPEN, Showed};
 pub use self::care::{Adopted, Cursor, Mended, Settled, SweepStep};
+pub use self::chunks::{Chunk, Handed};
 pub use self::connection::Redis;
 pub use self::control::{MAX_TENANTS, QueueSettings, Revised, Settings, TenantSettings};
 pub use self::delivery::{Attempt, Delivery, Log};

@@ -92,6 +92,7 @@ scripts! {
     SIGNS = "signs";
     SUBSCRIBE = "subscribe";
     SWEEP = "sweep";
+    TAKE_CHUNK = "take_chunk";
     UNSETTLED = "unsettled";
     WAIT = "wait";
 }

@@ -1,38 +1,40 @@
-//! What went wrong in a round without ending it.
+//! What went wrong without ending it.
 
 use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-use shared::job::JobId;
-use shared::lookup::Unreachable;
+use crate::job::JobId;
+use crate::lookup::Unreachable;
 
 /// The longest look at one job.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// Counts what a round passes over: a fault of one job must not keep the others waiting.
+/// Counts what is passed over: a fault of one job must not keep the others waiting.
 #[derive(Debug, Default)]
-pub(crate) struct Faults {
+pub struct Faults {
     passed_over: AtomicU32,
     unreached: AtomicBool,
 }
 
 impl Faults {
-    pub(crate) fn passed_over(&self) -> u32 {
+    /// Objects and records.
+    pub fn passed_over(&self) -> u32 {
         self.passed_over.load(Relaxed)
     }
 
     /// A store or queue did not answer for one of the jobs: another look may go well.
-    pub(crate) fn unreached(&self) -> bool {
+    pub fn unreached(&self) -> bool {
         self.unreached.load(Relaxed)
     }
 
-    pub(crate) fn add(&self, count: u32) {
+    /// Counts some more.
+    pub fn add(&self, count: u32) {
         self.passed_over.fetch_add(count, Relaxed);
     }
 
     /// Objects of a folder whose names have another shape.
-    pub(crate) fn misnamed(&self, folder: &str, count: u32) {
+    pub fn misnamed(&self, folder: &str, count: u32) {
         if count > 0 {
             tracing::error!(folder, count, "objects of another name are passed over");
             self.add(count);
@@ -40,11 +42,7 @@ impl Faults {
     }
 
     /// Looks at one job, for a limited time.
-    pub(crate) async fn look<T>(
-        &self,
-        id: JobId,
-        look: impl Future<Output = Result<T, Unreachable>>,
-    ) {
+    pub async fn look<T>(&self, id: JobId, look: impl Future<Output = Result<T, Unreachable>>) {
         match tokio::time::timeout(LOOK, look).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {

@@ -24,6 +24,14 @@ pub enum Remains {
     SharedTracks,
 }
 
+/// What the names of a job's objects say of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The newest generation that has ended.
+    pub ended: Option<u32>,
+    pub planned: bool,
+}
+
 impl Store {
     fn job_path(&self, id: JobId, name: &str) -> Path {
         self.path(&["jobs", &id.to_string(), name])
@@ -260,16 +268,28 @@ impl Store {
         &self,
         id: JobId,
     ) -> Result<Option<T>, StoreError> {
-        let all = self.path(&["jobs", &id.to_string()]);
-        let found = self.objects()?.list_with_delimiter(Some(&all)).await?;
-        let generation = |meta: &ObjectMeta| {
-            let name = meta.location.filename()?.strip_prefix("manifest-")?;
-            name.strip_suffix(".json")?.parse::<u32>().ok()
-        };
-        match found.objects.iter().filter_map(generation).max() {
+        match self.standing(id).await?.ended {
             Some(newest) => self.manifest(id, newest).await,
             None => Ok(None),
         }
+    }
+
+    /// How far the job's objects say that it has come, in one look.
+    pub async fn standing(&self, id: JobId) -> Result<Standing, StoreError> {
+        let all = self.path(&["jobs", &id.to_string()]);
+        let found = self.objects()?.list_with_delimiter(Some(&all)).await?;
+        let names = found
+            .objects
+            .iter()
+            .filter_map(|meta| meta.location.filename());
+        let mut standing = Standing::default();
+        for name in names {
+            standing.planned |= name == "plan.json";
+            let manifest = name.strip_prefix("manifest-");
+            let generation = manifest.and_then(|rest| rest.strip_suffix(".json")?.parse().ok());
+            standing.ended = standing.ended.max(generation);
+        }
+        Ok(standing)
     }
 
     /// Removes the job's objects: the request first, because without it nothing can be run again, then

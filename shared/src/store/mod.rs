@@ -60,7 +60,7 @@ use crate::reason::Reason;
 
 pub use auth::FamilyState;
 pub use due::Note;
-pub use job::Remains;
+pub use job::{Remains, Standing};
 pub use place::Pace;
 pub use waiting::{WaitingLine, WaitingName};
 

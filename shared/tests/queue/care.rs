@@ -307,10 +307,13 @@ async fn an_emptied_redis_is_noticed_until_the_epoch_begins() {
 async fn the_reconcile_goes_on_where_it_stopped() {
     let rig = Rig::start();
     assert_eq!(rig.queue.reconcile_cursor().await.unwrap(), None);
-    let at = Some(Cursor::Open(Open {
-        id: JobId::mint(),
-        generation: 3,
-    }));
+    let at = Some(Cursor::Open {
+        after: Some(Open {
+            id: JobId::mint(),
+            generation: 3,
+        }),
+        again: true,
+    });
     rig.queue.set_reconcile_cursor(at).await.unwrap();
     assert_eq!(rig.queue.reconcile_cursor().await.unwrap(), at);
     rig.queue.set_reconcile_cursor(None).await.unwrap();

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::Utc;
-use shared::envelope::{DueName, Open};
+use shared::envelope::DueName;
 use shared::job::{JobId, JobStatus, Progress, TenantId, UserId};
 use shared::priority::Priority;
 use shared::queue::{
-    Acquired, Connected, Cursor, DeliveryState, Eviction, Limit, Listed, NewSocket,
+    Acquired, Chunk, Connected, Cursor, DeliveryState, Eviction, Limit, Listed, NewSocket,
 };
 use shared::queue::{Next, Owner, QueueError, Restored, Settings, Showed, Subscribed, Told};
 use shared::queue::{Page, Spent, Waiting};
@@ -117,7 +117,8 @@ async fn readers_read(rig: &Rig, tried: &mut Tried, id: JobId) {
     let listed = Listed::Jobs { owner, status, tag };
     let (page, _) = tried.works("list", queue.list(&alice, &listed, None, 10).await);
     assert!(matches!(page, Page::Page { jobs, .. } if !jobs.is_empty()));
-    tried.works("live_page", queue.live_page(0, 0, 10).await);
+    tried.works("live_page", queue.live_page(0, 10).await);
+    tried.works("live_between", queue.live_between(0, 1).await);
     let waiting = queue.wait(Uuid::new_v4(), &alice, MINUTE, 10).await;
     assert_eq!(tried.works("wait", waiting), Waiting::Ok);
     tried.works("counts", queue.counts().await);
@@ -212,14 +213,19 @@ async fn caretaking_goes_on(rig: &Rig, tried: &mut Tried) {
     tried.works("unsettled", queue.unsettled(9).await);
     let broken = queue.breaker("muscgen", Showed::Failed, true).await;
     tried.works("breaker", broken);
-    let at = Some(Cursor::Open(Open {
-        id: JobId::mint(),
-        generation: 0,
-    }));
+    let at = Some(Cursor::Listed { again: true });
     let noted = queue.set_reconcile_cursor(at).await;
     tried.works("set_reconcile_cursor", noted);
     let read = tried.works("reconcile_cursor", queue.reconcile_cursor().await);
     assert_eq!(read, at);
+    let out = queue.hand_out(Chunk::Live { from: 0, to: 1 }).await;
+    tried.works("hand_out", out);
+    let taken = tried.works("take_chunk", queue.take_chunk(1, MINUTE).await);
+    assert_eq!(tried.works("chunks", queue.chunks().await), 1);
+    tried.works("chunk_done", queue.chunk_done(taken.unwrap()).await);
+    tried.works("count_passed_over", queue.count_passed_over(2).await);
+    let counted = queue.take_passed_over().await;
+    assert_eq!(tried.works("take_passed_over", counted), 2);
     let now = Utc::now();
     let first = tried.works("emptied_at", queue.emptied_at(now).await);
     assert_eq!(first.timestamp_millis(), now.timestamp_millis());

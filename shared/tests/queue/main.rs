@@ -13,6 +13,7 @@ mod breaker;
 mod broken_off;
 mod care;
 mod check;
+mod chunks;
 mod connection;
 mod control;
 mod delivery;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use redis::Cmd;
 use shared::job::{JobId, JobStatus, TenantId};
 use shared::queue::{Admission, Enqueued, Found, Next, Policy, Queue, Spent};
@@ -309,17 +310,19 @@ async fn live_jobs_are_paged_through_by_the_end_of_their_time() {
     let rig = Rig::start();
     let mut jobs: Vec<_> = (0..7).map(|_| new_job("a")).collect();
     let end = jobs[0].finish_by;
-    for job in &mut jobs {
-        job.finish_by = end;
+    for (number, job) in jobs.iter_mut().enumerate() {
+        // Six at one and the same time.
+        job.finish_by = end + TimeDelta::milliseconds(i64::from(number == 6));
         rig.enqueue(job).await;
     }
     let at = end.timestamp_millis();
-    let first = rig.queue.live_page(0, 0, 4).await.unwrap();
-    assert!(first.len() == 4 && first.iter().all(|(_, ms)| *ms == at));
-    let rest = rig.queue.live_page(at, 4, 4).await.unwrap();
-    let mut seen: Vec<_> = first.into_iter().chain(rest).map(|(id, _)| id).collect();
+    assert_eq!(rig.queue.live_page(0, 4).await.unwrap(), [at; 4]);
+    assert_eq!(rig.queue.live_page(at + 1, 4).await.unwrap(), [at + 1]);
+    let mut seen = rig.queue.live_between(0, at).await.unwrap();
     seen.sort_unstable();
+    let last = rig.queue.live_between(at + 1, at + 1).await.unwrap();
     let mut ids: Vec<_> = jobs.iter().map(|job| job.id).collect();
+    assert_eq!(last, ids.split_off(6));
     ids.sort_unstable();
     assert_eq!(seen, ids);
 }

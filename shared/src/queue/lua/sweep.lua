@@ -22,6 +22,7 @@ local server = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or '?'
 server = server .. ' ' .. (string.match(redis.call('INFO', 'stats'), 'evicted_keys:(%d+)') or '?')
 if redis.call('HGET', key('clock'), 'server') ~= server then
   redis.call('HDEL', key('clock'), 'epoch', 'reconcile', 'emptied_ms')
+  redis.call('DEL', key('chunks'))
   redis.call('HSET', key('clock'), 'server', server)
 end
 local policy_of = string.match(redis.call('INFO', 'memory'), 'maxmemory_policy:(%S+)') or 'noeviction'
