@@ -5,6 +5,7 @@ mod reader;
 mod values;
 mod variables;
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
@@ -20,6 +21,9 @@ pub use reader::ConfigError;
 pub use values::{Address, Api, Issuer, Secret};
 pub use values::{Fallback, GeneratorApi};
 pub use variables::{VARIABLES, Variable};
+
+/// How many jobs may be in plan or audio at once: of all tenants, and of one.
+pub const SLOTS: RangeInclusive<u32> = 1..=20_000;
 
 /// Everything that can be set. The meaning of each is in [`VARIABLES`].
 #[derive(Debug, Clone)]
@@ -127,8 +131,8 @@ impl Config {
         let issuer = issuer(from);
         let first_admin = first_admin(from);
         let rates = rates(from);
-        let slots = from.needed("SLOTS", |text| values::whole(text, 1..=1000));
-        let tenant_cap = from.needed("TENANT_CAP", |text| values::whole(text, 1..=1000));
+        let slots = from.needed("SLOTS", |text| values::whole(text, SLOTS));
+        let tenant_cap = from.needed("TENANT_CAP", |text| values::whole(text, SLOTS));
         let max_attempts = from.needed("MAX_ATTEMPTS", |text| values::whole(text, 1..=20));
         let max_queued = from.needed("MAX_QUEUED", |text| values::whole(text, 1..=1_000_000));
         let submit_rate = from.needed("SUBMIT_RATE", |text| values::whole(text, 0..=1_000_000));

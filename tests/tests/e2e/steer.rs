@@ -225,11 +225,13 @@ async fn wrong_input_is_refused_and_changes_nothing(app: &App) {
     let before = look(app, "/admin/audit").await;
     for (method, path, body) in [
         (Method::PUT, "/admin/queue/slots", json!({"slots": 0})),
+        (Method::PUT, "/admin/queue/slots", json!({"slots": 20_001})),
         (Method::PUT, "/admin/queue/slots", json!({"slots": "many"})),
         (Method::PUT, "/admin/queue/slots", json!({"slot": 3})),
         (Method::PUT, "/admin/tenants/x", json!([2, null])),
         (Method::PUT, "/admin/tenants/x", json!({"weight": 1001})),
         (Method::PUT, "/admin/tenants/x", json!({"cap": -1})),
+        (Method::PUT, "/admin/tenants/x", json!({"cap": 20_001})),
         (Method::POST, "/admin/dead/redrive", json!({})),
         (Method::POST, "/admin/dead/redrive", json!({"limit": 101})),
         (Method::POST, "/admin/dead/redrive", json!({"jobIds": []})),

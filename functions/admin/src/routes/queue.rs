@@ -5,6 +5,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use shared::caller::Admin;
 use shared::clients::Clients;
+use shared::config::SLOTS;
 use shared::http::{Body, RequestId};
 use shared::number;
 use shared::problem::{FieldError, Problem};
@@ -12,8 +13,6 @@ use shared::queue::QueueSettings;
 
 use crate::setting;
 use shared::audit::Operator;
-
-const SLOTS: std::ops::RangeInclusive<u32> = 1..=1000;
 
 /// What is in force now.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -76,7 +75,7 @@ pub(crate) async fn resume(
 pub(crate) struct Slots {
     /// `null`: as configured.
     #[serde(default, deserialize_with = "number::whole")]
-    #[schema(minimum = 1, maximum = 1000)]
+    #[schema(minimum = 1, maximum = 20000)]
     slots: Option<u32>,
 }
 
@@ -98,7 +97,8 @@ pub(crate) async fn slots(
     Body(Slots { slots }): Body<Slots>,
 ) -> Result<Json<InForce>, Problem> {
     if slots.is_some_and(|n| !SLOTS.contains(&n)) {
-        let detail = "The slots must be a whole number from 1 to 1000, or null.";
+        let most = SLOTS.end();
+        let detail = format!("The slots must be a whole number from 1 to {most}, or null.");
         let field = FieldError::new("/slots", "out_of_range", detail);
         return Err(Problem::validation(vec![field]));
     }

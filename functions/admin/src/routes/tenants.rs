@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use serde::{Deserialize, Deserializer, Serialize};
 use shared::caller::Admin;
 use shared::clients::Clients;
+use shared::config::SLOTS;
 use shared::control;
 use shared::http::{Body, RequestId};
 use shared::job::TenantId;
@@ -16,7 +17,7 @@ use shared::queue::{TenantLine, TenantSettings};
 use crate::setting;
 use shared::audit::Operator;
 
-const RANGE: std::ops::RangeInclusive<u32> = 1..=1000;
+const WEIGHTS: std::ops::RangeInclusive<u32> = 1..=1000;
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct Tenants {
@@ -90,7 +91,7 @@ pub(crate) struct Change {
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     weight: Option<Option<u32>>,
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 20000)]
     cap: Option<Option<u32>>,
     #[serde(default)]
     paused: Option<bool>,
@@ -122,12 +123,16 @@ pub(crate) async fn change(
     Path(name): Path<String>,
     Body(change): Body<Change>,
 ) -> Result<Json<Tenant>, Problem> {
-    let outside = |n: &Option<Option<u32>>| n.flatten().is_some_and(|n| !RANGE.contains(&n));
-    let wrong: Vec<FieldError> = [("/weight", &change.weight), ("/cap", &change.cap)]
+    let asked = [
+        ("/weight", &change.weight, WEIGHTS),
+        ("/cap", &change.cap, SLOTS),
+    ];
+    let wrong: Vec<FieldError> = asked
         .into_iter()
-        .filter(|(_, n)| outside(n))
-        .map(|(pointer, _)| {
-            let detail = "This must be a whole number from 1 to 1000, or null.";
+        .filter(|(_, n, range)| n.flatten().is_some_and(|n| !range.contains(&n)))
+        .map(|(pointer, _, range)| {
+            let most = range.end();
+            let detail = format!("This must be a whole number from 1 to {most}, or null.");
             FieldError::new(pointer, "out_of_range", detail)
         })
         .collect();
