@@ -5,7 +5,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use figures::chaos::{self, Options};
-use figures::{Verdict, billed, doors, eta, logins, neighbours, outages, overview, scale, sockets};
+use figures::{
+    Verdict, billed, doors, eta, fleet, logins, neighbours, outages, overview, recovery, scale,
+    sockets,
+};
 use local::HarnessError;
 
 /// Measures this system on this machine, and checks what it measures.
@@ -38,6 +41,8 @@ enum Figure {
     },
     /// A million waiting jobs: memory a job, and time a script.
     Scale(scale::Options),
+    /// Ten thousand GPUs: what one Redis core and the functions have to do for them.
+    Fleet(fleet::Options),
     /// A day of mixed load: how often the true wait lay under the promised one.
     Eta(eta::Options),
     /// How long an operator waits for the state of a full queue.
@@ -52,6 +57,8 @@ enum Figure {
     Neighbours(neighbours::Options),
     /// What it costs that the API, the store or Redis is away for two minutes.
     Outages(outages::Options),
+    /// A Redis that was emptied: how long until it knows all waiting jobs again.
+    Recovery(recovery::Options),
     /// How fast a transition reaches a thousand sockets, and one.
     Sockets(sockets::Options),
 }
@@ -80,6 +87,7 @@ async fn main() -> ExitCode {
             run_chaos(&options).await.map_err(Into::into)
         }
         Some(Figure::Scale(options)) => scale::run(&options).await,
+        Some(Figure::Fleet(options)) => fleet::run(&options).await,
         Some(Figure::Eta(options)) => eta::run(&options).await,
         Some(Figure::Overview(options)) => overview::run(&options).await,
         Some(Figure::Billed(options)) => billed::run(&options).await,
@@ -87,6 +95,7 @@ async fn main() -> ExitCode {
         Some(Figure::Doors(options)) => doors::run(&options).await,
         Some(Figure::Neighbours(options)) => neighbours::run(&options).await,
         Some(Figure::Outages(options)) => outages::run(&options).await,
+        Some(Figure::Recovery(options)) => recovery::run(&options).await,
         Some(Figure::Sockets(options)) => sockets::run(&options).await,
     };
     match done {

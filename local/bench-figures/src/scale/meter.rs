@@ -7,26 +7,26 @@ use redis::{RedisError, cmd};
 
 /// Of one batch of calls of one script.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Cost {
-    pub(super) calls: u64,
+pub(crate) struct Cost {
+    pub(crate) calls: u64,
     /// Mean in the server, by the wall clock, in µs.
-    pub(super) mean: f64,
+    pub(crate) mean: f64,
     /// 99th in a hundred, in µs.
-    pub(super) p99: f64,
+    pub(crate) p99: f64,
     /// Processor time a call, reading and answering included, in µs.
-    pub(super) cpu: f64,
+    pub(crate) cpu: f64,
 }
 
 /// The processor time at the start of a batch.
-pub(super) struct Started(f64);
+pub(crate) struct Started(f64);
 
 /// From here on only what is measured runs scripts.
-pub(super) async fn start(redis: &mut MultiplexedConnection) -> Result<Started, RedisError> {
+pub(crate) async fn start(redis: &mut MultiplexedConnection) -> Result<Started, RedisError> {
     cmd("CONFIG").arg("RESETSTAT").exec_async(redis).await?;
     Ok(Started(cpu(redis).await?))
 }
 
-pub(super) async fn stop(
+pub(crate) async fn stop(
     redis: &mut MultiplexedConnection,
     started: Started,
 ) -> Result<Cost, RedisError> {
@@ -56,7 +56,7 @@ pub(super) async fn stop(
 }
 
 /// Processor time of the thread that runs scripts, in µs.
-async fn cpu(redis: &mut MultiplexedConnection) -> Result<f64, RedisError> {
+pub(crate) async fn cpu(redis: &mut MultiplexedConnection) -> Result<f64, RedisError> {
     let info = info(redis, "cpu").await?;
     let seconds = |name: &str| {
         info.get(name)

@@ -5,7 +5,7 @@
 
 mod fill;
 mod memory;
-mod meter;
+pub(crate) mod meter;
 mod report;
 mod round;
 mod site;

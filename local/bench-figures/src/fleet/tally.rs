@@ -1,0 +1,91 @@
+//! Counts what the scripts and the functions do.
+
+use std::collections::BTreeMap;
+
+use redis::aio::MultiplexedConnection;
+use shared::queue::QueueError;
+
+use crate::Result;
+use crate::scale::meter;
+
+/// Of one script.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Calls {
+    pub(super) calls: u64,
+    /// In the server, µs, of those that were timed.
+    pub(super) timed: (u64, f64),
+}
+
+/// Of the time that was measured.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Measured {
+    pub(super) scripts: BTreeMap<&'static str, u64>,
+    /// Time of the thread that runs the scripts, µs.
+    pub(super) cpu: f64,
+    pub(super) submitted: u64,
+    pub(super) completed: u64,
+    /// Invocations of the worker, and how long they took together, ms.
+    pub(super) invocations: u64,
+    pub(super) worked_ms: u64,
+    /// Calls of the API.
+    pub(super) requests: u64,
+}
+
+pub(super) struct Tally {
+    raw: MultiplexedConnection,
+    pub(super) now: Measured,
+    pub(super) each: BTreeMap<&'static str, Calls>,
+    begun: f64,
+    times_each_call: bool,
+}
+
+impl Tally {
+    pub(super) fn new(raw: MultiplexedConnection) -> Self {
+        Self {
+            raw,
+            now: Measured::default(),
+            each: BTreeMap::new(),
+            begun: 0.0,
+            times_each_call: false,
+        }
+    }
+
+    /// From here on everything counts.
+    pub(super) async fn begin(&mut self) -> Result<()> {
+        self.now = Measured::default();
+        self.begun = meter::cpu(&mut self.raw).await?;
+        Ok(())
+    }
+
+    pub(super) async fn end(&mut self) -> Result<Measured> {
+        let cpu = meter::cpu(&mut self.raw).await? - self.begun;
+        let counted = std::mem::take(&mut self.now);
+        Ok(Measured { cpu, ..counted })
+    }
+
+    /// From here on Redis is asked before and after each call, which makes all slower but itself.
+    pub(super) fn time_each_call(&mut self) {
+        self.times_each_call = true;
+    }
+
+    /// Counts a call, and times it.
+    pub(super) async fn call<T>(
+        &mut self,
+        name: &'static str,
+        call: impl Future<Output = std::result::Result<T, QueueError>>,
+    ) -> Result<T> {
+        *self.now.scripts.entry(name).or_default() += 1;
+        if !self.times_each_call {
+            return Ok(call.await?);
+        }
+        let started = meter::start(&mut self.raw).await?;
+        let answer = call.await?;
+        let cost = meter::stop(&mut self.raw, started).await?;
+        let calls = self.each.entry(name).or_default();
+        calls.calls += 1;
+        #[expect(clippy::cast_precision_loss, reason = "one call has few scripts")]
+        let micros = cost.mean * cost.calls as f64;
+        calls.timed = (calls.timed.0 + 1, calls.timed.1 + micros);
+        Ok(answer)
+    }
+}
