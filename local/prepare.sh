@@ -18,6 +18,11 @@ give_up() {
   exit 1
 }
 
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# As the tests look for one.
+browser() { [ -n "${CHROMIUM:-}" ] || has chromium || has google-chrome || has google-chrome-stable || has chromium-browser; }
+
 # build PROGRAM...: in the whole workspace, so that every script builds the same dependencies the same way.
 build() {
   local flags=() name

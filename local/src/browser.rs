@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_page_is_asked_and_answers() {
+    async fn a_page_of_a_browser_is_asked_and_answers() {
         let mut browser = Browser::open("data:text/html,<title>here</title>")
             .await
             .unwrap();

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 /// Why the harness cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum HarnessError {
-    #[error("{0} is not installed here. Run ./local/install, which fetches what is missing")]
+    #[error(
+        "{0} is not installed here. Run ./local/install, or for tests ./local/install --tests: they fetch what is missing"
+    )]
     Missing(String),
     #[error("the program `{0}` is not built. Run: cargo build --workspace --bin {0}")]
     NotBuilt(String),
@@ -66,6 +68,12 @@ pub enum HarnessError {
     NoSuchProcess { name: String, index: usize },
     #[error("QUEUE_REDIS is plain, tls, cluster or tls-cluster, not `{0}`")]
     UnknownRedis(String),
+    #[error("REDIS_ENGINE is redis, valkey-8.1 or valkey-9.1, not `{0}`")]
+    UnknownEngine(String),
+    #[error(
+        "the {0} of these tests has no TLS, which QUEUE_REDIS asks for: REDIS_ENGINE=redis has it"
+    )]
+    NoTls(&'static str),
     #[error("a certificate could not be made: {0}")]
     Certificate(#[from] rcgen::Error),
     #[error("a token could not be signed: {0}")]

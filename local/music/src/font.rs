@@ -1,4 +1,4 @@
-//! Finds and loads the SoundFont, which the distribution installs and this project never ships.
+//! Finds and loads the SoundFont, which the distribution or `local/install` brings and this project never ships.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -9,12 +9,14 @@ use rustysynth::SoundFont;
 
 const NAME: &str = "TimGM6mb.sf2";
 
+/// Where `local/install` puts it when nobody else brought it, below the top of the clone.
+const FETCHED: &str = ".local/sounds";
+
 /// No SoundFont to play on.
 #[derive(Debug, thiserror::Error)]
 pub enum FontError {
     #[error(
-        "no {NAME} in {looked}; install it (Debian, Ubuntu: apt-get install timgm6mb-soundfont; others: put the file \
-         into ~/.local/share/sounds/sf2) or name a SoundFont with --soundfont"
+        "no {NAME} in {looked} or {FETCHED} of the clone; ./local/install fetches it, or name a SoundFont with --soundfont"
     )]
     Missing { looked: String },
     #[error("{path} cannot be read as a SoundFont: {reason}")]
@@ -38,8 +40,24 @@ pub fn load(named: Option<&Path>) -> Result<Arc<SoundFont>, FontError> {
 }
 
 fn find() -> Result<PathBuf, FontError> {
+    let usual = usual_folders();
+    // The clone is where this program was built, and for one that was taken out of it, where that was.
+    let program = std::env::current_exe().unwrap_or_default();
+    let clone = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let above = program.ancestors().chain([&*clone]);
+    let fetched = above.map(|folder| folder.join(FETCHED));
+    (usual.iter().cloned().chain(fetched))
+        .map(|folder| folder.join(NAME))
+        .find(|path| path.is_file())
+        .ok_or_else(|| FontError::Missing {
+            looked: usual.map(|f| f.display().to_string()).join(", "),
+        })
+}
+
+/// `local/install` looks in the same.
+fn usual_folders() -> [PathBuf; 7] {
     let home = std::env::home_dir().unwrap_or_default();
-    let folders = [
+    [
         PathBuf::from("/usr/share/sounds/sf2"),
         PathBuf::from("/usr/share/soundfonts"),
         PathBuf::from("/usr/local/share/sounds/sf2"),
@@ -47,14 +65,7 @@ fn find() -> Result<PathBuf, FontError> {
         PathBuf::from("/opt/homebrew/share/soundfonts"),
         home.join(".local/share/sounds/sf2"),
         home.join(".local/share/soundfonts"),
-    ];
-    folders
-        .iter()
-        .map(|folder| folder.join(NAME))
-        .find(|path| path.is_file())
-        .ok_or_else(|| FontError::Missing {
-            looked: folders.map(|f| f.display().to_string()).join(", "),
-        })
+    ]
 }
 
 #[cfg(test)]
@@ -65,5 +76,19 @@ mod tests {
     fn a_file_that_is_no_soundfont_is_named_in_the_error() {
         let error = load(Some(Path::new("Cargo.toml"))).unwrap_err();
         assert!(error.to_string().contains("Cargo.toml"), "{error}");
+    }
+
+    #[test]
+    fn the_script_that_fetches_it_looks_in_the_same_folders_first() {
+        let script = include_str!("../../install");
+        let home = std::env::home_dir().unwrap_or_default();
+        for folder in usual_folders() {
+            let folder = match folder.strip_prefix(&home) {
+                Ok(inside) => format!("\"$HOME/{}\"", inside.display()),
+                Err(_) => folder.display().to_string(),
+            };
+            assert!(script.contains(&format!(" {folder}")), "{folder}");
+        }
+        assert!(script.contains(&format!("{FETCHED}/{NAME}")));
     }
 }

@@ -1,11 +1,12 @@
 //! How a server is spoken to, for the server itself and for those who speak to it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ::redis::Cmd;
 use reqwest::Url;
 
 use super::credentials::Credentials;
+use super::engine::Engine;
 use crate::error::{HarnessError, Result};
 use crate::place::{free_port, variable};
 
@@ -24,13 +25,33 @@ pub enum RedisKind {
 impl RedisKind {
     /// What a test process was told in `QUEUE_REDIS`: `plain` (also when it is unset), `tls`, `cluster` or `tls-cluster`.
     pub fn chosen() -> Result<Self> {
-        match variable("QUEUE_REDIS").as_deref() {
-            None | Some("plain") => Ok(Self::Plain),
-            Some("tls") => Ok(Self::Tls),
-            Some("cluster") => Ok(Self::Cluster),
-            Some("tls-cluster") => Ok(Self::TlsCluster),
-            Some(other) => Err(HarnessError::UnknownRedis(other.to_owned())),
+        let word = variable("QUEUE_REDIS");
+        Self::of(word.as_deref().unwrap_or("plain"), Engine::told()?)
+    }
+
+    fn of(word: &str, engine: Option<Engine>) -> Result<Self> {
+        let kind = match word {
+            "plain" => Self::Plain,
+            "tls" => Self::Tls,
+            "cluster" => Self::Cluster,
+            "tls-cluster" => Self::TlsCluster,
+            other => return Err(HarnessError::UnknownRedis(other.to_owned())),
+        };
+        match engine {
+            Some(engine) if kind.is_tls() && !engine.speaks_tls() => {
+                Err(HarnessError::NoTls(engine.name()))
+            }
+            _ => Ok(kind),
         }
+    }
+
+    /// The program of such a server: of the engine of this process, but for TLS the machine's own where that engine has none.
+    pub fn program(self) -> Result<PathBuf> {
+        let engine = Engine::chosen()?;
+        if self.is_tls() && !engine.speaks_tls() {
+            return Engine::Redis.program();
+        }
+        engine.program()
     }
 
     pub fn is_tls(self) -> bool {
@@ -41,7 +62,7 @@ impl RedisKind {
         matches!(self, Self::Cluster | Self::TlsCluster)
     }
 
-    /// The arguments with which redis-server becomes such a server, with its files in `folder`.
+    /// The arguments with which its program becomes such a server, with its files in `folder`.
     pub fn arguments(self, port: u16, folder: &Path) -> Result<Vec<String>> {
         let port = port.to_string();
         let folder = folder.display().to_string();
@@ -101,4 +122,30 @@ pub fn take_every_slot() -> Cmd {
     let mut command = ::redis::cmd("CLUSTER");
     command.arg("ADDSLOTSRANGE").arg(0).arg(16383);
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_that_its_engine_cannot_be_is_refused() {
+        let both = |word, engine| RedisKind::of(word, engine).map_err(|e| e.to_string());
+        assert_eq!(
+            both("cluster", Some(Engine::Valkey9)),
+            Ok(RedisKind::Cluster)
+        );
+        assert_eq!(both("tls", Some(Engine::Redis)), Ok(RedisKind::Tls));
+        assert_eq!(both("tls-cluster", None), Ok(RedisKind::TlsCluster));
+        let error = both("tls-cluster", Some(Engine::Valkey8)).unwrap_err();
+        assert!(
+            error.contains("valkey-8.1") && error.contains("REDIS_ENGINE=redis"),
+            "{error}"
+        );
+        let error = both("sentinel", None).unwrap_err();
+        assert!(
+            error.contains("QUEUE_REDIS") && error.contains("`sentinel`"),
+            "{error}"
+        );
+    }
 }

@@ -64,9 +64,6 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader};
-    use std::process::{Child, Command, Stdio};
-
     use redis::AsyncCommands;
     use redis::aio::MultiplexedConnection;
 
@@ -74,49 +71,22 @@ mod tests {
     use super::*;
     use crate::job::JobId;
 
-    /// A Redis of this test's own; it dies with the test.
+    /// A Redis of this test's own.
     struct Server {
-        server: Child,
+        server: local::Redis,
         connection: MultiplexedConnection,
-        url: String,
     }
 
     impl Server {
         async fn start() -> Self {
-            let port = {
-                let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-                free.local_addr().unwrap().port().to_string()
-            };
-            let mut server = Command::new("redis-server")
-                .args(["--port", &port, "--bind", "127.0.0.1", "--save", ""])
-                .stdout(Stdio::piped())
-                .spawn()
-                .expect("redis-server is installed");
-            let lines = BufReader::new(server.stdout.take().unwrap()).lines();
-            // Ends by itself: the server says that it is ready, or exits and closes the pipe.
-            lines
-                .map_while(Result::ok)
-                .find(|line| line.contains("Ready to accept connections"))
-                .expect("redis-server did not start");
-            let url = format!("redis://127.0.0.1:{port}");
-            let client = redis::Client::open(url.as_str()).unwrap();
+            let server = local::Redis::start().await.unwrap();
+            let client = redis::Client::open(server.url()).unwrap();
             let connection = client.get_multiplexed_async_connection().await.unwrap();
-            Self {
-                server,
-                connection,
-                url,
-            }
+            Self { server, connection }
         }
 
         fn doorbell(&self) -> Doorbell {
-            Doorbell::stream(Redis::open(&self.url).unwrap(), "tutti")
-        }
-    }
-
-    impl Drop for Server {
-        fn drop(&mut self) {
-            let _ = self.server.kill();
-            let _ = self.server.wait();
+            Doorbell::stream(Redis::open(self.server.url()).unwrap(), "tutti")
         }
     }
 
@@ -204,7 +174,7 @@ mod tests {
     async fn a_ring_without_redis_is_an_error() {
         let redis = Server::start().await;
         let doorbell = redis.doorbell();
-        drop(redis);
+        redis.server.stop().await;
         let refused = doorbell.ring(None, 1, Duration::ZERO).await;
         assert!(matches!(refused, Err(RingError::Queue(_))));
     }

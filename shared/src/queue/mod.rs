@@ -2,7 +2,7 @@
 //!
 //! Reading order: `keys`, `lua/prelude.lua`, then one transition after the other in `owner` (what a job's owner does),
 //! `worker`, `model` (what a model service reports), `breaker` (what calls show of the services), `control` (what an operator sets), `care` (what the sweep does),
-//! `delivery` (what the outside is owed). `reads`,
+//! `chunks` (in which Redis is compared with the store), `delivery` (what the outside is owed). `reads`,
 //! `lists`, `overview` and `signs` change nothing; `identity` is about callers, `sockets` about who listens.
 
 mod breaker;

@@ -67,7 +67,7 @@ async fn refusal(address: &Url) -> String {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_refused_at_once_and_not_told() {
+async fn a_wrong_password_is_refused_at_once_and_not_told_over_tls() {
     for kind in [RedisKind::Tls, RedisKind::TlsCluster] {
         let server = Server::of(kind);
         let mut address = Url::parse(&server.address()).unwrap();
@@ -81,7 +81,7 @@ async fn a_wrong_password_is_refused_at_once_and_not_told() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_an_unknown_authority_is_refused_at_once() {
+async fn a_certificate_of_an_unknown_authority_is_refused_at_once_by_tls() {
     for kind in [RedisKind::Tls, RedisKind::TlsCluster] {
         let server = Server::of(kind);
         let mut address = Url::parse(&server.address()).unwrap();
@@ -93,7 +93,7 @@ async fn a_certificate_of_an_unknown_authority_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn a_certificate_for_another_host_is_refused_at_once() {
+async fn a_certificate_for_another_host_is_refused_at_once_by_tls() {
     let server = Server::of(RedisKind::Tls);
     let mut bind = redis::cmd("CONFIG");
     bind.arg("SET").arg("bind").arg("127.0.0.1 127.0.0.2");

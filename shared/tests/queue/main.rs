@@ -1,6 +1,6 @@
 //! The queue against a real Redis. `rig` has the verbs, and after each of them `check` looks at what must always hold;
 //! `model` compares all of it with a queue in plain Rust, and the other modules mirror `shared/src/queue`. `QUEUE_REDIS=tls` or
-//! `=cluster` runs it all over TLS with a password, or on a cluster.
+//! `=cluster` runs it all over TLS with a password, or on a cluster; `REDIS_ENGINE=redis`, `=valkey-8.1` or `=valkey-9.1` on that program.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -394,20 +394,3 @@ async fn a_cached_track_is_referred_to_and_outlives_the_job_that_it_was_made_for
     assert_eq!(store.remove_job(home).await.unwrap(), Remains::Nothing);
     assert_eq!(site.objects(&format!("jobs/{home}")), [""; 0]);
 }
-
-#[tokio::test]
-async fn a_repeat_that_comes_behind_an_emptied_redis_gives_no_number_again() {
-    let site = Site::start().await;
-    let submit = async || site.submit_as("alice", Some("k"), song("rain")).await;
-    let first = submit().await.unwrap().job;
-    site.begin_audio(first.id).await;
-    let seen = site.found(first.id).await.unwrap().job.seq;
-    empty_redis(&site).await;
-    let again = submit().await.unwrap().job;
-    assert_eq!(again.id, first.id);
-    assert!(again.seq > seen, "{} after {seen}", again.seq);
-    let page = site.clients.queue.events(first.id, seen).await.unwrap();
-    let events = page.unwrap().events;
-    assert_eq!(events.len(), 1, "{events:?}");
-    assert_eq!(events[0].seq, again.seq);
-}

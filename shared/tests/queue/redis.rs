@@ -1,4 +1,5 @@
-//! A redis-server of one test: on its own port, gone with the value. `QUEUE_REDIS` says of which kind (`RedisKind::chosen`).
+//! A server of one test: on its own port, gone with the value. `QUEUE_REDIS` says of which kind (`RedisKind::chosen`), `REDIS_ENGINE`
+//! which program it is.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -39,7 +40,7 @@ impl Server {
     /// On a port that was free a moment ago; somebody may be quicker, so it tries again.
     fn somewhere(kind: RedisKind, more: &[&str]) -> Self {
         let start = |_| Self::at(kind, free_port().unwrap(), more);
-        (0..5).find_map(start).expect("redis-server does not start")
+        (0..5).find_map(start).expect("the server does not start")
     }
 
     pub(crate) fn on(port: u16) -> Option<Self> {
@@ -48,13 +49,13 @@ impl Server {
 
     fn at(kind: RedisKind, port: u16, more: &[&str]) -> Option<Self> {
         let folder = Scratch::new().unwrap();
-        let mut child = Command::new("redis-server")
+        let mut child = Command::new(kind.program().unwrap())
             .args(kind.arguments(port, folder.path()).unwrap())
             .args(["--save", "", "--appendonly", "no"])
             .args(more)
             .stdout(Stdio::piped())
             .spawn()
-            .expect("redis-server is not installed");
+            .expect("the server cannot be run");
         let log = log_of(&mut child);
         let server = Self {
             port,

@@ -266,21 +266,30 @@ mod tests {
         redis.run(redis::cmd("CLIENT").arg("ID")).await.unwrap()
     }
 
+    async fn is_replaced_after_a_rest(kind: RedisKind) {
+        let server = local::Redis::of(kind).await.unwrap();
+        let redis = Redis::open(server.url()).unwrap();
+        let rest = async |time: Duration| {
+            let now = SystemTime::now();
+            redis.inner.current.lock().await.last_use = now.checked_sub(time);
+        };
+        let first = connection_id(&redis).await;
+        rest(IDLE_LIMIT / 2).await;
+        assert_eq!(connection_id(&redis).await, first, "{kind:?}");
+        rest(IDLE_LIMIT * 2).await;
+        assert!(connection_id(&redis).await > first, "{kind:?}");
+        server.stop().await;
+    }
+
     #[tokio::test]
     async fn a_connection_that_rested_as_in_a_frozen_lambda_is_replaced_before_its_use() {
-        for kind in [RedisKind::Plain, RedisKind::Tls, RedisKind::Cluster] {
-            let server = local::Redis::of(kind).await.unwrap();
-            let redis = Redis::open(server.url()).unwrap();
-            let rest = async |time: Duration| {
-                let now = SystemTime::now();
-                redis.inner.current.lock().await.last_use = now.checked_sub(time);
-            };
-            let first = connection_id(&redis).await;
-            rest(IDLE_LIMIT / 2).await;
-            assert_eq!(connection_id(&redis).await, first, "{kind:?}");
-            rest(IDLE_LIMIT * 2).await;
-            assert!(connection_id(&redis).await > first, "{kind:?}");
-            server.stop().await;
+        for kind in [RedisKind::Plain, RedisKind::Cluster] {
+            is_replaced_after_a_rest(kind).await;
         }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_rested_is_replaced_before_its_use_over_tls() {
+        is_replaced_after_a_rest(RedisKind::Tls).await;
     }
 }
