@@ -93,7 +93,7 @@ impl Gateway {
         log: Arc<Log>,
         tasks: &mut JoinSet<()>,
     ) -> Result<Self> {
-        raise_open_files();
+        crate::process::raise_open_files();
         let listener = TcpListener::bind(listen)
             .await
             .map_err(HarnessError::io(format!("listen for sockets on {listen}")))?
@@ -142,15 +142,6 @@ impl Drop for Gateway {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         lives.abort_all();
-    }
-}
-
-/// A thousand sockets, and a client in the same process, need more open files than many systems allow at first.
-fn raise_open_files() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        // Without it there are fewer sockets.
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
 

@@ -42,8 +42,23 @@ pub(crate) struct Household {
     pub(crate) deaths: broadcast::Sender<Death>,
 }
 
+/// Open files that a process needs at most.
+const OPEN_FILES: u64 = 65_536;
+
+/// For this process and its children. A thousand sockets and their client, or an emulator to which each of six functions keeps 256
+/// connections, need more open files than the 1,024 that a system allows an ordinary user at first.
+pub(crate) fn raise_open_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let wanted = soft.max(hard.min(OPEN_FILES));
+        // Where it cannot be raised, less is served at a time.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, wanted, hard);
+    }
+}
+
 impl Household {
     pub(crate) fn new(log: Arc<Log>) -> Result<Self> {
+        raise_open_files();
         let guard = Arc::new(Guard::start()?);
         let (deaths, _) = broadcast::channel(64);
         Ok(Self { log, guard, deaths })

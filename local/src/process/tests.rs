@@ -78,3 +78,18 @@ async fn a_process_that_is_held_down_comes_back_by_itself_and_not_before_its_tim
     assert!(held.elapsed() >= span, "{:?}", held.elapsed());
     soon(kept.stop()).await;
 }
+
+#[tokio::test]
+async fn a_child_may_open_as_many_files_as_are_needed_where_the_system_allows_it() {
+    let scratch = Scratch::new().unwrap();
+    let house = house(&scratch);
+    let limits = std::process::Command::new("sh")
+        .args(["-c", "ulimit -n; ulimit -Hn"])
+        .output()
+        .unwrap();
+    let limits = String::from_utf8(limits.stdout).unwrap();
+    let limit = |word: &str| word.parse().unwrap_or(u64::MAX);
+    let limits: Vec<u64> = limits.split_whitespace().map(limit).collect();
+    assert!(limits[0] >= limits[1].min(OPEN_FILES), "{limits:?}");
+    drop(house);
+}

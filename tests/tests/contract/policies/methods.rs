@@ -118,6 +118,7 @@ pub(crate) const METHODS: [(&str, &[&str]); 85] = [
         "share_tracks",
         &["put jobs/*", "get deleted/*", "delete jobs/*"],
     ),
+    ("standing", &["list"]),
     ("source", &["get jobs/*"]),
     ("tenant_secret", &["get secrets/tenants/*"]),
     ("tombstone", &["get deleted/*"]),
