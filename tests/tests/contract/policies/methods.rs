@@ -1,7 +1,7 @@
 //! The methods of the store, and the rights that each needs.
 
 /// What a method of the store does to which objects. `new` is a put that replaces nothing.
-pub(crate) const METHODS: [(&str, &[&str]); 85] = [
+pub(crate) const METHODS: [(&str, &[&str]); 86] = [
     ("audit_page", &["list", "get audit/*"]),
     ("claim", &["get keys/*"]),
     (
