@@ -38,6 +38,7 @@ def main():
         calls = calls.replace(f"${{{name}}}", binary)
     assert not re.search(r"\$\{", calls), calls
     os.environ["CALLS"] = calls
+    os.environ["PROXY_SECRET"] = ""
     real = boto3.client
     boto3.client = lambda service: CodeDeploy() if service == "codedeploy" else real(service)
     hook = {}

@@ -147,6 +147,7 @@ impl Config {
         let model_hosts = from.optional("MODEL_HOSTS", values::hosts);
         // Read again by the edge of every function: here only its faults are found.
         from.optional("CORS_ORIGINS", values::origins);
+        from.optional("PROXY_SECRETS", values::proxy_secrets);
         let dev_mode = from.needed("DEV_MODE", values::switch);
         let log_level = from.needed("LOG_LEVEL", values::level);
         let metrics_namespace = from.needed("METRICS_NAMESPACE", values::namespace);
@@ -236,6 +237,14 @@ pub fn log_level() -> Level {
 pub fn cors_origins() -> Vec<HeaderValue> {
     environment("CORS_ORIGINS")
         .and_then(|text| values::origins(&text).ok())
+        .unwrap_or_default()
+}
+
+/// `PROXY_SECRETS`, or none when it is unset: the edge of a function is made before its configuration is read. A malformed one keeps a
+/// function with a configuration from starting.
+pub fn proxy_secrets() -> Vec<Secret> {
+    environment("PROXY_SECRETS")
+        .and_then(|text| values::proxy_secrets(&text).ok())
         .unwrap_or_default()
 }
 

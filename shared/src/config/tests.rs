@@ -87,6 +87,7 @@ fn malformed_values_are_refused_by_name() {
         ("CORS_ORIGINS", "*"),
         ("CORS_ORIGINS", "https://app.example.com/"),
         ("CORS_ORIGINS", "app.example.com"),
+        ("PROXY_SECRETS", "short"),
         ("JWT_SECRET", "short"),
         ("MODELS", "{}"),
     ] {

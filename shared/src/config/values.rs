@@ -59,6 +59,13 @@ impl Secret {
     }
 }
 
+#[cfg(test)]
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret")
@@ -267,6 +274,18 @@ pub(super) fn origins(text: &str) -> Result<Vec<HeaderValue>, String> {
             })
         })
         .collect()
+}
+
+/// What a proxy shows: one, or while it changes two.
+pub(super) fn proxy_secrets(text: &str) -> Result<Vec<Secret>, String> {
+    let secrets: Vec<_> = text.split(',').map(str::trim).collect();
+    let good = |secret: &&str| secret.len() >= 32 && secret.bytes().all(|b| b.is_ascii_graphic());
+    match secrets.len() <= 2 && secrets.iter().all(good) {
+        true => Ok(secrets.into_iter().map(Secret::new).collect()),
+        false => Err(
+            "must be one or two secrets of 32 characters or more, separated by a comma".to_owned(),
+        ),
+    }
 }
 
 /// Names as they stand in a URL: lower case, without scheme, port or path.

@@ -226,6 +226,11 @@ pub const VARIABLES: &[Variable] = &[
         "",
         "Origins of web pages that may call, separated by commas: `https://app.example.com`",
     ),
+    optional(
+        "PROXY_SECRETS",
+        "",
+        "What the proxy before the API sends as `X-Proxy-Secret`: one, or while it changes two, separated by a comma. Set, nobody else is let in, and its `X-Client-Address` is the caller's",
+    ),
     defaulted(
         "DEV_MODE",
         "0",

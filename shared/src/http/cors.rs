@@ -94,7 +94,7 @@ mod tests {
 
     async fn asked(method: Method, origin: &str) -> (StatusCode, HeaderMap) {
         let routes = Router::new().route("/jobs", post(async || "x"));
-        let router = finish_router_for(routes, vec![HeaderValue::from_static(OURS)]);
+        let router = finish_router_for(routes, vec![HeaderValue::from_static(OURS)], Vec::new());
         let request = Request::builder()
             .method(method)
             .uri("/jobs")
@@ -127,7 +127,7 @@ mod tests {
     #[tokio::test]
     async fn a_question_that_no_browser_asks_is_answered_as_of_any_method() {
         let routes = Router::new().route("/jobs", post(async || "x"));
-        let router = finish_router_for(routes, vec![HeaderValue::from_static(OURS)]);
+        let router = finish_router_for(routes, vec![HeaderValue::from_static(OURS)], Vec::new());
         let request = Request::builder().method(Method::OPTIONS).uri("/jobs");
         let request = request.header("origin", OURS).body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();

@@ -18,8 +18,8 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use super::{RequestId, cors, quota, trace};
-use crate::config;
+use super::{RequestId, cors, proxy, quota, trace};
+use crate::config::{self, Secret};
 use crate::metrics::{Embedded, SERVER_ERRORS};
 use crate::problem::Problem;
 use crate::telemetry;
@@ -53,16 +53,21 @@ const SECURITY: [(HeaderName, HeaderValue); 5] = [
 /// Gives a router with all its routes the same edge: request ids, problems for unmatched paths, wrong methods, long
 /// bodies and headers, and panics, security headers, CORS by `CORS_ORIGINS`, and one access-log line a request.
 pub fn finish_router(router: Router) -> Router {
-    finish_router_for(router, config::cors_origins())
+    finish_router_for(router, config::cors_origins(), config::proxy_secrets())
 }
 
-/// The same for given origins.
-pub(super) fn finish_router_for(router: Router, origins: Vec<HeaderValue>) -> Router {
+/// The same for given origins, behind a proxy with one of these secrets.
+pub(super) fn finish_router_for(
+    router: Router,
+    origins: Vec<HeaderValue>,
+    secrets: Vec<Secret>,
+) -> Router {
     router
         .fallback(async || Problem::of_status(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(async || Problem::of_status(StatusCode::METHOD_NOT_ALLOWED))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(cors::layer(origins), cors::answer))
+        .layer(from_fn_with_state(secrets.into(), proxy::pass))
         .layer(from_fn(edge))
 }
 

@@ -6,8 +6,18 @@ use crate::template::Template;
 use tests::yaml;
 
 /// Type of a resource, and the actions that make one, with what SAM makes of its own types.
-const MAKES: [(&str, &[&str]); 33] = [
+const MAKES: [(&str, &[&str]); 38] = [
+    ("AWS::ApiGatewayV2::ApiMapping", &["apigateway:POST"]),
+    ("AWS::ApiGatewayV2::DomainName", &["apigateway:POST"]),
     ("AWS::Budgets::Budget", &["budgets:ModifyBudget"]),
+    (
+        "AWS::CloudFront::Distribution",
+        &["cloudfront:CreateDistribution", "wafv2:GetWebACL"],
+    ),
+    (
+        "AWS::CloudFront::Function",
+        &["cloudfront:CreateFunction", "cloudfront:PublishFunction"],
+    ),
     ("AWS::CloudWatch::Alarm", &["cloudwatch:PutMetricAlarm"]),
     ("AWS::CloudWatch::Dashboard", &["cloudwatch:PutDashboard"]),
     ("AWS::EC2::EIP", &["ec2:AllocateAddress"]),
@@ -47,6 +57,10 @@ const MAKES: [(&str, &[&str]); 33] = [
     ),
     ("AWS::Lambda::Permission", &["lambda:AddPermission"]),
     ("AWS::Logs::LogGroup", &["logs:CreateLogGroup"]),
+    (
+        "AWS::Route53::RecordSetGroup",
+        &["route53:ChangeResourceRecordSets"],
+    ),
     ("AWS::S3::Bucket", &["s3:CreateBucket"]),
     ("AWS::S3::BucketPolicy", &["s3:PutBucketPolicy"]),
     (

@@ -6,6 +6,7 @@ mod hook;
 mod identity;
 mod input;
 mod lists;
+mod proxy;
 mod read;
 mod ready;
 mod report;
