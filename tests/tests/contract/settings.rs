@@ -6,7 +6,7 @@ use shared::config::{Config, GeneratorApi};
 use crate::template::{Function, Template};
 
 /// What somebody who deploys may give.
-const GIVEN: [(&str, &str); 19] = [
+const GIVEN: [(&str, &str); 22] = [
     ("MuscgenUrl", "https://muscgen.example.com/api"),
     ("Jen1Url", "https://jen1.example.com"),
     ("OllamaUrl", "http://ollama.example.com:11434"),
@@ -32,6 +32,12 @@ const GIVEN: [(&str, &str); 19] = [
     ("JwksUrl", "https://id.example.com/keys"),
     ("JwtIssuer", "https://id.example.com/"),
     ("JwtAudience", "tutti"),
+    ("DomainName", "music.example.com"),
+    ("EdgeMode", "cloudfront"),
+    (
+        "ProxySecrets",
+        "01234567890123456789012345678901,abcdefghijabcdefghijabcdefghijab",
+    ),
     ("CacheMode", "durable"),
     ("AdminEmail", "ops@example.com"),
     (
@@ -84,19 +90,25 @@ impl Deployment<'_> {
         }
     }
 
-    /// The conditions here ask whether a parameter is given, or which of some words it is.
     fn holds(&self, condition: &str) -> bool {
-        let condition = self.template.condition(condition);
-        let negated = &condition["Fn::Not"][0];
-        let equals = if negated.is_null() {
-            condition
-        } else {
-            negated
-        };
-        let [given, word] = equals["Fn::Equals"].as_array().unwrap().as_slice() else {
+        self.is_so(self.template.condition(condition))
+    }
+
+    fn is_so(&self, condition: &Value) -> bool {
+        if let Some(name) = condition["Condition"].as_str() {
+            return self.holds(name);
+        }
+        let parts = |operator: &str| condition[operator].as_array().map(Vec::as_slice);
+        if let Some(all) = parts("Fn::And") {
+            return all.iter().all(|part| self.is_so(part));
+        }
+        if let Some([negated]) = parts("Fn::Not") {
+            return !self.is_so(negated);
+        }
+        let Some([given, word]) = parts("Fn::Equals") else {
             panic!("{condition}")
         };
-        (self.value(given).as_deref() == word.as_str()) == negated.is_null()
+        self.value(given).as_deref() == word.as_str()
     }
 
     fn substituted(&self, text: &str) -> String {
