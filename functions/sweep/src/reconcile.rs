@@ -92,10 +92,21 @@ impl Way<'_> {
         let (mut rung, mut partly) = (false, false);
         while !self.is_late() {
             let handed_out = queue.chunks().await?;
-            if !matches!(at, Cursor::Listed { .. }) && handed_out < AHEAD {
-                at = self.hand_out(at, emptied_at).await?;
-                queue.set_reconcile_cursor(Some(at)).await?;
-                continue;
+            match at {
+                Cursor::Listed { again } if handed_out == 0 => {
+                    queue.set_reconcile_cursor(None).await?;
+                    if !again {
+                        queue.begin_epoch().await?;
+                    }
+                    return Ok(());
+                }
+                Cursor::Listed { .. } => {}
+                _ if handed_out < AHEAD => {
+                    at = self.hand_out(at, emptied_at).await?;
+                    queue.set_reconcile_cursor(Some(at)).await?;
+                    continue;
+                }
+                _ => {}
             }
             if !rung {
                 // One of them is for the sweep itself; who has worked one off rings for the next.
@@ -103,19 +114,12 @@ impl Way<'_> {
                 self.ring(others.min(AT_ONCE - 1)).await;
                 rung = true;
             }
-            match (reconcile::help(self.clients).await?, at) {
-                (Helped::Chunk, _) => {}
-                (Helped::Partly, _) => partly = true,
-                (Helped::NotNeeded, Cursor::Listed { again }) if queue.chunks().await? == 0 => {
-                    queue.set_reconcile_cursor(None).await?;
-                    if !again {
-                        queue.begin_epoch().await?;
-                    }
-                    return Ok(());
-                }
+            match reconcile::help(self.clients).await? {
+                Helped::Chunk => {}
+                Helped::Partly => partly = true,
                 // What is left may be out of reach for long.
-                (Helped::NotNeeded, _) if partly => return Ok(()),
-                (Helped::NotNeeded, _) => tokio::time::sleep(REST).await,
+                Helped::NotNeeded if partly => return Ok(()),
+                Helped::NotNeeded => tokio::time::sleep(REST).await,
             }
         }
         Ok(())

@@ -279,18 +279,17 @@ async fn a_worker_that_is_asked_compares_a_chunk_and_asks_the_next_one() {
         let (after, last) = (after.map(opened), opened(last));
         queue.hand_out(Chunk::Open { after, last }).await.unwrap();
     }
+    let ask = r#"{"v": 1, "job": null, "partition": "tutti", "compare": true}"#;
     // Those that it rang for restored jobs, and for the next chunk.
     let bells = async || site.clients.doorbell.depth().await.unwrap();
     for left in [1, 0] {
         let before = bells().await;
-        site.answer(r#"{"v": 1, "job": null, "partition": "tutti", "compare": true}"#)
-            .await;
+        site.answer(ask).await;
         assert_eq!(queue.chunks().await.unwrap(), left);
         assert!(bells().await > before);
     }
     let before = bells().await;
-    site.answer(r#"{"v": 1, "job": null, "partition": "tutti", "compare": true}"#)
-        .await;
+    site.answer(ask).await;
     assert_eq!(bells().await, before, "nothing is left");
     for id in ids {
         assert_eq!(site.job(id).await.status, JobStatus::Queued);

@@ -1,6 +1,11 @@
-//! What a finished job has to show.
+//! Jobs to submit, and what a finished one has to show.
 
+use chrono::{DateTime, TimeDelta, Utc};
+use shared::job::{JobId, TenantId, UserId};
+use shared::priority::Priority;
+use shared::queue::{NewJob, Refusal, Spent};
 use shared::track::{Format, Measurement, Track};
+use uuid::Uuid;
 
 /// Half a minute of music that nobody has heard.
 pub(crate) fn track() -> Track {
@@ -22,4 +27,31 @@ pub(crate) fn track() -> Track {
         version: None,
         source: None,
     }
+}
+
+/// A job that waits a day at most, with nothing that a caller may leave out.
+pub(crate) fn job(tenant: TenantId, now: DateTime<Utc>, cost: u32) -> NewJob {
+    NewJob {
+        id: JobId::mint(),
+        user: UserId::new(tenant.as_str()),
+        tenant,
+        created_at: now,
+        start_by: now + TimeDelta::hours(24),
+        finish_by: now + TimeDelta::hours(26),
+        cost,
+        seed: 7,
+        seed_fixed: false,
+        max_attempts: 3,
+        request_id: Uuid::now_v7().to_string(),
+        priority: Priority::default(),
+        tags: Vec::new(),
+        spent: Spent::default(),
+        refusal: Refusal::Final,
+    }
+}
+
+/// Called as identity providers call users: by a UUID.
+pub(crate) fn tenant(random: &mut fastrand::Rng) -> TenantId {
+    let name = uuid::Builder::from_random_bytes(random.u128(..).to_be_bytes());
+    TenantId::new(&name.into_uuid().to_string())
 }

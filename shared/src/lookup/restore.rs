@@ -9,6 +9,7 @@ use crate::job::JobId;
 use crate::queue::{Debt, Enqueued, Glance, NewJob, QueueError, Refusal, Restored, Spent};
 use crate::settle;
 use crate::stage::Stage;
+use crate::store::Standing;
 
 /// What the store proves of a job.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,10 +63,7 @@ async fn from_store(clients: &Clients, expected: Open) -> Result<Ensured, Unreac
         store.remove_open(unfinished).await?;
         return Ok(Ensured::Gone);
     };
-    let proven = Restored {
-        stage: stage(standing.planned),
-        generation: marker.generation,
-    };
+    let proven = restored(standing, marker.generation);
     let job = new_job(&request, &marker);
     let answer = queue.restore(&job, proven).await?;
     match answer.outcome {
@@ -117,15 +115,15 @@ pub(crate) async fn proven(
     id: JobId,
     generation: u32,
 ) -> Result<Restored, Unreachable> {
-    let stage = stage(clients.store.standing(id).await?.planned);
-    Ok(Restored { stage, generation })
+    Ok(restored(clients.store.standing(id).await?, generation))
 }
 
-fn stage(is_planned: bool) -> Stage {
-    match is_planned {
+fn restored(standing: Standing, generation: u32) -> Restored {
+    let stage = match standing.planned {
         true => Stage::Audio,
         false => Stage::Plan,
-    }
+    };
+    Restored { stage, generation }
 }
 
 /// What the queue must know of an accepted job.

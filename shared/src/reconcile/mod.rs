@@ -70,18 +70,15 @@ async fn work(clients: &Clients, chunk: Chunk, faults: &Faults) -> Result<(), Un
     match chunk {
         Chunk::Live { from, to } => {
             let live = clients.queue.live_between(from, to).await?;
-            look(live, faults, async |id| {
-                lookup::end_as_stored(clients, id).await
-            })
-            .await;
+            let looks = live
+                .into_iter()
+                .map(|id| (id, lookup::end_as_stored(clients, id)));
+            look(faults, looks).await;
         }
         Chunk::Due { after, last } => {
             let owing = store.due_page(after, MAX_PAGE).await?.entries;
-            let owing = owing.into_keys().take_while(|id| *id <= last).collect();
-            look(owing, faults, async |id| {
-                delivery::restore(clients, id).await
-            })
-            .await;
+            let owing = owing.into_keys().take_while(|id| *id <= last);
+            look(faults, owing.map(|id| (id, delivery::restore(clients, id)))).await;
         }
         Chunk::Open { after, last } => {
             let page = store.open_page(after, MAX_PAGE).await?.entries;
@@ -121,23 +118,24 @@ pub async fn compare(
             .extend(pairs.filter(|(open, seen)| closely == Closely::Yes || !is_known(*open, seen)));
     }
     let looks = looks.into_iter().map(|(open, seen)| {
-        faults.look(open.id, async move {
+        let look = async move {
             match seen? {
                 Some(known) => lookup::align(clients, open, known).await,
                 None => lookup::ensure_open(clients, open).await,
             }
-        })
+        };
+        (open.id, look)
     });
-    let () = stream::iter(looks).buffer_unordered(LOOKS).collect().await;
+    look(faults, looks).await;
     Ok(())
 }
 
+/// Looks at jobs, some at the same time.
 async fn look(
-    all: Vec<JobId>,
     faults: &Faults,
-    look: impl AsyncFn(JobId) -> Result<(), Unreachable>,
+    looks: impl Iterator<Item = (JobId, impl Future<Output = Result<(), Unreachable>>)>,
 ) {
-    let looks = all.into_iter().map(|id| faults.look(id, look(id)));
+    let looks = looks.map(|(id, look)| faults.look(id, look));
     stream::iter(looks).buffer_unordered(LOOKS).collect().await
 }
 

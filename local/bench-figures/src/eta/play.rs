@@ -1,22 +1,19 @@
 //! Lets a day happen: people submit and give up, workers come when they are rung for, models work, an operator steers, the
-//! sweep goes round. Everything goes through the real scripts, one call after the other, with the clock of each call set to its
-//! moment of that day; so a day takes a minute, and the same seed makes the same day whatever else this machine does.
+//! sweep goes round. Everything goes through the real scripts, one call after the other, each at its moment of that day.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
-use std::time::{Duration, Instant};
+use std::collections::HashMap;
+use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use shared::job::{JobId, UserId};
+use chrono::TimeDelta;
+use shared::job::JobId;
 use shared::queue::{Debt, Holder, NewJob, Policy, Queue, QueueSettings, Redis};
-use shared::queue::{Refusal, Revised, Settings, Spent, TenantSettings};
+use shared::queue::{Revised, Settings, TenantSettings};
 
 use super::day::{ATTEMPTS, Arrival, Attempt, Day, Order, Tenant};
-use crate::Result;
+use crate::course::Course;
+use crate::{Result, made};
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3_600);
-/// The clock of the day is so far ahead of the real one when it begins: further than the real one gets.
-const START_MS: u64 = 3_600_000;
 const MINUTE_MS: u64 = 60_000;
 /// From a bell to the worker who comes for it, in ms.
 const BELL_MS: std::ops::Range<u64> = 20..300;
@@ -50,12 +47,8 @@ pub(super) enum Event {
 
 /// A day with its people.
 pub(super) struct Play {
-    queue: Queue,
+    pub(super) course: Course<Event>,
     pub(super) day: Day,
-    real: Instant,
-    /// What the clock of the day shows, in ms since its beginning.
-    now: u64,
-    agenda: BinaryHeap<Reverse<(u64, Event)>>,
     random: fastrand::Rng,
     pub(super) numbers: HashMap<JobId, usize>,
     pub(super) seen: Vec<Seen>,
@@ -69,12 +62,10 @@ pub(super) async fn day(day: Day, seed: u64) -> Result<Vec<Seen>> {
     fastrand::seed(seed); // for the delays of retries
     let server = local::Redis::start().await?;
     let policy = Policy::new(day.slots, day.slots, 100_000, WEEK);
+    let queue = Queue::new(Redis::open(server.url())?, "tutti", policy);
     let mut play = Play {
-        queue: Queue::new(Redis::open(server.url())?, "tutti", policy),
+        course: Course::new(queue),
         day,
-        real: Instant::now(),
-        now: 0,
-        agenda: BinaryHeap::new(),
         random: fastrand::Rng::with_seed(seed),
         numbers: HashMap::new(),
         seen: Vec::new(),
@@ -82,8 +73,7 @@ pub(super) async fn day(day: Day, seed: u64) -> Result<Vec<Seen>> {
         settings: QueueSettings::default(),
     };
     play.open().await?;
-    while let Some(Reverse((at, event))) = play.agenda.pop() {
-        play.now = at;
+    while let Some(event) = play.course.next(u64::MAX) {
         play.happen(event).await?;
     }
     Ok(play.seen)
@@ -106,13 +96,11 @@ pub(super) fn seconds(ms: u64) -> f64 {
 impl Play {
     /// The queue at this moment of the day.
     pub(super) fn queue(&self) -> Queue {
-        let real = self.real.elapsed();
-        self.queue
-            .ahead(Duration::from_millis(START_MS + self.now).saturating_sub(real))
+        self.course.queue()
     }
 
     pub(super) fn plan(&mut self, after_ms: u64, event: Event) {
-        self.agenda.push(Reverse((self.now + after_ms, event)));
+        self.course.plan(after_ms, event);
     }
 
     pub(super) fn ring(&mut self, debt: &Debt) {
@@ -148,16 +136,12 @@ impl Play {
                 })
                 .await?;
         }
-        let arrivals = self.day.arrivals.iter().map(|arrival| arrival.at);
-        let arrivals = arrivals
-            .enumerate()
-            .map(|(number, at)| Reverse((ms(at), Event::Arrival(number))));
-        self.agenda.extend(arrivals);
-        let orders = self.day.orders.iter().map(|(at, _)| *at);
-        let orders = orders
-            .enumerate()
-            .map(|(number, at)| Reverse((ms(at), Event::Order(number))));
-        self.agenda.extend(orders);
+        for (number, arrival) in self.day.arrivals.iter().enumerate() {
+            self.course.plan(ms(arrival.at), Event::Arrival(number));
+        }
+        for (number, (at, _)) in self.day.orders.iter().enumerate() {
+            self.course.plan(ms(*at), Event::Order(number));
+        }
         self.plan(MINUTE_MS, Event::Sweep);
         Ok(())
     }
@@ -197,25 +181,14 @@ impl Play {
 
     fn new_job(&self, number: usize, arrival: &Arrival) -> Result<NewJob> {
         let tenant = self.day.tenants[arrival.tenant].id.clone();
-        let real = i64::try_from(self.real.elapsed().as_millis())?;
-        let ahead = i64::try_from(START_MS + self.now)? - real;
-        let now: DateTime<Utc> = Utc::now() + TimeDelta::milliseconds(ahead);
+        let now = self.course.time()?;
         Ok(NewJob {
-            id: JobId::mint(),
-            user: UserId::new(tenant.as_str()),
-            tenant,
-            created_at: now,
             start_by: now + TimeDelta::hours(48),
             finish_by: now + TimeDelta::hours(50),
-            cost: arrival.cost,
-            seed: 7,
-            seed_fixed: false,
             max_attempts: ATTEMPTS,
             request_id: format!("arrival-{number}"),
             priority: arrival.priority,
-            tags: Vec::new(),
-            spent: Spent::default(),
-            refusal: Refusal::Final,
+            ..made::job(tenant, now, arrival.cost)
         })
     }
 
@@ -274,7 +247,7 @@ impl Play {
         }
         let counts = self.queue().counts().await?;
         let live = counts.queued + counts.running + counts.finishing + counts.delayed > 0;
-        if live || !self.agenda.is_empty() {
+        if live || !self.course.is_over() {
             self.plan(MINUTE_MS, Event::Sweep);
         }
         Ok(debt)

@@ -1,23 +1,18 @@
 //! Callers submit and read, workers come when they are rung for, planners and generators report back.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
-use std::time::{Duration, Instant};
+use std::collections::HashMap;
+use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
-use shared::job::{JobId, JobRecord, Progress, TenantId, UserId};
-use shared::priority::Priority;
+use shared::job::{JobId, JobRecord, Progress, TenantId};
 use shared::queue::{Acquired, Debt, Holder, NewJob, Policy, Queue, Redis};
-use shared::queue::{Refusal, Settings, Spent};
+use shared::queue::{Settings, Spent, millis};
 use shared::stage::Stage;
 
-use super::Options;
+use super::options::{Options, PLAN, RENDER};
 use super::tally::Tally;
+use crate::course::Course;
 use crate::{Result, made};
 
-/// Seconds of a plan, and of a render on average.
-pub(super) const PLAN: u32 = 5;
-pub(super) const RENDER: u32 = 40;
 /// Reports of progress of a render.
 const REPORTS: u64 = 6;
 /// What a worker needs to ask a model, and to examine a track, in ms; and a bell to its worker.
@@ -28,8 +23,6 @@ const DEADLINE: Duration = Duration::from_secs(3_600);
 const RETENTION: Duration = Duration::from_secs(6 * 3_600);
 /// Seconds of load that wait in the lines from the beginning.
 const BACKLOG: u32 = 20;
-/// The clock is so far ahead of the real one: further than the real one gets, ms.
-const START_MS: u64 = 3_600_000;
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
@@ -47,12 +40,8 @@ enum Event {
 /// The fleet at work.
 pub(super) struct Play<'a> {
     options: &'a Options,
-    queue: Queue,
+    course: Course<Event>,
     pub(super) tally: Tally,
-    real: Instant,
-    /// What the clock shows, ms since the beginning.
-    now: u64,
-    agenda: BinaryHeap<Reverse<(u64, Event)>>,
     random: fastrand::Rng,
     /// In a worker's hands.
     held: HashMap<JobId, (Holder, Stage)>,
@@ -75,18 +64,12 @@ impl<'a> Play<'a> {
         let raw = redis::Client::open(server.url())?;
         let raw = raw.get_multiplexed_async_connection().await?;
         let mut random = fastrand::Rng::with_seed(options.seed);
-        let mut name = |_| {
-            let id = uuid::Builder::from_random_bytes(random.u128(..).to_be_bytes());
-            TenantId::new(&id.into_uuid().to_string())
-        };
+        let tenants = (0..options.tenants).map(|_| made::tenant(&mut random));
         Ok(Self {
             options,
-            queue,
+            course: Course::new(queue),
             tally: Tally::new(raw),
-            real: Instant::now(),
-            now: 0,
-            agenda: BinaryHeap::new(),
-            tenants: (0..options.tenants).map(&mut name).collect(),
+            tenants: tenants.collect(),
             random,
             held: HashMap::new(),
             _server: server,
@@ -94,12 +77,11 @@ impl<'a> Play<'a> {
     }
 
     fn queue(&self) -> Queue {
-        let ahead = Duration::from_millis(START_MS + self.now);
-        self.queue.ahead(ahead.saturating_sub(self.real.elapsed()))
+        self.course.queue()
     }
 
     fn plan(&mut self, after_ms: u64, event: Event) {
-        self.agenda.push(Reverse((self.now + after_ms, event)));
+        self.course.plan(after_ms, event);
     }
 
     fn ring(&mut self, debt: &Debt) {
@@ -170,15 +152,8 @@ impl<'a> Play<'a> {
 
     /// Lets it happen until that much time has passed since the beginning.
     pub(super) async fn until(&mut self, end: Duration) -> Result<()> {
-        let end = shared::queue::millis(end);
-        while let Some(Reverse((at, _))) = self.agenda.peek() {
-            if *at > end {
-                break;
-            }
-            if let Some(Reverse((at, event))) = self.agenda.pop() {
-                self.now = at;
-                self.happen(event).await?;
-            }
+        while let Some(event) = self.course.next(millis(end)) {
+            self.happen(event).await?;
         }
         Ok(())
     }
@@ -307,25 +282,7 @@ impl<'a> Play<'a> {
         )]
         let chosen = (most.powf(self.random.f64()) - 1.0) as usize;
         let tenant = self.tenants[chosen.min(self.tenants.len() - 1)].clone();
-        let real = i64::try_from(self.real.elapsed().as_millis())?;
-        let ahead = i64::try_from(START_MS + self.now)? - real;
-        let now = Utc::now() + TimeDelta::milliseconds(ahead);
-        Ok(NewJob {
-            id: JobId::mint(),
-            user: UserId::new(tenant.as_str()),
-            tenant,
-            created_at: now,
-            start_by: now + TimeDelta::hours(24),
-            finish_by: now + TimeDelta::hours(26),
-            cost: self.random.u32(20..=40),
-            seed: 7,
-            seed_fixed: false,
-            max_attempts: 3,
-            request_id: uuid::Uuid::now_v7().to_string(),
-            priority: Priority::default(),
-            tags: Vec::new(),
-            spent: Spent::default(),
-            refusal: Refusal::Final,
-        })
+        let cost = self.random.u32(20..=40);
+        Ok(made::job(tenant, self.course.time()?, cost))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{Write, stdout};
 
-use super::Options;
+use super::options::Options;
 use super::tally::{Measured, Tally};
 use crate::{Result, Verdict};
 

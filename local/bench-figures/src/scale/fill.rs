@@ -1,11 +1,12 @@
 //! Fills a queue through its own `enqueue`.
 
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use shared::job::{JobId, TenantId, UserId};
+use shared::job::TenantId;
 use shared::priority::Priority;
-use shared::queue::{NewJob, Queue, QueueError, Refusal, Spent};
-use uuid::Uuid;
+use shared::queue::{NewJob, Queue, QueueError};
+
+use crate::made;
 
 /// Calls that wait for Redis at the same time.
 const AT_ONCE: usize = 32;
@@ -18,11 +19,10 @@ pub struct Load {
 }
 
 impl Load {
-    /// Tenants are called as identity providers call users: by a UUID.
+    /// For so many tenants.
     pub fn new(tenants: usize, seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
-        let mut name = || uuid::Builder::from_random_bytes(random.u128(..).to_be_bytes());
-        let tenants = (0..tenants).map(|_| TenantId::new(&name().into_uuid().to_string()));
+        let tenants = (0..tenants).map(|_| made::tenant(&mut random));
         Self {
             tenants: tenants.collect(),
             random,
@@ -34,33 +34,22 @@ impl Load {
     pub fn job(&mut self) -> NewJob {
         let tenant = self.tenants[self.made % self.tenants.len()].clone();
         self.made += 1;
-        let now = Utc::now();
         let level = match self.random.u32(0..10) {
             0 => 0,
             1..8 => 1,
             _ => 2,
         };
         let tag = format!("album-{}", self.random.u32(0..20));
+        let cost = self.random.u32(5..=300);
         NewJob {
-            id: JobId::mint(),
-            user: UserId::new(tenant.as_str()),
-            tenant,
-            created_at: now,
-            start_by: now + TimeDelta::hours(24),
-            finish_by: now + TimeDelta::hours(26),
-            cost: self.random.u32(5..=300),
             seed: self.random.u32(..),
-            seed_fixed: false,
-            max_attempts: 3,
-            request_id: Uuid::now_v7().to_string(),
             priority: Priority::of_level(level).unwrap_or_default(),
             tags: if self.random.u32(0..10) == 0 {
                 vec![tag]
             } else {
                 Vec::new()
             },
-            spent: Spent::default(),
-            refusal: Refusal::Final,
+            ..made::job(tenant, Utc::now(), cost)
         }
     }
 
