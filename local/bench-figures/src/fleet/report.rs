@@ -34,7 +34,7 @@ pub(super) fn print(options: &Options, measured: &Measured, tally: &Tally) -> Ve
         "script", "calls a track", "µs", "µs a track", "share"
     )?;
     let cost = |name: &str, calls: u64| {
-        let (timed, micros) = tally.each.get(name).map_or((0, 0.0), |each| each.timed);
+        let (timed, micros) = tally.timed.get(name).copied().unwrap_or_default();
         let each = micros / (timed.max(1) as f64);
         (calls as f64 / tracks, each, calls as f64 / tracks * each)
     };

@@ -8,14 +8,6 @@ use shared::queue::QueueError;
 use crate::Result;
 use crate::scale::meter;
 
-/// Of one script.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Calls {
-    pub(super) calls: u64,
-    /// In the server, µs, of those that were timed.
-    pub(super) timed: (u64, f64),
-}
-
 /// Of the time that was measured.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Measured {
@@ -34,7 +26,8 @@ pub(super) struct Measured {
 pub(super) struct Tally {
     raw: MultiplexedConnection,
     pub(super) now: Measured,
-    pub(super) each: BTreeMap<&'static str, Calls>,
+    /// Of each script, how often it was timed, and how long that took the server, in µs.
+    pub(super) timed: BTreeMap<&'static str, (u64, f64)>,
     begun: f64,
     times_each_call: bool,
 }
@@ -44,7 +37,7 @@ impl Tally {
         Self {
             raw,
             now: Measured::default(),
-            each: BTreeMap::new(),
+            timed: BTreeMap::new(),
             begun: 0.0,
             times_each_call: false,
         }
@@ -81,11 +74,10 @@ impl Tally {
         let started = meter::start(&mut self.raw).await?;
         let answer = call.await?;
         let cost = meter::stop(&mut self.raw, started).await?;
-        let calls = self.each.entry(name).or_default();
-        calls.calls += 1;
         #[expect(clippy::cast_precision_loss, reason = "one call has few scripts")]
         let micros = cost.mean * cost.calls as f64;
-        calls.timed = (calls.timed.0 + 1, calls.timed.1 + micros);
+        let (times, all) = self.timed.entry(name).or_default();
+        (*times, *all) = (*times + 1, *all + micros);
         Ok(answer)
     }
 }

@@ -11,7 +11,8 @@ use local::{Artifacts, Stack, StackOptions, until};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, cmd};
 use reqwest::Method;
-use shared::job::JobId;
+use shared::job::{JobId, JobStatus};
+use shared::queue::{Keys, Owner};
 use shared::reconcile::AT_ONCE;
 
 use self::bucket::Bucket;
@@ -74,8 +75,8 @@ async fn measure(stack: &Stack, bucket: &Bucket, options: &Options) -> Verdict {
     let client = redis::Client::open(stack.redis_url())?;
     let mut redis = client.get_multiplexed_async_connection().await?;
     cmd("FLUSHALL").exec_async(&mut redis).await?;
-    let key = |name: &str| format!("{{{}}}:{name}", stack.partition());
-    let queued = key("by_user:*:queued");
+    let keys = Keys::new(stack.partition());
+    let queued = keys.by_user(&Owner::Everybody, JobStatus::Queued.as_str());
     let before = Used::of(stack, bucket, &mut redis).await?;
 
     let from = Instant::now();
@@ -93,7 +94,7 @@ async fn measure(stack: &Stack, bucket: &Bucket, options: &Options) -> Verdict {
     );
     let used = Used::of(stack, bucket, &mut redis).await?.since(&before);
     let whole = until(limit, async || {
-        let epoch: bool = redis.hexists(key("clock"), "epoch").await.ok()?;
+        let epoch: bool = redis.hexists(keys.clock(), "epoch").await.ok()?;
         epoch.then(|| from.elapsed())
     });
     let whole = whole.await.ok_or("it was not whole in an hour")?;
